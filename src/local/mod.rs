@@ -1,0 +1,4 @@
+//! The local region: an emulator of AWS that really trains. HTTP request in, HTTP response out, in AWS's own wire formats.
+//!
+//! Level 0, and an independent witness: it imports nothing of the rest of the crate, so that what it answers comes from
+//! AWS's models and documentation and not from what our own client expects.

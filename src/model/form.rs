@@ -1,0 +1,75 @@
+//! The one generic form: fields, problems per field, and a preview of what will happen.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ItemId, Safe, Verb};
+
+/// What a field accepts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum FieldKind {
+    /// One line of text.
+    Line,
+    /// Several lines, one `key = value` a line or free text.
+    Area,
+    /// One of a list; free text is allowed when `open`.
+    Choice { options: Vec<Cow<'static, str>>, open: bool },
+    /// `yes` or `no`.
+    Toggle,
+    /// A whole number in a range.
+    Whole { min: i64, max: i64 },
+}
+
+/// One field of a form. `value` is what the user sees and edits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Field {
+    /// The key of `--set KEY=VALUE`, e.g. `instance_type`.
+    pub name: Cow<'static, str>,
+    pub label: Cow<'static, str>,
+    /// One sentence, shown while the field has the focus.
+    pub help: Cow<'static, str>,
+    pub kind: FieldKind,
+    pub value: String,
+    /// What it was when the form opened: the project's or the parent's value, for the difference.
+    pub initial: String,
+}
+
+/// What is wrong with one field, with the remedy in the sentence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The field's name; empty when it concerns the whole form.
+    pub field: String,
+    pub message: Safe,
+    /// Launching is impossible (`true`) or merely unwise.
+    pub fatal: bool,
+}
+
+/// A form as data: the overlay, `--set`, `--dry-run` and the journal all use this one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Form {
+    pub title: Safe,
+    pub resource: String,
+    pub verb: Verb,
+    /// The thing it was cloned from or acts on.
+    pub parent: Option<ItemId>,
+    pub fields: Vec<Field>,
+}
+
+impl Form {
+    /// The value of a field, or the empty string when there is no such field.
+    #[must_use]
+    pub fn value(&self, name: &str) -> &str {
+        self.fields.iter().find(|field| field.name == name).map_or("", |field| field.value.as_str())
+    }
+}
+
+/// What will happen if the form is sent as it is now; from a look at files, prices and the account.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Preview {
+    /// Short facts: price per hour, at most, image, upload size ….
+    pub facts: Vec<(Safe, Safe)>,
+    pub problems: Vec<Problem>,
+    /// The request in full, pretty-printed JSON.
+    pub request: Safe,
+}

@@ -1,0 +1,19 @@
+//! Plain data, level 0: what every other room of the crate speaks in. No I/O, no clock, no randomness.
+
+pub mod failure;
+pub mod form;
+pub mod item;
+pub mod log;
+pub mod order;
+pub mod recipe;
+pub mod safe;
+pub mod spec;
+
+pub use failure::{Failure, FailureKind};
+pub use form::{Field, FieldKind, Form, Preview, Problem};
+pub use item::{Block, Cell, Detail, Item, ItemId, Page, Phase, PhaseSpan, Point, Series, State};
+pub use log::{LogBatch, LogLine, TailNote};
+pub use order::{Intent, Ledger, Order, Outcome, Progress, Settled};
+pub use recipe::{Channel, MetricRule, Recipe, Scalar};
+pub use safe::Safe;
+pub use spec::{Align, Column, Confirm, Poll, Spec, Verb};

@@ -1,0 +1,77 @@
+//! A verb on targets with its input, and what came of it; and the ledger that remembers both.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Failure, Form, ItemId, Safe, Verb};
+
+/// What the user wants done, immutable from the moment it is confirmed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    /// The resource's `Spec::id`.
+    pub resource: String,
+    pub verb: Verb,
+    /// The things acted on; empty for verbs that make something new.
+    pub targets: Vec<ItemId>,
+    /// The filled-in form, for verbs that have one.
+    pub form: Option<Form>,
+}
+
+/// What came of an order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Done; this is worth saying.
+    Said(Safe),
+    /// Made this thing: select it, and follow its log if it has one.
+    Made { id: ItemId, said: Safe },
+}
+
+/// How far a long order has come, for the toast or the progress line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    pub said: Safe,
+    /// Done and total, in the unit that `said` names; total 0 while unknown.
+    pub done: u64,
+    pub total: u64,
+}
+
+/// What is about to be sent: written to the ledger before the request leaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// One per order; all calls of one order share it.
+    pub order: String,
+    /// `sagemaker`, `s3`, ….
+    pub service: String,
+    /// AWS's name of the operation, e.g. `CreateTrainingJob`.
+    pub operation: String,
+    /// The name or client token that makes a repetition harmless, where there is one.
+    pub token: String,
+    /// The request body as sent (empty for object data).
+    pub request: String,
+    /// `local` or `aws`.
+    pub mode: String,
+    pub account: String,
+    pub region: String,
+}
+
+/// How a sent request ended, as far as we know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Settled {
+    /// The service confirmed it.
+    Done,
+    /// The service refused it: it did not happen.
+    Refused(String),
+    /// No answer: it may or may not have happened.
+    Unknown(String),
+}
+
+/// The durable memory of mutating calls. `aws` writes to it, `journal` implements it.
+pub trait Ledger: Send + Sync {
+    /// Durably notes the intent and returns its number.
+    ///
+    /// # Errors
+    /// When it cannot be written; then nothing may be sent.
+    fn intend(&self, intent: &Intent) -> Result<i64, Failure>;
+
+    /// Notes how it ended. A failure to write is logged, not raised: the call has happened.
+    fn settle(&self, number: i64, settled: &Settled);
+}

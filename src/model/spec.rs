@@ -1,0 +1,139 @@
+//! The registry's vocabulary: all the UI must know about a resource, and the closed list of things one can do.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Form, Problem, Safe};
+
+/// How a column is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Align {
+    Left,
+    Right,
+}
+
+/// One column of a resource's table.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// Upper-case head.
+    pub title: &'static str,
+    /// Least useful width in terminal columns.
+    pub width: u16,
+    pub align: Align,
+    /// 0 is never dropped; the higher, the sooner it goes when the terminal is narrow.
+    pub rank: u8,
+    /// Takes what width is left; one column per table.
+    pub grows: bool,
+}
+
+/// How sure the user must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Confirm {
+    /// Harmless.
+    None,
+    /// A dialog with Cancel where Enter lands.
+    Ask,
+    /// The name has to be typed.
+    Type,
+}
+
+/// How often to look, in seconds: while something in the list lives, and while all is still.
+#[derive(Clone, Copy, Debug)]
+pub struct Poll {
+    pub live: u16,
+    pub still: u16,
+}
+
+/// What one can do with things in AWS. Closed: a new resource chooses from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Verb {
+    Launch,
+    Clone,
+    Stop,
+    Delete,
+    Logs,
+    Upload,
+    Download,
+}
+
+impl Verb {
+    pub const ALL: [Self; 7] = [Self::Launch, Self::Clone, Self::Stop, Self::Delete, Self::Logs, Self::Upload, Self::Download];
+
+    /// The name in keymap.toml, in the palette and in docs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Launch => "launch",
+            Self::Clone => "clone",
+            Self::Stop => "stop",
+            Self::Delete => "delete",
+            Self::Logs => "logs",
+            Self::Upload => "upload",
+            Self::Download => "download",
+        }
+    }
+
+    /// One line for help and palette.
+    #[must_use]
+    pub fn help(self) -> &'static str {
+        match self {
+            Self::Launch => "launch a new one from the project file",
+            Self::Clone => "launch a copy with changes",
+            Self::Stop => "stop the selected or marked",
+            Self::Delete => "delete the selected or marked",
+            Self::Logs => "read the log over the whole screen",
+            Self::Upload => "upload a folder or a .zip",
+            Self::Download => "download the selected",
+        }
+    }
+
+    /// Changes something in AWS: needs an order that is confirmed, journaled and guarded.
+    #[must_use]
+    pub fn mutates(self) -> bool {
+        matches!(self, Self::Launch | Self::Clone | Self::Stop | Self::Delete | Self::Upload)
+    }
+
+    /// Needs something selected.
+    #[must_use]
+    pub fn needs_target(self) -> bool {
+        !matches!(self, Self::Launch | Self::Upload)
+    }
+
+    /// Opens the generic form first.
+    #[must_use]
+    pub fn has_form(self) -> bool {
+        matches!(self, Self::Launch | Self::Clone | Self::Upload | Self::Download)
+    }
+
+    #[must_use]
+    pub fn confirm(self) -> Confirm {
+        match self {
+            Self::Stop => Confirm::Ask,
+            Self::Delete => Confirm::Type,
+            // The form is the confirmation.
+            Self::Launch | Self::Clone | Self::Upload | Self::Download | Self::Logs => Confirm::None,
+        }
+    }
+}
+
+/// All the UI must know about a resource.
+pub struct Spec {
+    /// The name on the command line, e.g. `training-jobs`.
+    pub id: &'static str,
+    /// The name on the tab, e.g. `Training`.
+    pub title: &'static str,
+    /// One of them, e.g. `training job`.
+    pub singular: &'static str,
+    pub columns: &'static [Column],
+    /// Which column sorts at first, and whether descending.
+    pub sort: (usize, bool),
+    pub verbs: &'static [Verb],
+    pub poll: Poll,
+    /// What an empty list says: what would be here and how one makes one.
+    pub empty: &'static str,
+    /// IAM actions that the pane and its verbs need.
+    pub iam: &'static [&'static str],
+    /// Instant, pure validation of its forms; a message per field.
+    pub check: fn(&Form) -> Vec<Problem>,
+    /// What a confirm dialog says about a verb on this resource, e.g. "Stopping keeps the artefacts written so far."
+    pub warns: fn(Verb) -> Safe,
+}

@@ -1,0 +1,58 @@
+//! The registry: every kind of thing footplate knows, one file each. Keys, help, palette, tables, forms, polling, the
+//! command line and the IAM policy follow from it.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::aws::Aws;
+use crate::model::{Detail, Failure, Form, ItemId, Order, Outcome, Page, Preview, Progress, Recipe, Spec, Verb};
+
+/// A future that borrows what it needs; the trait is used through `dyn`.
+pub type Job<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
+
+/// One kind of thing in AWS: what there is to know about it, and four things to do. Implementations hold no state; what
+/// must be remembered between calls (pages read so far, described jobs) lives in [`Aws`].
+pub trait Resource: Sync {
+    fn spec(&self) -> &'static Spec;
+
+    /// Lists what is in `scope` (`None`: the top), handing over each page as it arrives.
+    fn list<'a>(&'a self, aws: &'a Aws, scope: Option<&'a ItemId>, page: &'a (dyn Fn(Page) + Send + Sync)) -> Job<'a, ()>;
+
+    /// Everything about one thing.
+    fn detail<'a>(&'a self, aws: &'a Aws, id: &'a ItemId) -> Job<'a, Detail>;
+
+    /// The form of a verb, filled from the project and, for a clone, from its parent.
+    fn form<'a>(&'a self, aws: &'a Aws, recipe: &'a Recipe, verb: Verb, target: Option<&'a ItemId>) -> Job<'a, Form>;
+
+    /// What would happen if the form were sent now: looks at files, prices and the account, changes nothing.
+    fn preview<'a>(&'a self, aws: &'a Aws, recipe: &'a Recipe, form: &'a Form) -> Job<'a, Preview>;
+
+    /// Does it.
+    fn run<'a>(
+        &'a self,
+        aws: &'a Aws,
+        recipe: &'a Recipe,
+        order: &'a Order,
+        progress: &'a (dyn Fn(Progress) + Send + Sync),
+    ) -> Job<'a, Outcome>;
+
+    /// Where the thing's log is: CloudWatch log group and stream prefix. `None` when it has none.
+    fn log(&self, id: &ItemId) -> Option<LogSource>;
+}
+
+/// A log to follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSource {
+    pub group: String,
+    /// With the closing slash: `digits-1/` must not match `digits-10/…`.
+    pub prefix: String,
+}
+
+/// All resources, in the order of the tabs.
+pub static ALL: &[&dyn Resource] = &[];
+
+/// The resource of that id.
+#[must_use]
+pub fn find(id: &str) -> Option<&'static dyn Resource> {
+    ALL.iter().copied().find(|resource| resource.spec().id == id)
+}
