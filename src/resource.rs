@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::aws::Aws;
-use crate::model::{Detail, Failure, Form, ItemId, Order, Outcome, Page, Preview, Progress, Recipe, Spec, Verb};
+use crate::model::{Detail, Failure, Form, ItemId, LogSource, Order, Outcome, Page, Preview, Progress, Recipe, Spec, Verb};
 
 /// A future that borrows what it needs; the trait is used through `dyn`.
 pub type Job<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
@@ -38,14 +38,6 @@ pub trait Resource: Sync {
 
     /// Where the thing's log is: CloudWatch log group and stream prefix. `None` when it has none.
     fn log(&self, id: &ItemId) -> Option<LogSource>;
-}
-
-/// A log to follow.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogSource {
-    pub group: String,
-    /// With the closing slash: `digits-1/` must not match `digits-10/…`.
-    pub prefix: String,
 }
 
 /// All resources, in the order of the tabs.

@@ -44,3 +44,11 @@ pub struct LogBatch {
     pub points: Vec<(Safe, Point)>,
     pub note: Option<TailNote>,
 }
+
+/// A log to follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSource {
+    pub group: String,
+    /// With the closing slash: `digits-1/` must not match `digits-10/…`.
+    pub prefix: String,
+}

@@ -12,7 +12,7 @@ pub mod spec;
 pub use failure::{Failure, FailureKind};
 pub use form::{Field, FieldKind, Form, Preview, Problem};
 pub use item::{Block, Cell, Detail, Item, ItemId, Page, Phase, PhaseSpan, Point, Series, State};
-pub use log::{LogBatch, LogLine, TailNote};
+pub use log::{LogBatch, LogLine, LogSource, TailNote};
 pub use order::{Intent, Ledger, Order, Outcome, Progress, Settled};
 pub use recipe::{Channel, MetricRule, Recipe, Scalar};
 pub use safe::Safe;
