@@ -116,6 +116,7 @@ impl Verb {
 }
 
 /// All the UI must know about a resource.
+#[derive(Debug)]
 pub struct Spec {
     /// The name on the command line, e.g. `training-jobs`.
     pub id: &'static str,

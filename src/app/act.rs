@@ -1,0 +1,365 @@
+//! What the user wants, carried out on the state.
+
+use super::event::Effect;
+use super::layout::layout;
+use super::overlay::{ConfirmView, Confirmed, Overlay, PaletteView};
+use super::pane::Load;
+use super::input::Input;
+use super::{App, Level, Tone};
+use crate::config::action::{self, Action, Place};
+use crate::model::{Confirm, ItemId, Order, Safe, Verb};
+
+impl App {
+    /// Where key bindings are looked up now.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        if self.level == Level::Log { Place::Log } else { Place::List }
+    }
+
+    /// The action makes sense now: footer, palette and help offer only these.
+    #[must_use]
+    pub fn offers(&self, action: Action) -> bool {
+        let pane = self.pane();
+        match action {
+            Action::Verb(verb) => {
+                pane.spec.verbs.contains(&verb) && (!verb.needs_target() || self.selected().is_some()) && !(self.read_only && verb.mutates())
+            }
+            Action::Tab(n) => usize::from(n) < self.panes.len(),
+            Action::Solo(n) => self.log().is_some_and(|log| log.hosts.len() > 1 && usize::from(n) < log.hosts.len()),
+            Action::Open | Action::Mark | Action::Copy | Action::MarkAll => self.selected().is_some(),
+            Action::NextMetric => self.curves().len() > 1,
+            Action::LogScale => self.has_curve(),
+            Action::NextMatch | Action::PreviousMatch => self.log().is_some_and(|log| !log.search.is_empty()),
+            Action::Lock => !self.read_only,
+            Action::Back => self.level != Level::List || !pane.scope.is_empty() || !pane.marks.is_empty() || !pane.filter.is_empty(),
+            _ => true,
+        }
+    }
+
+    pub(super) fn act(&mut self, wanted: Action, out: &mut Vec<Effect>) {
+        match wanted {
+            Action::Verb(verb) => self.verb(verb, out),
+            Action::Up => self.step(-1),
+            Action::Down => self.step(1),
+            Action::PageUp => self.step(-self.page()),
+            Action::PageDown => self.step(self.page()),
+            Action::Top => self.edge(true),
+            Action::Bottom => self.edge(false),
+            Action::Left => self.with_log(|log, _| log.left = log.left.saturating_sub(8)),
+            Action::Right => self.with_log(|log, _| log.left += 8),
+            Action::Follow => self.with_log(|log, _| log.toggle_follow()),
+            Action::Wrap => self.with_log(|log, _| log.wrap = !log.wrap),
+            Action::Solo(n) => self.with_log(|log, _| log.toggle_solo(u16::from(n))),
+            Action::Search => self.overlays.push(Overlay::Search(Input::new("", false))),
+            Action::NextMatch => self.find(true, out),
+            Action::PreviousMatch => self.find(false, out),
+            Action::Open => self.open(out),
+            Action::Back => self.back(out),
+            Action::Tab(n) => self.tab(usize::from(n), out),
+            Action::NextTab => self.tab((self.active + 1) % self.panes.len(), out),
+            Action::PreviousTab => self.tab((self.active + self.panes.len() - 1) % self.panes.len(), out),
+            Action::Filter => {
+                let before = self.pane().filter.clone();
+                self.overlays.push(Overlay::Filter { input: Input::new(&before, false), before });
+            }
+            Action::Sort => self.overlays.push(Overlay::Sort(self.pane().sort.0)),
+            Action::Reverse => {
+                let (column, descending) = self.pane().sort;
+                self.sort(column, !descending);
+            }
+            Action::Mark => {
+                self.pane_mut().toggle_mark();
+                self.step(1);
+            }
+            Action::MarkAll => self.pane_mut().toggle_all(),
+            Action::Refresh => {
+                out.push(self.list(self.active));
+                self.settle(out);
+            }
+            Action::Copy => {
+                if let Some(item) = self.selected() {
+                    let text = Safe::line(item.id.as_str());
+                    out.push(Effect::Copy(text.clone()));
+                    self.say(Tone::Plain, format!("Copied {text}"), out);
+                }
+            }
+            Action::Taller => self.resplit(-8),
+            Action::Shorter => self.resplit(8),
+            Action::LogScale => self.log_scale = !self.log_scale,
+            Action::NextMetric => self.metric = (self.metric + 1) % self.curves().len().max(1),
+            Action::Palette => self.palette("Do", false),
+            Action::Help => self.palette("Keys", true),
+            Action::Lock => {
+                self.read_only = true;
+                out.push(Effect::Lock);
+                self.say(Tone::Plain, "Locked: nothing can be changed until footplate is started again.", out);
+            }
+            Action::Suspend => out.push(Effect::Suspend),
+            Action::Quit => self.quit(out),
+        }
+    }
+
+    fn with_log(&mut self, change: impl FnOnce(&mut super::logs::LogView, usize)) {
+        let rows = usize::from(layout(self).log.height);
+        if let Some(log) = &mut self.log {
+            change(log, rows);
+        }
+    }
+
+    /// Rows of a page in what scrolls now.
+    fn page(&self) -> i64 {
+        let places = layout(self);
+        let rows = if self.level == Level::List { places.list.height } else { places.log.height };
+        i64::from(rows.saturating_sub(1).max(1))
+    }
+
+    fn step(&mut self, rows: i64) {
+        if self.level != Level::List {
+            return self.with_log(|log, _| log.scroll(rows));
+        }
+        let pane = self.pane_mut();
+        let at = i64::try_from(pane.cursor()).unwrap_or(i64::MAX).saturating_add(rows).max(0);
+        pane.select(usize::try_from(at).unwrap_or(0));
+    }
+
+    fn edge(&mut self, first: bool) {
+        if self.level != Level::List {
+            return self.with_log(|log, rows| if first { log.go_start(rows) } else { log.go_end() });
+        }
+        self.pane_mut().select(if first { 0 } else { usize::MAX });
+    }
+
+    fn find(&mut self, onwards: bool, out: &mut Vec<Effect>) {
+        let mut found = true;
+        self.with_log(|log, rows| found = log.find(onwards, rows));
+        if !found {
+            self.say(Tone::Plain, "No match in the lines read so far.", out);
+        }
+    }
+
+    /// Starts a search for what was typed.
+    pub(super) fn search(&mut self, text: &str, out: &mut Vec<Effect>) {
+        let text = text.to_lowercase();
+        self.with_log(|log, _| {
+            log.hit = None;
+            log.search.clone_from(&text);
+        });
+        if !text.is_empty() {
+            self.find(false, out);
+        }
+    }
+
+    fn resplit(&mut self, by: i16) {
+        self.split_set = true;
+        self.split = self.split.saturating_add_signed(by).clamp(15, 85);
+    }
+
+    pub(super) fn sort(&mut self, column: usize, descending: bool) {
+        let clock = self.clock.clone();
+        let pane = self.pane_mut();
+        pane.sort = (column, descending);
+        pane.arrange(&clock);
+    }
+
+    fn open(&mut self, out: &mut Vec<Effect>) {
+        let Some(item) = self.selected() else { return };
+        if item.container {
+            let id = item.id.clone();
+            return self.enter(Some(id), out);
+        }
+        self.level = match self.level {
+            Level::List => Level::Inside,
+            Level::Inside if self.has_log() => Level::Log,
+            level => level,
+        };
+    }
+
+    /// Enters a container, or leaves the innermost one.
+    fn enter(&mut self, id: Option<ItemId>, out: &mut Vec<Effect>) {
+        let clock = self.clock.clone();
+        let pane = self.pane_mut();
+        let left = match id {
+            Some(id) => {
+                pane.scope.push(id);
+                None
+            }
+            None => pane.scope.pop(),
+        };
+        pane.clear();
+        if let Some(id) = left {
+            pane.select_id(&id, &clock);
+        }
+        out.push(self.list(self.active));
+    }
+
+    /// Esc: one layer back, always. Overlays have been asked before.
+    fn back(&mut self, out: &mut Vec<Effect>) {
+        let clock = self.clock.clone();
+        if self.level == Level::Log {
+            self.level = Level::Inside;
+        } else if self.level == Level::Inside {
+            self.level = Level::List;
+        } else if !self.pane().marks.is_empty() {
+            self.pane_mut().marks.clear();
+        } else if !self.pane().filter.is_empty() {
+            let pane = self.pane_mut();
+            pane.filter.clear();
+            pane.arrange(&clock);
+        } else if !self.pane().scope.is_empty() {
+            self.enter(None, out);
+        } else if self.toast.take().is_none() {
+            let quit = self.setup.keymap.keys(Action::Quit).first().map(ToString::to_string).unwrap_or_default();
+            self.say(Tone::Plain, format!("Nothing to go back from; {quit} quits."), out);
+        }
+    }
+
+    fn tab(&mut self, at: usize, out: &mut Vec<Effect>) {
+        if at >= self.panes.len() || at == self.active {
+            return;
+        }
+        self.active = at;
+        self.level = Level::List;
+        self.settle(out);
+        if !matches!(self.pane().load, Load::Fresh(_)) {
+            out.push(self.list(at));
+        }
+    }
+
+    fn verb(&mut self, verb: Verb, out: &mut Vec<Effect>) {
+        let spec = self.pane().spec;
+        if !spec.verbs.contains(&verb) {
+            return self.say(Tone::Plain, format!("{} has nothing to {}.", spec.title, verb.name()), out);
+        }
+        if self.read_only && verb.mutates() {
+            return self.say(Tone::Bad, "Read-only: this would change something in AWS.", out);
+        }
+        let targets = if verb.needs_target() { self.pane().targets() } else { Vec::new() };
+        if verb.needs_target() && targets.is_empty() {
+            return self.say(Tone::Plain, format!("Select a {} first.", spec.singular), out);
+        }
+        if verb == Verb::Logs {
+            if self.has_log() {
+                self.level = Level::Log;
+            }
+            return;
+        }
+        if verb.has_form() {
+            if !self.forming {
+                self.forming = true;
+                let target = if verb == Verb::Upload { self.pane().scope.last().cloned() } else { self.selected().map(|item| item.id.clone()).filter(|_| verb.needs_target()) };
+                out.push(Effect::Form { resource: spec.id.to_owned(), verb, target });
+            }
+            return;
+        }
+        let order = Order { resource: spec.id.to_owned(), verb, targets, form: None };
+        match verb.confirm() {
+            Confirm::None => self.send(order, out),
+            level => self.confirm(order, level),
+        }
+    }
+
+    /// Asks before an order goes out. The order is fixed from here on, whatever the list does meanwhile.
+    fn confirm(&mut self, order: Order, level: Confirm) {
+        let spec = self.pane().spec;
+        let count = order.targets.len();
+        let what = match order.targets.as_slice() {
+            [one] => Safe::line(one.as_str()).to_string(),
+            _ => format!("{count} {}s", spec.singular),
+        };
+        let mut lines: Vec<Safe> = Vec::new();
+        let account = match &self.who {
+            Some(Ok(account)) => account.to_string(),
+            _ => "an account not known yet".to_owned(),
+        };
+        let place = if self.setup.local { "the local region".to_owned() } else { format!("AWS, {}", self.setup.region) };
+        lines.push(format!("on {place}, account {account}").into());
+        if count > 1 {
+            lines.extend(order.targets.iter().take(6).map(|id| Safe::line(&format!("  {}", id.as_str()))));
+            if count > 6 {
+                lines.push(format!("  and {} more", count - 6).into());
+            }
+        }
+        let hidden = self.pane().hidden(&order.targets);
+        if hidden > 0 {
+            lines.push(format!("{hidden} of them hidden by the filter").into());
+        }
+        let rate: f64 = order.targets.iter().filter_map(|id| self.pane().get(id)).filter(|item| item.state.phase.is_live()).filter_map(|item| item.per_hour).sum();
+        if rate > 0.0 {
+            lines.push(format!("saves {} per hour", crate::model::show::money(rate)).into());
+        }
+        lines.extend((spec.warns)(order.verb).lines().map(Safe::line));
+        let typed = match (level, order.targets.as_slice()) {
+            (Confirm::Type, [one]) => Some((one.as_str().to_owned(), Input::new("", false))),
+            (Confirm::Type, _) => Some((count.to_string(), Input::new("", false))),
+            _ => None,
+        };
+        let mut verb = order.verb.name().to_owned();
+        if let Some(first) = verb.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        self.overlays.push(Overlay::Confirm(ConfirmView {
+            title: format!("{verb} {what}?").into(),
+            lines,
+            typed,
+            on_yes: false,
+            opened: self.clock.now,
+            what: Confirmed::Order(order),
+        }));
+    }
+
+    /// Sends an order on its way.
+    pub(super) fn send(&mut self, order: Order, out: &mut Vec<Effect>) {
+        let serial = self.next_serial();
+        self.running.insert(serial, (order.clone(), None));
+        self.pane_mut().marks.clear();
+        out.push(Effect::Run { serial, order });
+    }
+
+    /// Quits, after asking where that would end running work.
+    fn quit(&mut self, out: &mut Vec<Effect>) {
+        let (running, _) = self.burn();
+        if self.setup.owns_region && running > 0 && !self.quitting {
+            let jobs = if running == 1 { "1 job runs".to_owned() } else { format!("{running} jobs run") };
+            self.overlays.push(Overlay::Confirm(ConfirmView {
+                title: "Quit?".into(),
+                lines: vec![
+                    format!("{jobs} in this local region, inside this program.").into(),
+                    "Quitting ends what runs; what is finished stays.".into(),
+                    "To keep jobs running without the cockpit: footplate local serve".into(),
+                ],
+                typed: None,
+                on_yes: false,
+                opened: self.clock.now,
+                what: Confirmed::Quit,
+            }));
+            return;
+        }
+        self.leave(out);
+    }
+
+    pub(super) fn leave(&mut self, out: &mut Vec<Effect>) {
+        self.quitting = true;
+        out.push(Effect::Quit);
+    }
+
+    fn palette(&mut self, title: &'static str, all: bool) {
+        let place = self.place();
+        let mut entries = Vec::new();
+        for entry in action::ALL {
+            let here = entry.place == Place::Everywhere || entry.place == place;
+            if !here || !self.offers(entry.action) {
+                continue;
+            }
+            let keys: Vec<String> = self.setup.keymap.keys(entry.action).iter().map(ToString::to_string).collect();
+            let what = match entry.action {
+                Action::Tab(n) => format!("go to {}", self.panes.get(usize::from(n)).map_or("", |pane| pane.spec.title)),
+                Action::Verb(_) => format!("{} ({})", entry.help, self.pane().spec.singular),
+                _ => entry.help.to_owned(),
+            };
+            if all || !matches!(entry.action, Action::Up | Action::Down | Action::PageUp | Action::PageDown | Action::Palette) {
+                entries.push((entry.action, Safe::line(&format!("{:<16} {:<14} {what}", entry.name, keys.join(" ")))));
+            }
+        }
+        self.overlays.push(Overlay::Palette(PaletteView { title, input: Input::new("", false), cursor: 0, entries }));
+    }
+}

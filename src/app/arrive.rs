@@ -1,0 +1,272 @@
+//! What comes from outside: lists, details, log lines, answers, timers.
+
+use super::event::{Effect, Event, Wake};
+use super::form::FormView;
+use super::logs::LogView;
+use super::overlay::Overlay;
+use super::pane::Load;
+use super::{App, Level, Tone};
+use crate::model::{Failure, Item, ItemId, LogBatch, Outcome, TailNote, Verb};
+
+impl App {
+    pub(super) fn arrive(&mut self, event: Event, out: &mut Vec<Effect>) {
+        match event {
+            Event::Key(_) | Event::Paste(_) | Event::Resize(..) => {}
+            Event::Woke(wake) => self.woke(wake, out),
+            Event::Identified(who) => {
+                self.who = Some(who);
+                self.revision += 1;
+            }
+            Event::Remembered { resource, items, at } => self.remembered(&resource, items, at),
+            Event::Listed { resource, scope, page } => {
+                let clock = self.clock.clone();
+                if let Some(at) = self.pane_of(&resource, scope.as_ref()) {
+                    let pane = &mut self.panes[at];
+                    let first = matches!(pane.load, Load::Loading | Load::Remembered(_));
+                    let changed = pane.merge(page, &clock);
+                    if first {
+                        pane.load = Load::Fresh(clock.now);
+                    }
+                    if changed || first {
+                        self.revision += 1;
+                        self.end_log_of_the_dead(out);
+                    }
+                }
+            }
+            Event::ListEnded { resource, scope, result } => self.list_ended(&resource, scope.as_ref(), result, out),
+            Event::Detailed { resource, id, result } => self.detailed(&resource, &id, result, out),
+            Event::Tailed { resource, id, batch } => self.tailed(&resource, &id, batch),
+            Event::Formed(result) => self.formed(result, out),
+            Event::Previewed { serial, result } => {
+                if let Some(Overlay::Form(form)) = self.overlays.iter_mut().find(|overlay| matches!(overlay, Overlay::Form(form) if form.serial == serial)) {
+                    form.preview = Some(result);
+                    self.revision += 1;
+                }
+            }
+            Event::Progressed { serial, progress } => {
+                if let Some((_, last)) = self.running.get_mut(&serial) {
+                    *last = Some(progress);
+                    self.revision += 1;
+                }
+            }
+            Event::Ran { serial, order, result } => {
+                self.running.remove(&serial);
+                self.revision += 1;
+                self.ran(&order.resource, order.verb, result, out);
+            }
+            Event::Resumed => {
+                self.revision += 1;
+                out.push(self.list(self.active));
+            }
+            Event::Ended => out.push(Effect::Quit),
+        }
+    }
+
+    fn woke(&mut self, wake: Wake, out: &mut Vec<Effect>) {
+        match wake {
+            Wake::Poll(resource) => {
+                if let Some(at) = self.panes.iter().position(|pane| pane.spec.id == resource) {
+                    out.push(self.list(at));
+                }
+            }
+            Wake::Settle(serial) if serial == self.settle => self.settled(out),
+            Wake::Preview(serial) => {
+                if let Some(Overlay::Form(form)) = self.overlays.last()
+                    && form.serial == serial
+                {
+                    out.push(Effect::Preview { serial, form: form.form.clone() });
+                }
+            }
+            Wake::Tick => {
+                self.ticking = false;
+                self.revision += 1;
+            }
+            Wake::Toast(serial) if self.toast.as_ref().is_some_and(|toast| toast.serial == serial) => {
+                self.toast = None;
+                self.revision += 1;
+            }
+            Wake::Settle(_) | Wake::Toast(_) => {}
+        }
+    }
+
+    /// The selection rests: fetch its detail, follow its log.
+    fn settled(&mut self, out: &mut Vec<Effect>) {
+        let resource = self.pane().spec.id.to_owned();
+        let Some(item) = self.selected() else {
+            if self.log.take().is_some() {
+                out.push(Effect::Untail);
+            }
+            return;
+        };
+        let id = item.id.clone();
+        out.push(Effect::Detail { resource, id });
+        if self.log.is_some() && self.log().is_none() {
+            self.log = None;
+            self.revision += 1;
+            out.push(Effect::Untail);
+        }
+    }
+
+    fn remembered(&mut self, resource: &str, items: Vec<Item>, at: jiff::Timestamp) {
+        let clock = self.clock.clone();
+        if let Some(pane) = self.panes.iter_mut().find(|pane| pane.spec.id == resource && pane.load == Load::Loading && pane.scope.is_empty()) {
+            pane.load = Load::Remembered(at);
+            pane.merge(crate::model::Page { items, whole: false, more: false }, &clock);
+            self.revision += 1;
+        }
+    }
+
+    fn pane_of(&self, resource: &str, scope: Option<&ItemId>) -> Option<usize> {
+        self.panes.iter().position(|pane| pane.spec.id == resource && pane.scope.last() == scope)
+    }
+
+    fn list_ended(&mut self, resource: &str, scope: Option<&ItemId>, result: Result<(), Failure>, out: &mut Vec<Effect>) {
+        let now = self.clock.now;
+        let Some(at) = self.pane_of(resource, scope) else { return };
+        let pane = &mut self.panes[at];
+        let failed = self.failures.entry(pane.spec.id).or_default();
+        let before = pane.load.clone();
+        match result {
+            Ok(()) => {
+                *failed = 0;
+                pane.load = Load::Fresh(now);
+            }
+            Err(failure) => {
+                *failed += 1;
+                let since = match &pane.load {
+                    Load::Fresh(at) | Load::Remembered(at) => Some(*at),
+                    Load::Stale { since, .. } => *since,
+                    Load::Loading => None,
+                };
+                pane.load = Load::Stale { failure, since };
+            }
+        }
+        let both_fresh = matches!((&before, &pane.load), (Load::Fresh(_), Load::Fresh(_)));
+        if !both_fresh && before != pane.load {
+            self.revision += 1;
+        }
+        let period = if pane.is_live() || at == self.active { pane.spec.poll.live } else { pane.spec.poll.still };
+        let back_off = f64::from(2_u32.pow((*failed).min(5)));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds to milliseconds, far inside the range")]
+        let millis = (f64::from(period) * 1000.0 * self.setup.poll_factor * back_off).clamp(200.0, 300_000.0) as u64;
+        out.push(Effect::After { millis, wake: Wake::Poll(resource.to_owned()) });
+        if scope.is_none() && *failed == 0 && !pane.items().is_empty() {
+            out.push(Effect::Remember { resource: resource.to_owned(), items: pane.items().to_vec() });
+        }
+        // What is selected and alive is looked at again along with its list.
+        if at == self.active
+            && *failed == 0
+            && let Some(item) = self.selected()
+            && (item.state.phase.is_live() || self.pane().details.get(&item.id).is_none_or(|(detail, _)| detail.state != item.state))
+        {
+            out.push(Effect::Detail { resource: resource.to_owned(), id: item.id.clone() });
+        }
+    }
+
+    fn detailed(&mut self, resource: &str, id: &ItemId, result: Result<crate::model::Detail, Failure>, out: &mut Vec<Effect>) {
+        let now = self.clock.now;
+        let Some(pane) = self.panes.iter_mut().find(|pane| pane.spec.id == resource) else { return };
+        let detail = match result {
+            Ok(detail) => detail,
+            Err(failure) => {
+                if !pane.details.contains_key(id) {
+                    self.say(Tone::Bad, failure.to_string(), out);
+                    self.revision += 1;
+                }
+                return;
+            }
+        };
+        let rules = detail.metrics.clone();
+        let log = detail.log;
+        let changed = pane.details.get(id).is_none_or(|(old, _)| *old != detail);
+        pane.details.insert(id.clone(), (detail, now));
+        if changed {
+            self.revision += 1;
+        }
+        let current = self.selected().is_some_and(|item| item.id == *id) && self.pane().spec.id == resource;
+        if current && log && self.log().is_none() {
+            self.log = Some(LogView::new(resource.to_owned(), id.clone()));
+            self.revision += 1;
+            out.push(Effect::Tail { resource: resource.to_owned(), id: id.clone(), rules });
+            self.end_log_of_the_dead(out);
+        }
+    }
+
+    /// Tells the follower when the thing it follows has come to its end.
+    fn end_log_of_the_dead(&mut self, out: &mut Vec<Effect>) {
+        let dead = self.log.as_ref().is_some_and(|log| {
+            let pane = self.panes.iter().find(|pane| pane.spec.id == log.resource);
+            pane.and_then(|pane| pane.get(&log.id)).is_some_and(|item| !item.state.phase.is_live())
+        });
+        if dead && self.log.as_ref().is_some_and(|log| log.note != Some(TailNote::Ended)) {
+            out.push(Effect::TailEnded);
+        }
+    }
+
+    fn tailed(&mut self, resource: &str, id: &ItemId, batch: LogBatch) {
+        if let Some(log) = &mut self.log
+            && log.id == *id
+            && log.resource == resource
+        {
+            log.take(batch);
+            self.revision += 1;
+        }
+    }
+
+    fn formed(&mut self, result: Result<crate::model::Form, Failure>, out: &mut Vec<Effect>) {
+        self.forming = false;
+        self.revision += 1;
+        let form = match result {
+            Ok(form) => form,
+            Err(failure) => return self.explain(&failure),
+        };
+        let Some(pane) = self.panes.iter().find(|pane| pane.spec.id == form.resource) else { return };
+        let check = pane.spec.check;
+        let serial = self.next_serial();
+        let draft = self.drafts.remove(&(form.resource.clone(), form.verb)).filter(|draft| draft.parent == form.parent);
+        let mut view = FormView::new(serial, form, check);
+        if let Some(draft) = draft {
+            view.restore(&draft, check);
+            self.say(Tone::Plain, "What you had entered before is back; Ctrl-r starts afresh.", out);
+        }
+        out.push(Effect::Preview { serial, form: view.form.clone() });
+        self.overlays.push(Overlay::Form(Box::new(view)));
+    }
+
+    fn ran(&mut self, resource: &str, verb: Verb, result: Result<Outcome, Failure>, out: &mut Vec<Effect>) {
+        let clock = self.clock.clone();
+        if result.is_ok() {
+            self.drafts.remove(&(resource.to_owned(), verb));
+        }
+        match result {
+            Ok(Outcome::Said(said)) => self.say(Tone::Good, said, out),
+            Ok(Outcome::Made { id, said }) => {
+                self.say(Tone::Good, said, out);
+                if let Some(pane) = self.panes.iter_mut().find(|pane| pane.spec.id == resource) {
+                    pane.select_id(&id, &clock);
+                    pane.marks.clear();
+                }
+                if self.pane().spec.id == resource && self.level == Level::Log {
+                    self.level = Level::List;
+                }
+            }
+            Err(failure) => {
+                // A form that could not be sent is kept, so that nothing typed is lost.
+                if verb.has_form() {
+                    self.explain(&failure);
+                } else {
+                    self.say(Tone::Bad, failure.to_string(), out);
+                }
+            }
+        }
+        if let Some(at) = self.panes.iter().position(|pane| pane.spec.id == resource) {
+            out.push(self.list(at));
+        }
+    }
+
+    /// Shows a failure in full.
+    pub(super) fn explain(&mut self, failure: &Failure) {
+        let text = if failure.hint.is_empty() { failure.what.to_string() } else { format!("{}\n\n{}", failure.what, failure.hint) };
+        self.overlays.push(Overlay::Text { title: "That did not work".into(), text: text.into() });
+    }
+}

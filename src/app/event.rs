@@ -1,0 +1,77 @@
+//! What happened, and what is to be done outside. Plain data that names no resource, so that a run can be recorded,
+//! replayed and compared.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::config::key::Key;
+use crate::model::{Detail, Failure, Form, Item, ItemId, LogBatch, MetricRule, Order, Outcome, Page, Preview, Progress, Safe, Verb};
+
+/// Something that happened outside the core. The only way in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    Key(Key),
+    Paste(String),
+    Resize(u16, u16),
+    /// A timer asked for by [`Effect::After`].
+    Woke(Wake),
+    /// Who we are, from STS.
+    Identified(Result<Safe, Failure>),
+    /// Rows remembered from last time.
+    Remembered { resource: String, items: Vec<Item>, at: Timestamp },
+    Listed { resource: String, scope: Option<ItemId>, page: Page },
+    /// A round of listing has ended.
+    ListEnded { resource: String, scope: Option<ItemId>, result: Result<(), Failure> },
+    Detailed { resource: String, id: ItemId, result: Result<Detail, Failure> },
+    Tailed { resource: String, id: ItemId, batch: LogBatch },
+    Formed(Result<Form, Failure>),
+    Previewed { serial: u64, result: Result<Preview, Failure> },
+    Progressed { serial: u64, progress: Progress },
+    Ran { serial: u64, order: Order, result: Result<Outcome, Failure> },
+    /// The terminal came back from a suspension.
+    Resumed,
+    /// SIGTERM, SIGHUP, a lost tty: leave without asking.
+    Ended,
+}
+
+/// A timer's purpose.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Wake {
+    /// Look at this resource again.
+    Poll(String),
+    /// The selection has rested: load its detail.
+    Settle(u64),
+    /// A form has rested: preview it.
+    Preview(u64),
+    /// A second has passed while something is running.
+    Tick,
+    /// A message has been there long enough.
+    Toast(u64),
+}
+
+/// Something to be done outside. The only way out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Effect {
+    /// Wake the core with this after so many milliseconds; a later one for the same purpose replaces it.
+    After { millis: u64, wake: Wake },
+    Identify,
+    List { resource: String, scope: Option<ItemId> },
+    Detail { resource: String, id: ItemId },
+    /// Follow this log, and no other.
+    Tail { resource: String, id: ItemId, rules: Vec<MetricRule> },
+    /// The thing whose log is followed has ended: drain the log and stop.
+    TailEnded,
+    /// Stop following.
+    Untail,
+    Form { resource: String, verb: Verb, target: Option<ItemId> },
+    Preview { serial: u64, form: Form },
+    Run { serial: u64, order: Order },
+    /// Put this on the user's own clipboard (OSC 52).
+    Copy(Safe),
+    /// Keep these rows for the next start.
+    Remember { resource: String, items: Vec<Item> },
+    /// Refuse mutating calls from now on.
+    Lock,
+    Suspend,
+    Quit,
+}

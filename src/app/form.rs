@@ -1,0 +1,171 @@
+//! The generic form while it is being filled in.
+
+use super::input::Input;
+use crate::config::key::{Code, Key};
+use crate::model::{Failure, FieldKind, Form, Preview, Problem};
+
+/// A form on the screen.
+#[derive(Clone, Debug)]
+pub struct FormView {
+    /// Ties previews to this form as it is now.
+    pub serial: u64,
+    pub form: Form,
+    pub inputs: Vec<Input>,
+    pub focus: usize,
+    /// From the pure check: at once, with every key.
+    pub problems: Vec<Problem>,
+    /// From the look outside; `None` while it is under way.
+    pub preview: Option<Result<Preview, Failure>>,
+    /// The user has asked to send it: problems of untouched fields show, too.
+    pub tried: bool,
+}
+
+/// What a key did to a form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pressed {
+    Nothing,
+    /// The cursor moved.
+    Moved,
+    /// A value changed.
+    Changed,
+}
+
+impl FormView {
+    #[must_use]
+    pub fn new(serial: u64, form: Form, check: fn(&Form) -> Vec<Problem>) -> Self {
+        let inputs = form.fields.iter().map(|field| Input::new(&field.value, field.kind == FieldKind::Area)).collect();
+        let problems = check(&form);
+        Self { serial, form, inputs, focus: 0, problems, preview: None, tried: false }
+    }
+
+    /// Something differs from what the form opened with.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        self.form.fields.iter().any(|field| field.value != field.initial)
+    }
+
+    /// Takes over the values of an earlier, abandoned form.
+    pub fn restore(&mut self, draft: &Form, check: fn(&Form) -> Vec<Problem>) {
+        for (field, input) in self.form.fields.iter_mut().zip(&mut self.inputs) {
+            if let Some(old) = draft.fields.iter().find(|old| old.name == field.name && old.value != old.initial) {
+                field.value.clone_from(&old.value);
+                *input = Input::new(&field.value, field.kind == FieldKind::Area);
+            }
+        }
+        self.problems = check(&self.form);
+    }
+
+    /// Everything known to be wrong with a field: instant findings first, then those of the preview.
+    pub fn problems_of<'a>(&'a self, field: &'a str) -> impl Iterator<Item = &'a Problem> {
+        let previewed = match &self.preview {
+            Some(Ok(preview)) => preview.problems.as_slice(),
+            _ => &[],
+        };
+        let instant = &self.problems;
+        instant.iter().chain(previewed.iter().filter(|late| !instant.iter().any(|known| known.field == late.field && known.fatal))).filter(move |problem| problem.field == field)
+    }
+
+    /// The first field that keeps the form from being sent.
+    #[must_use]
+    pub fn blocked(&self) -> Option<&Problem> {
+        let previewed = match &self.preview {
+            Some(Ok(preview)) => preview.problems.as_slice(),
+            _ => &[],
+        };
+        self.problems.iter().chain(previewed).find(|problem| problem.fatal)
+    }
+
+    /// Puts the cursor on a field by name.
+    pub fn focus_on(&mut self, name: &str) {
+        if let Some(at) = self.form.fields.iter().position(|field| field.name == name) {
+            self.focus = at;
+        }
+    }
+
+    /// Handles a key that is not the form's own (send, close).
+    pub fn press(&mut self, key: Key, check: fn(&Form) -> Vec<Problem>) -> Pressed {
+        let last = self.form.fields.len().saturating_sub(1);
+        let Some(field) = self.form.fields.get_mut(self.focus) else { return Pressed::Nothing };
+        let input = &mut self.inputs[self.focus];
+        let area = field.kind == FieldKind::Area;
+        let at_edge = |up: bool| {
+            let (line, _) = input.cursor();
+            if up { line == 0 } else { line + 1 >= input.area().lines().len() }
+        };
+        match key.code {
+            Code::Tab | Code::Down if key.code == Code::Tab || !area || at_edge(false) => {
+                self.focus = if self.focus == last { 0 } else { self.focus + 1 };
+                return Pressed::Moved;
+            }
+            Code::BackTab | Code::Up if key.code == Code::BackTab || !area || at_edge(true) => {
+                self.focus = if self.focus == 0 { last } else { self.focus - 1 };
+                return Pressed::Moved;
+            }
+            Code::Enter if !area => {
+                self.focus = if self.focus == last { 0 } else { self.focus + 1 };
+                return Pressed::Moved;
+            }
+            _ => {}
+        }
+        let cycle = match key.code {
+            Code::Char('n') if key.ctrl => Some(true),
+            Code::Char('p') if key.ctrl => Some(false),
+            _ => None,
+        };
+        let chosen = match &field.kind {
+            FieldKind::Toggle if matches!(key.code, Code::Char(' ') | Code::Left | Code::Right) => {
+                Some(if field.value == "yes" { "no" } else { "yes" }.to_owned())
+            }
+            FieldKind::Toggle => return Pressed::Nothing,
+            FieldKind::Choice { options, open } => {
+                let step = match key.code {
+                    Code::Right | Code::Char(' ') if !open => Some(true),
+                    Code::Left if !open => Some(false),
+                    _ => cycle,
+                };
+                match step {
+                    Some(onwards) => next_option(options, &field.value, onwards),
+                    None if !open => return Pressed::Nothing,
+                    None => None,
+                }
+            }
+            _ => None,
+        };
+        if let Some(value) = chosen {
+            *input = Input::new(&value, false);
+            field.value = value;
+        } else {
+            input.press(key);
+            let text = input.text();
+            if text == field.value {
+                return Pressed::Moved;
+            }
+            field.value = text;
+        }
+        self.problems = check(&self.form);
+        Pressed::Changed
+    }
+
+    /// Pastes into the field with the cursor.
+    pub fn paste(&mut self, text: &str, check: fn(&Form) -> Vec<Problem>) {
+        if let (Some(field), Some(input)) = (self.form.fields.get_mut(self.focus), self.inputs.get_mut(self.focus)) {
+            input.paste(text);
+            field.value = input.text();
+            self.problems = check(&self.form);
+        }
+    }
+}
+
+fn next_option(options: &[std::borrow::Cow<'static, str>], value: &str, onwards: bool) -> Option<String> {
+    let count = options.len();
+    if count == 0 {
+        return None;
+    }
+    let at = match options.iter().position(|option| option == value) {
+        Some(at) if onwards => (at + 1) % count,
+        Some(at) => (at + count - 1) % count,
+        // Not one of them: the next one in the alphabet, which is close to what was typed.
+        None => options.iter().position(|option| option.as_ref() >= value).unwrap_or(0),
+    };
+    Some(options[at].to_string())
+}

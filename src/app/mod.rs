@@ -1,0 +1,295 @@
+//! The pure core: the whole state, and `update(event) -> effects`. No I/O, no clock, no randomness; the time comes with
+//! each event. Only [`crate::runtime`] waits, and only it carries out what comes back.
+
+mod act;
+mod arrive;
+pub mod event;
+pub mod form;
+pub mod input;
+mod keys;
+pub mod layout;
+pub mod logs;
+pub mod overlay;
+pub mod pane;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::config::keymap::Keymap;
+use crate::model::{Block, Clock, Detail, Form, Item, Order, Progress, Safe, Series, Spec, Verb};
+pub use event::{Effect, Event, Wake};
+use logs::LogView;
+use overlay::Overlay;
+use pane::Pane;
+
+/// What is fixed when the cockpit starts.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub specs: Vec<&'static Spec>,
+    pub keymap: Keymap,
+    pub zone: TimeZone,
+    /// The local region, or real AWS.
+    pub local: bool,
+    /// This process runs the local region: quitting ends its jobs.
+    pub owns_region: bool,
+    pub region: Safe,
+    pub read_only: bool,
+    /// Multiplies all poll periods; the local region can be asked more often.
+    pub poll_factor: f64,
+    /// No braille, no box drawing.
+    pub ascii: bool,
+}
+
+/// How deep the user is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// The list, with the selected thing below.
+    List,
+    /// The selected thing over the whole screen.
+    Inside,
+    /// Its log over the whole screen.
+    Log,
+}
+
+/// How a message is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    Plain,
+    Good,
+    Bad,
+}
+
+/// A message that goes away by itself.
+#[derive(Clone, Debug)]
+pub struct Toast {
+    pub serial: u64,
+    pub tone: Tone,
+    pub text: Safe,
+}
+
+/// The whole state of the cockpit.
+#[derive(Clone, Debug)]
+pub struct App {
+    pub setup: Setup,
+    pub clock: Clock,
+    pub size: (u16, u16),
+    pub panes: Vec<Pane>,
+    pub active: usize,
+    pub level: Level,
+    /// Height of the list in percent, and whether the user set it.
+    pub split: u16,
+    pub split_set: bool,
+    pub overlays: Vec<Overlay>,
+    pub toast: Option<Toast>,
+    pub log: Option<LogView>,
+    /// Which of the curves shows, and how.
+    pub metric: usize,
+    pub log_scale: bool,
+    /// Account, or why it is not known.
+    pub who: Option<Result<Safe, crate::model::Failure>>,
+    pub read_only: bool,
+    /// Orders under way.
+    pub running: BTreeMap<u64, (Order, Option<Progress>)>,
+    /// A form is being fetched.
+    pub forming: bool,
+    /// Counts up with every change that can be seen; equal means nothing to draw.
+    pub revision: u64,
+    serial: u64,
+    settle: u64,
+    ticking: bool,
+    failures: BTreeMap<&'static str, u32>,
+    drafts: BTreeMap<(String, Verb), Form>,
+    quitting: bool,
+}
+
+impl App {
+    #[must_use]
+    pub fn new(setup: Setup, size: (u16, u16), now: Timestamp) -> Self {
+        let panes = setup.specs.iter().map(|spec| Pane::new(spec)).collect();
+        let clock = Clock { now, zone: setup.zone.clone() };
+        let read_only = setup.read_only;
+        Self {
+            setup,
+            clock,
+            size,
+            panes,
+            active: 0,
+            level: Level::List,
+            split: 45,
+            split_set: false,
+            overlays: Vec::new(),
+            toast: None,
+            log: None,
+            metric: 0,
+            log_scale: false,
+            who: None,
+            read_only,
+            running: BTreeMap::new(),
+            forming: false,
+            revision: 0,
+            serial: 0,
+            settle: 0,
+            ticking: false,
+            failures: BTreeMap::new(),
+            drafts: BTreeMap::new(),
+            quitting: false,
+        }
+    }
+
+    /// What has to happen first: who are we, and what is there.
+    pub fn start(&mut self) -> Vec<Effect> {
+        let mut out = vec![Effect::Identify];
+        let active = self.active;
+        let others = (0..self.panes.len()).filter(|at| *at != active);
+        for at in std::iter::once(active).chain(others) {
+            out.push(self.list(at));
+        }
+        out
+    }
+
+    /// Takes in one event, at that time, and says what is to be done. The only way the state changes.
+    pub fn update(&mut self, at: Timestamp, event: Event) -> Vec<Effect> {
+        self.clock.now = at;
+        let mut out = Vec::new();
+        let selected = self.selection();
+        match event {
+            Event::Key(key) => {
+                self.revision += 1;
+                self.key(key, &mut out);
+            }
+            Event::Paste(text) => {
+                self.revision += 1;
+                self.paste(&text, &mut out);
+            }
+            Event::Resize(width, height) => {
+                self.revision += 1;
+                self.size = (width, height);
+            }
+            other => self.arrive(other, &mut out),
+        }
+        if self.selection() != selected {
+            self.settle(&mut out);
+        }
+        let rows = usize::from(layout::layout(self).list.height);
+        self.pane_mut().reveal(rows);
+        self.keep_ticking(&mut out);
+        out
+    }
+
+    /// The pane that is open.
+    #[must_use]
+    pub fn pane(&self) -> &Pane {
+        &self.panes[self.active]
+    }
+
+    fn pane_mut(&mut self) -> &mut Pane {
+        &mut self.panes[self.active]
+    }
+
+    #[must_use]
+    pub fn selected(&self) -> Option<&Item> {
+        self.pane().selected()
+    }
+
+    /// The selected thing's detail, if it has been read.
+    #[must_use]
+    pub fn detail(&self) -> Option<&Detail> {
+        self.pane().detail()
+    }
+
+    /// The followed log, if it is the selected thing's.
+    #[must_use]
+    pub fn log(&self) -> Option<&LogView> {
+        let log = self.log.as_ref()?;
+        let selected = self.selected()?;
+        (log.id == selected.id && log.resource == self.pane().spec.id).then_some(log)
+    }
+
+    /// The selected thing has a log, as far as is known.
+    #[must_use]
+    pub fn has_log(&self) -> bool {
+        self.pane().spec.verbs.contains(&Verb::Logs) && self.detail().is_none_or(|detail| detail.log)
+    }
+
+    #[must_use]
+    pub fn has_phases(&self) -> bool {
+        self.detail().is_some_and(|detail| detail.blocks.iter().any(|block| matches!(block, Block::Phases(spans) if !spans.is_empty())))
+    }
+
+    #[must_use]
+    pub fn has_curve(&self) -> bool {
+        !self.curves().is_empty() || self.detail().is_some_and(|detail| !detail.metrics.is_empty())
+    }
+
+    /// The selected thing's curves: from the live log where it has any, else those of the detail.
+    #[must_use]
+    pub fn curves(&self) -> Vec<&Series> {
+        if let Some(log) = self.log()
+            && !log.series.is_empty()
+        {
+            return log.series.iter().collect();
+        }
+        let Some(detail) = self.detail() else { return Vec::new() };
+        detail
+            .blocks
+            .iter()
+            .filter_map(|block| match block {
+                Block::Curves { series, .. } => Some(series.iter()),
+                _ => None,
+            })
+            .flatten()
+            .filter(|series| !series.points.is_empty())
+            .collect()
+    }
+
+    /// Things at work, and what they cost per hour together.
+    #[must_use]
+    pub fn burn(&self) -> (usize, f64) {
+        let live = self.panes.iter().filter(|pane| pane.scope.is_empty()).flat_map(Pane::items).filter(|item| item.state.phase.is_live());
+        live.fold((0, 0.0), |(count, rate), item| (count + 1, rate + item.per_hour.unwrap_or(0.0)))
+    }
+
+    /// Something on the screen changes with the seconds.
+    #[must_use]
+    pub fn ticks(&self) -> bool {
+        self.pane().items().iter().any(|item| item.state.phase.is_live() && item.cells.iter().any(crate::model::Cell::ticks))
+    }
+
+    fn selection(&self) -> Option<(usize, crate::model::ItemId)> {
+        self.selected().map(|item| (self.active, item.id.clone()))
+    }
+
+    fn next_serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
+    }
+
+    /// Asks for the list of a pane.
+    fn list(&self, at: usize) -> Effect {
+        let pane = &self.panes[at];
+        Effect::List { resource: pane.spec.id.to_owned(), scope: pane.scope.last().cloned() }
+    }
+
+    /// The selection changed: once it rests, its detail and log are fetched.
+    fn settle(&mut self, out: &mut Vec<Effect>) {
+        self.settle = self.next_serial();
+        out.push(Effect::After { millis: 120, wake: Wake::Settle(self.settle) });
+    }
+
+    fn keep_ticking(&mut self, out: &mut Vec<Effect>) {
+        if !self.ticking && self.ticks() {
+            self.ticking = true;
+            out.push(Effect::After { millis: 1000, wake: Wake::Tick });
+        }
+    }
+
+    fn say(&mut self, tone: Tone, text: impl Into<Safe>, out: &mut Vec<Effect>) {
+        let text: Safe = text.into();
+        let serial = self.next_serial();
+        let millis = if tone == Tone::Bad { 12_000 } else { 5_000 };
+        self.toast = Some(Toast { serial, tone, text });
+        out.push(Effect::After { millis, wake: Wake::Toast(serial) });
+    }
+}

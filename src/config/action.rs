@@ -1,0 +1,138 @@
+//! What a user can want, as a closed list. Keys, help, palette, footer and the README's key table are made from `ALL`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Verb;
+
+/// A wish, free of the key that it came from. It names no resource; verbs apply to the pane that is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Action {
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    Top,
+    Bottom,
+    Left,
+    Right,
+    Open,
+    Back,
+    /// The n-th tab, from 0.
+    Tab(u8),
+    NextTab,
+    PreviousTab,
+    Filter,
+    Sort,
+    Reverse,
+    Mark,
+    MarkAll,
+    Refresh,
+    Copy,
+    Taller,
+    Shorter,
+    LogScale,
+    NextMetric,
+    Palette,
+    Help,
+    Lock,
+    Quit,
+    Suspend,
+    Follow,
+    Wrap,
+    Search,
+    NextMatch,
+    PreviousMatch,
+    /// Show only the n-th host of a log, from 0; again: all.
+    Solo(u8),
+    Verb(Verb),
+}
+
+/// Where a binding holds. The narrower one wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Place {
+    Everywhere,
+    /// The list or the opened item.
+    List,
+    /// The log over the whole screen.
+    Log,
+}
+
+/// One row of the table of actions.
+pub struct Entry {
+    pub action: Action,
+    /// The name in keymap.toml and in the palette.
+    pub name: &'static str,
+    /// Default keys, the one to show first.
+    pub keys: &'static [&'static str],
+    pub help: &'static str,
+    pub place: Place,
+    /// The word in the footer; empty when it is not worth room there.
+    pub hint: &'static str,
+}
+
+const fn row(action: Action, name: &'static str, keys: &'static [&'static str], help: &'static str, place: Place, hint: &'static str) -> Entry {
+    Entry { action, name, keys, help, place, hint }
+}
+
+use Action as A;
+use Place::{Everywhere, List, Log};
+
+/// All actions, in the order of the help.
+pub const ALL: &[Entry] = &[
+    row(A::Verb(Verb::Launch), "launch", &["n"], "launch a new one, from the project file", List, "launch"),
+    row(A::Verb(Verb::Clone), "clone", &["c"], "launch a copy of the selected, with changes", List, "clone"),
+    row(A::Verb(Verb::Stop), "stop", &["x"], "stop the selected or marked", List, "stop"),
+    row(A::Verb(Verb::Upload), "upload", &["u"], "upload a folder, a .zip or a file", List, "upload"),
+    row(A::Verb(Verb::Download), "download", &["d"], "download the selected", List, "download"),
+    row(A::Verb(Verb::Delete), "delete", &["X"], "delete the selected or marked; its name has to be typed", List, "delete"),
+    row(A::Verb(Verb::Logs), "logs", &["l"], "read the log over the whole screen", List, "logs"),
+    row(A::Open, "open", &["Enter"], "open the selected", List, "open"),
+    row(A::Back, "back", &["Esc"], "back by one layer", Everywhere, "back"),
+    row(A::Up, "up", &["k", "Up"], "up", Everywhere, ""),
+    row(A::Down, "down", &["j", "Down"], "down", Everywhere, ""),
+    row(A::PageUp, "page-up", &["PageUp", "Ctrl-u"], "a page up", Everywhere, ""),
+    row(A::PageDown, "page-down", &["PageDown", "Ctrl-d"], "a page down", Everywhere, ""),
+    row(A::Top, "top", &["g", "Home"], "to the first", Everywhere, ""),
+    row(A::Bottom, "bottom", &["G", "End"], "to the last", Everywhere, ""),
+    row(A::Mark, "mark", &["space"], "mark or unmark, to act on several", List, "mark"),
+    row(A::MarkAll, "mark-all", &["*"], "mark all that the filter shows, or none", List, ""),
+    row(A::Filter, "filter", &["/"], "filter by text in any column; !text leaves out", List, "filter"),
+    row(A::Sort, "sort", &["o"], "choose the column to sort by", List, "sort"),
+    row(A::Reverse, "reverse", &["O"], "turn the order around", List, ""),
+    row(A::Copy, "copy", &["y"], "copy the name to your clipboard", List, "copy"),
+    row(A::Refresh, "refresh", &["r"], "look again now", List, ""),
+    row(A::Taller, "taller", &["+", "="], "more room for the selected", List, ""),
+    row(A::Shorter, "shorter", &["_", "-"], "less room for the selected", List, ""),
+    row(A::NextMetric, "next-metric", &["m"], "show the next metric's curve", List, ""),
+    row(A::LogScale, "log-scale", &["L"], "logarithmic axis, on or off", List, ""),
+    row(A::NextTab, "next-tab", &["Tab"], "next tab", Everywhere, ""),
+    row(A::PreviousTab, "previous-tab", &["BackTab"], "previous tab", Everywhere, ""),
+    row(A::Tab(0), "tab-1", &["1"], "first tab", List, ""),
+    row(A::Tab(1), "tab-2", &["2"], "second tab", List, ""),
+    row(A::Tab(2), "tab-3", &["3"], "third tab", List, ""),
+    row(A::Tab(3), "tab-4", &["4"], "fourth tab", List, ""),
+    row(A::Tab(4), "tab-5", &["5"], "fifth tab", List, ""),
+    row(A::Tab(5), "tab-6", &["6"], "sixth tab", List, ""),
+    row(A::Follow, "follow", &["f"], "follow the end of the log, or stay", Log, "follow"),
+    row(A::Search, "search", &["/"], "search the log", Log, "search"),
+    row(A::NextMatch, "next-match", &["n"], "next match, towards the end", Log, "next"),
+    row(A::PreviousMatch, "previous-match", &["N"], "previous match", Log, "previous"),
+    row(A::Wrap, "wrap", &["w"], "wrap long lines, on or off", Log, "wrap"),
+    row(A::Left, "left", &["h", "Left"], "scroll long lines to the left", Log, ""),
+    row(A::Right, "right", &["Right"], "scroll long lines to the right", Log, ""),
+    row(A::Solo(0), "solo-1", &["1"], "only the first host; again: all", Log, "solo"),
+    row(A::Solo(1), "solo-2", &["2"], "only the second host", Log, ""),
+    row(A::Solo(2), "solo-3", &["3"], "only the third host", Log, ""),
+    row(A::Solo(3), "solo-4", &["4"], "only the fourth host", Log, ""),
+    row(A::Palette, "palette", &[":", "Ctrl-p"], "find an action by name", Everywhere, ""),
+    row(A::Help, "help", &["?", "F1"], "all keys; Enter does the selected", Everywhere, ""),
+    row(A::Lock, "lock", &["!"], "lock: refuse every change until footplate is started again", Everywhere, ""),
+    row(A::Suspend, "suspend", &["Ctrl-z"], "back to the shell; fg returns", Everywhere, ""),
+    row(A::Quit, "quit", &["q", "Ctrl-c"], "quit", Everywhere, ""),
+];
+
+/// The table's row of an action.
+#[must_use]
+pub fn entry(action: Action) -> Option<&'static Entry> {
+    ALL.iter().find(|entry| entry.action == action)
+}
