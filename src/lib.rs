@@ -14,3 +14,4 @@ pub mod config;
 pub mod local;
 pub mod model;
 pub mod resource;
+pub mod view;

@@ -1,0 +1,119 @@
+//! The three bars: where am I and as whom, what is here, what can I do now.
+
+use super::pen::{Pen, columns};
+use crate::app::layout::Area;
+use crate::app::pane::Load;
+use crate::app::{App, Level, Tone};
+use crate::config::action::{self, Action, Place};
+use crate::config::theme::Role;
+use crate::model::{Safe, show};
+
+pub fn top(pen: &mut Pen<'_>, area: Area, app: &App) {
+    let mut x = area.x + 1;
+    let room = |x: u16| (area.x + area.width).saturating_sub(x);
+    if area.width >= 60 {
+        x += pen.say(x, area.y, room(x), "footplate", Role::Head) + 2;
+    }
+    let (sign, role) = if app.setup.local { (" local region ", Role::Local) } else { (" AWS ", Role::Real) };
+    x += pen.say(x, area.y, room(x), sign, role) + 1;
+    let who: Safe = match &app.who {
+        Some(Ok(account)) => format!("{account} · {}", app.setup.region).into(),
+        Some(Err(_)) => format!("account unknown · {}", app.setup.region).into(),
+        None => format!("… · {}", app.setup.region).into(),
+    };
+    let (running, rate) = app.burn();
+    let burn: Safe = match running {
+        0 => "nothing running".into(),
+        _ if app.setup.local => format!("{running} running · {}/h on AWS", show::money(rate)).into(),
+        _ => format!("{running} running · {}/h", show::money(rate)).into(),
+    };
+    let burn_wide = columns(burn.as_str()) + 1;
+    x += pen.put(x, area.y, room(x).saturating_sub(burn_wide + 1), &who, Role::Text) + 2;
+    if app.read_only {
+        pen.say(x, area.y, room(x).saturating_sub(burn_wide + 1), "read-only", Role::Warning);
+    }
+    let role = if running > 0 { Role::Money } else { Role::Quiet };
+    pen.put_right(area.x, area.y, area.width - 1, &burn, role);
+}
+
+pub fn tabs(pen: &mut Pen<'_>, area: Area, app: &App) {
+    let mut x = area.x + 1;
+    let end = area.x + area.width;
+    for (at, pane) in app.panes.iter().enumerate() {
+        let here = at == app.active;
+        let (_, total) = pane.counts();
+        let number: Safe = format!("{}", at + 1).into();
+        x += pen.put(x, area.y, end.saturating_sub(x), &number, if here { Role::Accent } else { Role::Quiet }) + 1;
+        x += pen.say(x, area.y, end.saturating_sub(x), pane.spec.title, if here { Role::Head } else { Role::Quiet });
+        if pane.scope.is_empty() && !matches!(pane.load, Load::Loading) {
+            let count: Safe = format!(" {}{}", show::grouped(total as u64), if pane.more { "+" } else { "" }).into();
+            x += pen.put(x, area.y, end.saturating_sub(x), &count, Role::Quiet);
+        }
+        if here {
+            for scope in &pane.scope {
+                x += pen.put(x, area.y, end.saturating_sub(x), &Safe::line(&format!(" › {}", scope.as_str())), Role::Accent);
+            }
+        }
+        x += 3;
+    }
+    let hint: Safe = format!("{} palette  {} help", key(app, Action::Palette), key(app, Action::Help)).into();
+    let wide = columns(hint.as_str());
+    if x + wide < end {
+        pen.put_right(area.x, area.y, area.width - 1, &hint, Role::Quiet);
+    }
+}
+
+/// What can be done now: only keys that work here. A message takes its place for a while.
+pub fn footer(pen: &mut Pen<'_>, rule: Area, area: Area, app: &App) {
+    pen.rule(rule);
+    if let Some((order, progress)) = app.running.values().next_back() {
+        let said = match progress {
+            Some(progress) if progress.total > 0 => {
+                let share = (progress.done.min(progress.total) * 20 / progress.total) as usize;
+                let bar: String = (0..20).map(|at| if at < share { if pen.ascii { '#' } else { '█' } } else if pen.ascii { '.' } else { '░' }).collect();
+                format!(" {bar} {}", progress.said)
+            }
+            Some(progress) => format!(" {}", progress.said),
+            None => format!(" {} …", order.verb.name()),
+        };
+        pen.put(area.x, area.y, area.width, &Safe::line(&said), Role::Accent);
+        return;
+    }
+    if app.forming {
+        pen.say(area.x + 1, area.y, area.width, "opening the form …", Role::Accent);
+        return;
+    }
+    if let Some(toast) = &app.toast {
+        let (mark, role) = match toast.tone {
+            Tone::Plain => ("· ", Role::Accent),
+            Tone::Good => (if pen.ascii { "+ " } else { "✓ " }, Role::Done),
+            Tone::Bad => (if pen.ascii { "x " } else { "✗ " }, Role::Error),
+        };
+        let used = pen.say(area.x + 1, area.y, area.width, mark, role) + 1;
+        let line = toast.text.lines().map(str::trim).collect::<Vec<_>>().join("  ");
+        pen.put(area.x + used, area.y, area.width.saturating_sub(used), &Safe::line(&line), role);
+        return;
+    }
+    let mut x = area.x + 1;
+    let end = area.x + area.width;
+    for entry in action::ALL {
+        let here = entry.place == Place::Everywhere || entry.place == app.place();
+        if entry.hint.is_empty() || !here || !app.offers(entry.action) {
+            continue;
+        }
+        let deeper = app.level == Level::Inside && matches!(entry.action, Action::Open | Action::Mark | Action::Filter | Action::Sort);
+        let key = key(app, entry.action);
+        if key.is_empty() || deeper {
+            continue;
+        }
+        if x + columns(&key) + 1 + columns(entry.hint) > end {
+            break;
+        }
+        x += pen.put(x, area.y, end - x, &key.as_str().into(), Role::Accent) + 1;
+        x += pen.say(x, area.y, end.saturating_sub(x), entry.hint, Role::Quiet) + 3;
+    }
+}
+
+fn key(app: &App, action: Action) -> String {
+    app.setup.keymap.keys(action).first().map(ToString::to_string).unwrap_or_default()
+}

@@ -1,0 +1,174 @@
+//! The selected thing: its facts, its curve, the phases of its life.
+
+use super::chart;
+use super::pen::{Pen, columns, middle, phase_role};
+use super::table::wrap;
+use crate::app::layout::{Area, Layout};
+use crate::app::{App, Level};
+use crate::config::theme::Role;
+use crate::model::{Block, Cell, Detail, PhaseSpan, Safe, show};
+
+pub fn draw(pen: &mut Pen<'_>, places: &Layout, app: &App) {
+    let Some(item) = app.selected() else { return };
+    if places.title.height > 0 {
+        title(pen, places.title, app);
+    }
+    if places.facts.height == 0 {
+        return;
+    }
+    let Some(detail) = app.detail() else {
+        pen.say(places.facts.x + 1, places.facts.y, places.facts.width, "looking …", Role::Quiet);
+        return;
+    };
+    debug_assert_eq!(detail.id, item.id);
+    facts(pen, places.facts, detail, app);
+    if places.curve.height > 0 {
+        curve(pen, places.curve, app);
+    }
+    if places.phases.height > 0 {
+        for block in &detail.blocks {
+            if let Block::Phases(spans) = block {
+                phases(pen, places.phases, spans, app);
+            }
+        }
+    }
+}
+
+/// The line between list and detail. In a small window it carries the one line of facts.
+fn title(pen: &mut Pen<'_>, area: Area, app: &App) {
+    let Some(item) = app.selected() else { return };
+    let line = if pen.ascii { "-" } else { "─" };
+    pen.fill(area.x, area.y, area.width, line, Role::Line);
+    let name = match item.cells.first() {
+        Some(Cell::Text(name)) => name.clone(),
+        _ => Safe::line(item.id.as_str()),
+    };
+    let role = phase_role(item.state.phase);
+    let state: Safe = format!(" {} {} ", pen.glyph(item.state.phase), item.state.word).into();
+    let state_wide = columns(state.as_str());
+    let name: Safe = format!(" {} ", middle(&name, area.width.saturating_sub(state_wide + 6))).into();
+    pen.put(area.x + 1, area.y, area.width.saturating_sub(state_wide + 3), &name, Role::Head);
+    if !item.state.word.is_empty() {
+        pen.put_right(area.x, area.y, area.width - 1, &state, role);
+    }
+}
+
+fn facts(pen: &mut Pen<'_>, area: Area, detail: &Detail, app: &App) {
+    let mut y = area.y;
+    let end = area.y + area.height;
+    let x = area.x + 1;
+    let width = area.width.saturating_sub(2);
+    // What went wrong comes first.
+    let first = detail.blocks.iter().filter(|block| matches!(block, Block::Text { .. }));
+    let rest = detail.blocks.iter().filter(|block| !matches!(block, Block::Text { .. } | Block::Phases(_) | Block::Curves { .. }));
+    for block in first.chain(rest) {
+        match block {
+            Block::Text { title, text } => {
+                let limit = if app.level == Level::List { 4 } else { usize::from(area.height) };
+                let role = if detail.state.phase == crate::model::Phase::Failed { Role::Error } else { Role::Text };
+                if y < end {
+                    pen.put(x, y, width, title, Role::Head);
+                    y += 1;
+                }
+                for line in wrap(text, width).iter().take(limit) {
+                    if y < end {
+                        pen.put(x, y, width, line, role);
+                        y += 1;
+                    }
+                }
+            }
+            Block::Facts { facts, .. } => {
+                let label = facts.iter().map(|(name, _)| columns(name.as_str())).max().unwrap_or(0).min(width / 2);
+                for (name, cell) in facts {
+                    if y >= end {
+                        return;
+                    }
+                    pen.put(x, y, label, name, Role::Quiet);
+                    let value = middle(&cell.show(&app.clock), width.saturating_sub(label + 2));
+                    let role = match cell {
+                        Cell::Money(_) | Cell::Accrues { .. } => Role::Money,
+                        Cell::Absent => Role::Quiet,
+                        _ => Role::Text,
+                    };
+                    pen.put(x + label + 2, y, width.saturating_sub(label + 2), &value, role);
+                    y += 1;
+                }
+            }
+            Block::Table { head, rows, .. } => {
+                let share = width / u16::try_from(head.len().max(1)).unwrap_or(1);
+                for (at, name) in head.iter().enumerate() {
+                    if y < end {
+                        pen.put(x + share * u16::try_from(at).unwrap_or(0), y, share.saturating_sub(1), name, Role::Head);
+                    }
+                }
+                y += 1;
+                for row in rows {
+                    if y >= end {
+                        return;
+                    }
+                    for (at, cell) in row.iter().enumerate() {
+                        pen.put(x + share * u16::try_from(at).unwrap_or(0), y, share.saturating_sub(1), &cell.show(&app.clock), Role::Text);
+                    }
+                    y += 1;
+                }
+            }
+            Block::Phases(_) | Block::Curves { .. } => {}
+        }
+    }
+}
+
+fn curve(pen: &mut Pen<'_>, area: Area, app: &App) {
+    let curves = app.curves();
+    if curves.is_empty() {
+        let text = if app.selected().is_some_and(|item| item.state.phase.is_live()) {
+            "no value of a metric yet"
+        } else {
+            "no value of a metric was found: does its regex match what the script prints?"
+        };
+        for (at, line) in wrap(&text.into(), area.width.saturating_sub(4)).iter().enumerate() {
+            pen.put(area.x + 2, area.y + 1 + u16::try_from(at).unwrap_or(0), area.width.saturating_sub(2), line, Role::Quiet);
+        }
+        return;
+    }
+    let at = app.metric % curves.len();
+    let series = curves[at];
+    let title: Safe = if curves.len() > 1 { format!("{}  {} of {}", series.name, at + 1, curves.len()).into() } else { series.name.clone() };
+    pen.put(area.x + 9, area.y, area.width.saturating_sub(9), &title, Role::Head);
+    chart::draw(pen, Area { y: area.y + 1, height: area.height.saturating_sub(1), ..area }, series, app.log_scale);
+}
+
+/// The life of it in proportion, in two rows: bars with words, lengths below.
+fn phases(pen: &mut Pen<'_>, area: Area, spans: &[PhaseSpan], app: &App) {
+    let width = area.width.saturating_sub(2);
+    let lengths: Vec<f64> = spans.iter().map(|span| show::seconds_between(span.start, span.end.unwrap_or(app.clock.now))).collect();
+    let total: f64 = lengths.iter().sum();
+    // Each part gets room for its word first; what is left goes by its length.
+    let words: Vec<u16> = spans.iter().map(|span| columns(span.word.as_str()).max(6) + 2).collect();
+    let spare = f64::from(width.saturating_sub(words.iter().sum()));
+    let mut x = area.x + 1;
+    let end = area.x + area.width;
+    for ((span, length), word) in spans.iter().zip(&lengths).zip(&words) {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of the width")]
+        let extra = if total > 0.0 { (spare * length / total).floor() as u16 } else { 0 };
+        let room = (word + extra).min(end.saturating_sub(x + 1));
+        if room < 3 {
+            break;
+        }
+        let role = if span.end.is_none() {
+            Role::Active
+        } else if span.billed {
+            Role::Money
+        } else {
+            Role::Quiet
+        };
+        let text_wide = pen.put(x, area.y, room - 1, &span.word, role);
+        pen.fill(x + text_wide + 1, area.y, room.saturating_sub(text_wide + 2), if pen.ascii { "=" } else { "━" }, role);
+        let rate = app.selected().and_then(|item| item.per_hour);
+        let mut said = show::span(*length);
+        if let (true, Some(rate)) = (span.billed, rate) {
+            said = format!("{said} · {}", show::money(rate * length / 3600.0));
+        }
+        pen.put(x, area.y + 1, room - 1, &said.into(), Role::Quiet);
+        x += room;
+    }
+}

@@ -1,0 +1,188 @@
+//! The generic form: fields on the left with the reason for each error under it, on the right what will happen.
+
+use super::overlay::boxed;
+use super::pen::{Pen, columns};
+use super::table::wrap;
+use crate::app::App;
+use crate::app::form::FormView;
+use crate::app::layout::Area;
+use crate::config::theme::Role;
+use crate::model::{Field, FieldKind, Problem, Safe};
+
+/// Rows that an area field shows.
+const AREA_ROWS: u16 = 4;
+
+pub fn draw(pen: &mut Pen<'_>, screen: Area, view: &FormView, app: &App) {
+    let inside = boxed(pen, screen, screen.width.min(126), screen.height.saturating_sub(1), &view.form.title, Role::Accent);
+    let footer = inside.y + inside.height.saturating_sub(1);
+    let body = Area { height: inside.height.saturating_sub(2), ..inside };
+    if body.width >= 84 {
+        let left = body.width * 56 / 100;
+        fields(pen, Area { width: left, ..body }, view);
+        let line = if pen.ascii { "|" } else { "│" };
+        for y in body.y..body.y + body.height {
+            pen.say(body.x + left, y, 1, line, Role::Line);
+        }
+        outlook(pen, Area { x: body.x + left + 2, width: body.width - left - 2, ..body }, view);
+    } else {
+        fields(pen, body, view);
+    }
+    let mut x = inside.x;
+    for (key, word) in [("Ctrl-s", "launch"), ("Tab", "next"), ("Ctrl-r", "start afresh"), ("Esc", "back")] {
+        let word = if word == "launch" { view.form.verb.name() } else { word };
+        x += pen.say(x, footer, inside.x + inside.width - x, key, Role::Accent) + 1;
+        x += pen.say(x, footer, (inside.x + inside.width).saturating_sub(x), word, Role::Quiet) + 3;
+    }
+    // A message would be hidden behind the form otherwise.
+    if let Some(toast) = &app.toast {
+        let line = Safe::line(&toast.text.lines().collect::<Vec<_>>().join(" "));
+        pen.put(inside.x, footer.saturating_sub(1), inside.width, &line, Role::Warning);
+    }
+}
+
+/// Rows a field takes: its line or area, and its problems.
+fn height(view: &FormView, field: &Field, width: u16) -> u16 {
+    let own = if field.kind == FieldKind::Area { u16::try_from(field.value.lines().count()).unwrap_or(AREA_ROWS).clamp(1, AREA_ROWS) } else { 1 };
+    own + view.problems_of(&field.name).map(|problem| u16::try_from(wrap(&problem.message, width).len()).unwrap_or(1)).sum::<u16>()
+}
+
+fn fields(pen: &mut Pen<'_>, area: Area, view: &FormView) {
+    let label = view.form.fields.iter().map(|field| columns(&field.label)).max().unwrap_or(0).min(area.width / 3);
+    let value_x = area.x + 2 + label + 2;
+    let width = area.width.saturating_sub(label + 5);
+    // The focused field's help has the last row; scroll so that the focused field shows.
+    let room = area.height.saturating_sub(2);
+    let heights: Vec<u16> = view.form.fields.iter().map(|field| height(view, field, width)).collect();
+    let mut first = 0;
+    while heights[first..=view.focus.min(heights.len().saturating_sub(1))].iter().sum::<u16>() > room && first < view.focus {
+        first += 1;
+    }
+    let mut y = area.y;
+    let end = area.y + room;
+    for (at, field) in view.form.fields.iter().enumerate().skip(first) {
+        if y >= end {
+            break;
+        }
+        let here = at == view.focus;
+        if here {
+            pen.say(area.x, y, 1, if pen.ascii { ">" } else { "▌" }, Role::Accent);
+        }
+        let changed = field.value != field.initial;
+        let name = Safe::line(&field.label);
+        pen.put(area.x + 2, y, label, &name, if here { Role::Accent } else { Role::Quiet });
+        if changed {
+            pen.say(value_x - 2, y, 1, "*", Role::Marked);
+        }
+        let own = heights[at] - view.problems_of(&field.name).map(|problem| u16::try_from(wrap(&problem.message, width).len()).unwrap_or(1)).sum::<u16>();
+        let own = own.min(end - y);
+        value(pen, Area { x: value_x, y, width, height: own }, view, at, here);
+        y += own;
+        for problem in view.problems_of(&field.name) {
+            for line in wrap(&problem.message, width) {
+                if y < end {
+                    pen.put(value_x, y, width, &line, problem_role(problem));
+                    y += 1;
+                }
+            }
+        }
+    }
+    if let Some(field) = view.form.fields.get(view.focus) {
+        let help = Safe::line(&field.help);
+        pen.put(area.x + 2, area.y + area.height - 1, area.width.saturating_sub(3), &help, Role::Quiet);
+    }
+}
+
+fn value(pen: &mut Pen<'_>, area: Area, view: &FormView, at: usize, here: bool) {
+    let field = &view.form.fields[at];
+    let mark = match &field.kind {
+        FieldKind::Toggle => Some(if field.value == "yes" { "[x] yes" } else { "[ ] no" }),
+        _ => None,
+    };
+    if let Some(mark) = mark {
+        pen.say(area.x, area.y, area.width, mark, if here { Role::Accent } else { Role::Text });
+        return;
+    }
+    if let (FieldKind::Choice { open: false, .. }, here) = (&field.kind, here) {
+        let text: Safe = if here { format!("‹ {} ›", field.value).into() } else { Safe::line(&field.value) };
+        pen.put(area.x, area.y, area.width, &text, if here { Role::Accent } else { Role::Text });
+        return;
+    }
+    if here {
+        pen.input(area, &view.inputs[at], true);
+        return;
+    }
+    let lines: Vec<&str> = field.value.lines().collect();
+    for (row, line) in lines.iter().take(usize::from(area.height)).enumerate() {
+        let more = row + 1 == usize::from(area.height) && lines.len() > usize::from(area.height);
+        let text = if more { format!("{line}  … {} more", lines.len() - row - 1) } else { (*line).to_owned() };
+        pen.put(area.x, area.y + u16::try_from(row).unwrap_or(0), area.width, &Safe::line(&text), Role::Text);
+    }
+    if lines.is_empty() {
+        pen.say(area.x, area.y, area.width, "–", Role::Quiet);
+    }
+}
+
+fn problem_role(problem: &Problem) -> Role {
+    if problem.fatal { Role::Error } else { Role::Warning }
+}
+
+/// The right half: what will happen.
+fn outlook(pen: &mut Pen<'_>, area: Area, view: &FormView) {
+    let mut y = area.y;
+    let end = area.y + area.height;
+    let mut row = |pen: &mut Pen<'_>, text: &Safe, role: Role| {
+        for line in wrap(text, area.width) {
+            if y < end {
+                pen.put(area.x, y, area.width, &line, role);
+                y += 1;
+            }
+        }
+    };
+    row(pen, &"What will happen".into(), Role::Head);
+    let preview = match &view.preview {
+        None => return row(pen, &"looking at files and prices …".into(), Role::Quiet),
+        Some(Err(failure)) => {
+            row(pen, &failure.what, Role::Error);
+            return row(pen, &failure.hint, Role::Text);
+        }
+        Some(Ok(preview)) => preview,
+    };
+    let label = preview.facts.iter().map(|(name, _)| columns(name.as_str())).max().unwrap_or(0);
+    for (name, value) in &preview.facts {
+        let lines = wrap(value, area.width.saturating_sub(label + 2));
+        for (at, line) in lines.iter().enumerate() {
+            let text: Safe = format!("{:<width$}  {line}", if at == 0 { name.as_str() } else { "" }, width = usize::from(label)).into();
+            row(pen, &text, Role::Text);
+        }
+    }
+    for problem in view.problems.iter().chain(&preview.problems).filter(|problem| problem.field.is_empty()) {
+        row(pen, &Safe::default(), Role::Text);
+        row(pen, &problem.message, problem_role(problem));
+    }
+    let changed: Vec<_> = view.form.fields.iter().filter(|field| field.value != field.initial).collect();
+    if !changed.is_empty() {
+        row(pen, &Safe::default(), Role::Text);
+        row(pen, &if view.form.parent.is_some() { "Different from its parent" } else { "Different from the project" }.into(), Role::Head);
+        for field in changed {
+            for line in difference(field) {
+                row(pen, &line, Role::Marked);
+            }
+        }
+    }
+    row(pen, &Safe::default(), Role::Text);
+    row(pen, &"Request".into(), Role::Head);
+    for line in preview.request.lines() {
+        row(pen, &Safe::line(line), Role::Quiet);
+    }
+}
+
+/// What changed in a field, line by line for areas.
+fn difference(field: &Field) -> Vec<Safe> {
+    if field.kind != FieldKind::Area {
+        return vec![format!("{}: {} -> {}", field.label, field.initial, field.value).into()];
+    }
+    let (old, new): (Vec<&str>, Vec<&str>) = (field.initial.lines().collect(), field.value.lines().collect());
+    let gone = old.iter().filter(|line| !new.contains(line)).map(|line| Safe::line(&format!("- {line}")));
+    let come = new.iter().filter(|line| !old.contains(line)).map(|line| Safe::line(&format!("+ {line}")));
+    gone.chain(come).collect()
+}

@@ -1,0 +1,40 @@
+//! Drawing: `&App` in, cells out. Nothing here changes anything, and nothing but [`Safe`](crate::model::Safe) text is drawn.
+
+mod bars;
+mod chart;
+mod detail;
+mod form;
+mod log;
+mod overlay;
+mod pen;
+mod table;
+
+use ratatui::Frame;
+
+use crate::app::layout::{Area, layout};
+use crate::app::{App, Level};
+use crate::config::theme::{Role, Theme};
+use pen::Pen;
+
+/// Draws the whole screen.
+pub fn draw(frame: &mut Frame<'_>, app: &App, theme: &Theme) {
+    let size = frame.area();
+    let mut pen = Pen::new(frame.buffer_mut(), theme, app.setup.ascii);
+    let places = layout(app);
+    if places.too_small || size.width < app.size.0 || size.height < app.size.1 {
+        pen.say(0, 0, size.width, "footplate: more room, please", Role::Text);
+        return;
+    }
+    bars::top(&mut pen, places.top, app);
+    bars::tabs(&mut pen, places.tabs, app);
+    if app.level == Level::List {
+        pen.rule(places.rule);
+        table::draw(&mut pen, places.list_head, places.list, app);
+    } else {
+        pen.rule(places.rule);
+    }
+    detail::draw(&mut pen, &places, app);
+    log::draw(&mut pen, &places, app);
+    bars::footer(&mut pen, places.footer_rule, places.footer, app);
+    overlay::draw(&mut pen, Area { x: 0, y: 0, width: app.size.0, height: app.size.1 }, app);
+}

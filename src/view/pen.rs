@@ -1,0 +1,225 @@
+//! The one hand that writes into the buffer. It takes [`Safe`] text and literals of our own, and nothing else.
+
+use ratatui::buffer::Buffer;
+use ratatui::style::{Color, Modifier, Style};
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+use crate::app::layout::Area;
+use crate::config::theme::{Colour, Look, Role, Theme};
+use crate::model::{Phase, Safe};
+
+/// A buffer to write to, with the theme to write in.
+pub struct Pen<'a> {
+    buffer: &'a mut Buffer,
+    theme: &'a Theme,
+    pub ascii: bool,
+}
+
+impl<'a> Pen<'a> {
+    pub fn new(buffer: &'a mut Buffer, theme: &'a Theme, ascii: bool) -> Self {
+        Self { buffer, theme, ascii }
+    }
+
+    /// Writes as much of the text as fits into `width` columns; returns the columns used.
+    pub fn put(&mut self, x: u16, y: u16, width: u16, text: &Safe, role: Role) -> u16 {
+        self.write(x, y, width, text.as_str(), style(self.theme.look(role)))
+    }
+
+    /// Writes a text of our own.
+    pub fn say(&mut self, x: u16, y: u16, width: u16, text: &'static str, role: Role) -> u16 {
+        self.write(x, y, width, text, style(self.theme.look(role)))
+    }
+
+    /// Writes right-aligned; returns the columns used.
+    pub fn put_right(&mut self, x: u16, y: u16, width: u16, text: &Safe, role: Role) -> u16 {
+        let wide = columns(text.as_str()).min(width);
+        self.put(x + width - wide, y, wide, text, role)
+    }
+
+    fn write(&mut self, x: u16, y: u16, width: u16, text: &str, style: Style) -> u16 {
+        let area = self.buffer.area;
+        if y >= area.height || x >= area.width {
+            return 0;
+        }
+        let width = width.min(area.width - x);
+        let (end, _) = self.buffer.set_stringn(x, y, text, usize::from(width), style);
+        end - x
+    }
+
+    /// Lays a role's ground under an area, e.g. for the selected row, keeping the text's own colours.
+    pub fn ground(&mut self, area: Area, role: Role) {
+        let look = self.theme.look(role);
+        let area = self.clip(area);
+        self.buffer.set_style(area, style(Look { fg: None, ..look }));
+    }
+
+    /// Empties an area, for what lies on top.
+    pub fn clear(&mut self, area: Area) {
+        let area = self.clip(area);
+        for y in area.top()..area.bottom() {
+            for x in area.left()..area.right() {
+                self.buffer[(x, y)].reset();
+            }
+        }
+    }
+
+    fn clip(&self, area: Area) -> ratatui::layout::Rect {
+        ratatui::layout::Rect::new(area.x, area.y, area.width, area.height).intersection(self.buffer.area)
+    }
+
+    /// A horizontal line over an area's first row.
+    pub fn rule(&mut self, area: Area) {
+        if area.height > 0 {
+            self.fill(area.x, area.y, area.width, if self.ascii { "-" } else { "─" }, Role::Line);
+        }
+    }
+
+    /// Repeats a one-column text.
+    pub fn fill(&mut self, x: u16, y: u16, width: u16, text: &'static str, role: Role) {
+        for at in x..x.saturating_add(width) {
+            self.say(at, y, 1, text, role);
+        }
+    }
+
+    /// A frame with a title.
+    pub fn frame(&mut self, area: Area, title: &Safe, role: Role) {
+        if area.width < 2 || area.height < 2 {
+            return;
+        }
+        let [h, v, tl, tr, bl, br] = if self.ascii { ["-", "|", "+", "+", "+", "+"] } else { ["─", "│", "╭", "╮", "╰", "╯"] };
+        let (right, bottom) = (area.x + area.width - 1, area.y + area.height - 1);
+        self.fill(area.x, area.y, area.width, h, role);
+        self.fill(area.x, bottom, area.width, h, role);
+        for y in area.y..bottom {
+            self.say(area.x, y, 1, v, role);
+            self.say(right, y, 1, v, role);
+        }
+        for (x, y, corner) in [(area.x, area.y, tl), (right, area.y, tr), (area.x, bottom, bl), (right, bottom, br)] {
+            self.say(x, y, 1, corner, role);
+        }
+        self.put(area.x + 2, area.y, area.width.saturating_sub(4), &format!(" {title} ").into(), Role::Head);
+    }
+
+    /// Draws a text area with its cursor.
+    pub fn input(&mut self, area: Area, input: &crate::app::input::Input, focused: bool) {
+        use ratatui::widgets::Widget;
+        let mut text = input.area().clone();
+        text.set_style(style(self.theme.look(Role::Text)));
+        text.set_cursor_line_style(Style::default());
+        text.set_cursor_style(if focused { Style::default().add_modifier(Modifier::REVERSED) } else { Style::default() });
+        let rect = self.clip(area);
+        (&text).render(rect, self.buffer);
+    }
+
+    /// The glyph of a phase: never colour alone.
+    #[must_use]
+    pub fn glyph(&self, phase: Phase) -> &'static str {
+        match (phase, self.ascii) {
+            (Phase::Waiting, false) => "◌",
+            (Phase::Active, false) => "●",
+            (Phase::Leaving, false) => "◍",
+            (Phase::Done, false) => "✓",
+            (Phase::Failed, false) => "✗",
+            (Phase::Stopped, false) => "■",
+            (Phase::Still, _) => " ",
+            (Phase::Waiting, true) => "o",
+            (Phase::Active, true) => "*",
+            (Phase::Leaving, true) => "~",
+            (Phase::Done, true) => "+",
+            (Phase::Failed, true) => "x",
+            (Phase::Stopped, true) => "#",
+            (Phase::Unknown, _) => "?",
+        }
+    }
+}
+
+/// The role that colours a phase.
+#[must_use]
+pub fn phase_role(phase: Phase) -> Role {
+    match phase {
+        Phase::Waiting => Role::Waiting,
+        Phase::Active => Role::Active,
+        Phase::Leaving => Role::Leaving,
+        Phase::Done => Role::Done,
+        Phase::Failed => Role::Failed,
+        Phase::Stopped => Role::Stopped,
+        Phase::Still => Role::Text,
+        Phase::Unknown => Role::Quiet,
+    }
+}
+
+/// The gutter colour of a log's host.
+#[must_use]
+pub fn host_role(host: u16) -> Role {
+    [Role::Host0, Role::Host1, Role::Host2, Role::Host3, Role::Host4][usize::from(host) % 5]
+}
+
+/// Terminal columns a text takes.
+#[must_use]
+pub fn columns(text: &str) -> u16 {
+    u16::try_from(text.width()).unwrap_or(u16::MAX)
+}
+
+/// Cuts the middle out of a text that is too wide: names share their beginning and differ at their end.
+#[must_use]
+pub fn middle(text: &Safe, width: u16) -> Safe {
+    if columns(text.as_str()) <= width || width < 5 {
+        return text.clone();
+    }
+    let keep = width - 1;
+    let tail = keep / 2;
+    let (mut head_text, mut used) = (String::new(), 0);
+    for grapheme in text.as_str().graphemes(true) {
+        let wide = columns(grapheme);
+        if used + wide > keep - tail {
+            break;
+        }
+        head_text.push_str(grapheme);
+        used += wide;
+    }
+    let (mut tail_parts, mut used) = (Vec::new(), 0);
+    for grapheme in text.as_str().graphemes(true).rev() {
+        let wide = columns(grapheme);
+        if used + wide > tail {
+            break;
+        }
+        tail_parts.push(grapheme);
+        used += wide;
+    }
+    tail_parts.reverse();
+    format!("{head_text}…{}", tail_parts.concat()).into()
+}
+
+fn style(look: Look) -> Style {
+    let colour = |colour: Colour| match colour {
+        Colour::Indexed(index) => Color::Indexed(index),
+        Colour::Rgb(r, g, b) => Color::Rgb(r, g, b),
+    };
+    let mut style = Style::default();
+    if let Some(fg) = look.fg {
+        style = style.fg(colour(fg));
+    }
+    if let Some(bg) = look.bg {
+        style = style.bg(colour(bg));
+    }
+    for (set, modifier) in
+        [(look.bold, Modifier::BOLD), (look.dim, Modifier::DIM), (look.reverse, Modifier::REVERSED), (look.underline, Modifier::UNDERLINED)]
+    {
+        if set {
+            style = style.add_modifier(modifier);
+        }
+    }
+    style
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_goes_first() {
+        assert_eq!(middle(&"digits-2026-11-22-14-00-03-549".into(), 15).as_str(), "digits-…-03-549");
+        assert_eq!(middle(&"short".into(), 15).as_str(), "short");
+    }
+}

@@ -1,0 +1,249 @@
+//! The list. Only the visible rows are looked at.
+
+use super::pen::{Pen, columns, middle, phase_role};
+use crate::app::App;
+use crate::app::layout::Area;
+use crate::app::pane::{Load, Pane};
+use crate::config::theme::Role;
+use crate::model::{Align, Cell, Clock, Column, FailureKind, Item, Phase, Safe, show};
+
+/// Columns of the gutter before a row: marker, mark, space.
+const GUTTER: u16 = 3;
+
+pub fn draw(pen: &mut Pen<'_>, head: Area, body: Area, app: &App) {
+    let pane = app.pane();
+    let (shown, total) = pane.counts();
+    if total == 0 {
+        return nothing(pen, head, body, pane);
+    }
+    let widths = fit(pane.spec.columns, head.width.saturating_sub(GUTTER));
+    let mut x = head.x + GUTTER;
+    for (at, column, width) in &widths {
+        let arrow = match (pane.sort.0 == *at, pane.sort.1, pen.ascii) {
+            (false, ..) => "",
+            (_, true, false) => " ▼",
+            (_, false, false) => " ▲",
+            (_, true, true) => " v",
+            (_, false, true) => " ^",
+        };
+        let title: Safe = format!("{}{arrow}", column.title).into();
+        match column.align {
+            Align::Left => pen.put(x, head.y, *width, &title, Role::Head),
+            Align::Right => pen.put_right(x, head.y, *width, &title, Role::Head),
+        };
+        x += width + 2;
+    }
+    freshness(pen, head, pane, &app.clock, shown, total);
+    if shown == 0 {
+        let text: Safe = format!("Nothing here has \"{}\" in any column. Esc shows all {total} again.", Safe::line(&pane.filter)).into();
+        pen.put(body.x + GUTTER, body.y + 1, body.width.saturating_sub(GUTTER), &text, Role::Quiet);
+        return;
+    }
+    for (row, item) in pane.window(pane.top, usize::from(body.height)).enumerate() {
+        let y = body.y + u16::try_from(row).unwrap_or(u16::MAX);
+        line(pen, Area { y, height: 1, ..body }, pane, item, &widths, &app.clock, pane.top + row == pane.cursor());
+    }
+}
+
+fn line(pen: &mut Pen<'_>, area: Area, pane: &Pane, item: &Item, widths: &[(usize, &Column, u16)], clock: &Clock, selected: bool) {
+    if selected {
+        pen.ground(area, Role::Selected);
+        pen.say(area.x, area.y, 1, if pen.ascii { ">" } else { "▌" }, Role::Accent);
+    }
+    if pane.marks.contains(&item.id) {
+        pen.say(area.x + 1, area.y, 1, if pen.ascii { "#" } else { "◆" }, Role::Marked);
+    }
+    let quiet = !item.state.phase.is_live() && item.state.phase != Phase::Still && !selected;
+    let mut x = area.x + GUTTER;
+    for (at, column, width) in widths {
+        let plain = if quiet && *at > 0 { Role::Quiet } else { Role::Text };
+        cell(pen, x, area.y, *width, item.cells.get(*at).unwrap_or(&Cell::Absent), column, plain, clock);
+        x += width + 2;
+    }
+    if selected {
+        pen.ground(area, Role::Selected);
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "a cell is drawn from its place, its value and its column")]
+fn cell(pen: &mut Pen<'_>, x: u16, y: u16, width: u16, cell: &Cell, column: &Column, plain: Role, clock: &Clock) {
+    match cell {
+        Cell::State(state) => {
+            let role = phase_role(state.phase);
+            let glyph = pen.glyph(state.phase);
+            pen.say(x, y, width, glyph, role);
+            pen.put(x + 2, y, width.saturating_sub(2), &state.word, role);
+        }
+        Cell::Trend { last, values } => {
+            let number: Safe = show::decimal(*last).into();
+            let used = 7.min(width);
+            pen.put_right(x, y, used, &number, plain);
+            if width > used + 1 {
+                let bars = spark(values, width - used - 1, pen.ascii);
+                pen.put(x + used + 1, y, width - used - 1, &bars, Role::Curve);
+            }
+        }
+        _ => {
+            let text = cell.show(clock);
+            let text = if column.grows { middle(&text, width) } else { text };
+            let role = match cell {
+                Cell::Money(_) | Cell::Accrues { .. } if plain == Role::Text => Role::Money,
+                Cell::Absent => Role::Quiet,
+                _ => plain,
+            };
+            match column.align {
+                Align::Left => pen.put(x, y, width, &text, role),
+                Align::Right => pen.put_right(x, y, width, &text, role),
+            };
+        }
+    }
+}
+
+/// A curve in one line of blocks, oldest left.
+fn spark(values: &[f64], width: u16, ascii: bool) -> Safe {
+    let blocks: [char; 8] = if ascii { ['.', '.', ':', ':', '-', '=', '#', '#'] } else { ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] };
+    let count = usize::from(width).min(values.len());
+    if count < 2 {
+        return Safe::default();
+    }
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let text: String = (0..count)
+        .map(|at| {
+            let value = values[at * (values.len() - 1) / (count - 1)];
+            let share = if high > low { (value - low) / (high - low) } else { 0.0 };
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of 0 to 1 becomes an index of 0 to 7")]
+            blocks[((share * 7.0).round() as usize).min(7)]
+        })
+        .collect();
+    text.into()
+}
+
+/// Which columns fit, and how wide each is: by rank the least useful go first, the growing one takes the rest.
+fn fit(all: &'static [Column], width: u16) -> Vec<(usize, &'static Column, u16)> {
+    let mut chosen: Vec<(usize, &Column)> = all.iter().enumerate().collect();
+    let needed = |chosen: &[(usize, &Column)]| chosen.iter().map(|(_, column)| column.width + 2).sum::<u16>().saturating_sub(2);
+    while needed(&chosen) > width && chosen.len() > 1 {
+        let worst = chosen.iter().enumerate().filter(|(_, (_, column))| column.rank > 0).max_by_key(|(_, (at, column))| (column.rank, *at)).map(|(at, _)| at);
+        match worst {
+            Some(at) => chosen.remove(at),
+            None => break,
+        };
+    }
+    let spare = width.saturating_sub(needed(&chosen));
+    chosen.into_iter().map(|(at, column)| (at, column, if column.grows { column.width + spare.min(40) } else { column.width })).collect()
+}
+
+/// On the right of the head: how much shows, and how true it still is.
+fn freshness(pen: &mut Pen<'_>, head: Area, pane: &Pane, clock: &Clock, shown: usize, total: usize) {
+    let mut notes: Vec<String> = Vec::new();
+    if !pane.marks.is_empty() {
+        notes.push(format!("{} marked", pane.marks.len()));
+    }
+    if !pane.filter.is_empty() {
+        notes.push(format!("/{} {shown} of {total}", pane.filter));
+    }
+    let mut role = Role::Quiet;
+    match &pane.load {
+        Load::Stale { failure, since } => {
+            role = Role::Warning;
+            let why = match failure.kind {
+                FailureKind::Throttled => "throttled",
+                FailureKind::Network => "no connection",
+                FailureKind::Timeout => "no answer",
+                FailureKind::Expired => "credentials expired",
+                FailureKind::NoCredentials => "no credentials",
+                FailureKind::Denied => "denied",
+                _ => "failed",
+            };
+            let since = since.map_or_else(String::new, |at| format!(" · as of {}", show::moment(at, clock)));
+            notes.push(format!("{}{why}{since}", if pen.ascii { "! " } else { "▲ " }));
+        }
+        Load::Remembered(at) => notes.push(format!("from {}, looking …", show::moment(*at, clock))),
+        Load::Loading | Load::Fresh(_) => {}
+    }
+    if !notes.is_empty() {
+        let text = Safe::line(&format!(" {} ", notes.join(" · ")));
+        let wide = columns(text.as_str()).min(head.width);
+        pen.clear(Area { x: head.x + head.width - wide, width: wide, height: 1, ..head });
+        pen.put_right(head.x, head.y, head.width, &text, role);
+    }
+}
+
+/// An empty pane: loading, empty and failed are three different looks.
+fn nothing(pen: &mut Pen<'_>, head: Area, body: Area, pane: &Pane) {
+    let x = body.x + 4;
+    let width = body.width.saturating_sub(8);
+    let y = head.y + (body.height / 4).max(1);
+    match &pane.load {
+        Load::Loading => {
+            pen.say(x, y, width, "looking …", Role::Quiet);
+        }
+        Load::Stale { failure, .. } => {
+            let title = match failure.kind {
+                FailureKind::Denied => "This account may not list these.",
+                FailureKind::NoCredentials => "No credentials yet.",
+                FailureKind::Expired => "The credentials have expired.",
+                FailureKind::Network | FailureKind::Timeout => "No connection.",
+                FailureKind::Throttled => "AWS asks us to slow down; trying again soon.",
+                _ => "That did not work.",
+            };
+            pen.say(x, y, width, if pen.ascii { "!" } else { "▲" }, Role::Warning);
+            pen.say(x + 2, y, width, title, Role::Warning);
+            let mut at = y + 2;
+            for (text, role) in [(&failure.what, Role::Text), (&failure.hint, Role::Accent)] {
+                for line in wrap(text, width) {
+                    pen.put(x + 2, at, width, &line, role);
+                    at += 1;
+                }
+                at += 1;
+            }
+        }
+        Load::Fresh(_) | Load::Remembered(_) => {
+            let text: Safe = if pane.scope.is_empty() { pane.spec.empty.into() } else { "Nothing in here.".into() };
+            for (at, line) in wrap(&text, width).into_iter().enumerate() {
+                pen.put(x, y + u16::try_from(at).unwrap_or(0), width, &line, if at == 0 { Role::Text } else { Role::Quiet });
+            }
+        }
+    }
+}
+
+/// Breaks a text into lines of at most `width` columns, between words where it can.
+#[must_use]
+pub fn wrap(text: &Safe, width: u16) -> Vec<Safe> {
+    let mut out = Vec::new();
+    for paragraph in text.lines() {
+        let mut line = String::new();
+        for word in paragraph.split(' ') {
+            if !line.is_empty() && columns(&line) + 1 + columns(word) > width {
+                out.push(Safe::line(&line));
+                line.clear();
+            } else if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+            while columns(&line) > width && width > 0 {
+                let cut = line.char_indices().take_while(|(at, c)| columns(&line[..at + c.len_utf8()]) <= width).last().map_or(line.len(), |(at, c)| at + c.len_utf8());
+                let rest = line.split_off(cut.max(1).min(line.len()));
+                out.push(Safe::line(&line));
+                line = rest;
+            }
+        }
+        out.push(Safe::line(&line));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrapping_loses_nothing_but_spaces() {
+        let text: Safe = "a long sentence with anunbreakablewordinside and an end".into();
+        let lines = wrap(&text, 10);
+        assert!(lines.iter().all(|line| columns(line.as_str()) <= 10), "{lines:?}");
+        let joined: String = lines.iter().map(|line| line.as_str().replace(' ', "")).collect();
+        assert_eq!(joined, text.as_str().replace(' ', ""));
+    }
+}
