@@ -10,11 +10,11 @@ mod clients;
 mod deadline;
 pub mod fault;
 pub mod guard;
-// pub mod instance_types;
+pub mod instance_types;
 mod order;
-// pub mod price;
-// pub mod s3_uri;
-// pub mod script_mode;
+pub mod price;
+pub mod s3_uri;
+pub mod script_mode;
 #[cfg(test)]
 pub(crate) mod scripted;
 // pub mod tail;
