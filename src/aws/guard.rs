@@ -1,0 +1,346 @@
+//! The guard: an interceptor before every client. No call leaves this program without it.
+//!
+//! 1. Only operations of the table [`OPERATIONS`] are sent at all.
+//! 2. In read-only mode nothing that changes something is sent.
+//! 3. A call that changes something needs a confirmed order around it ([`super::with_order`]).
+//! 4. The wall: local mode reaches loopback only; real mode reaches neither loopback nor plain HTTP, unless told.
+//! 5. The journal: the intent is durable, with the request as it is, before the first byte leaves. Retries inside the SDK
+//!    are the same intent. When the call is dropped or times out, the intent is settled as unknown.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeTransmitInterceptorContextMut, BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, Metadata};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
+
+use super::order::{Permit, permit};
+use super::{Mode, deadline};
+use crate::model::{Failure, FailureKind, Intent, Ledger, Settled};
+
+/// What an operation does to the account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    Reads,
+    Changes,
+    /// Changes, many times in one order: all calls of one order into one bucket share an entry of the journal.
+    ChangesInBulk,
+}
+
+/// Every operation that footplate may send: service and operation as the SDK names them. What is not here is refused.
+pub const OPERATIONS: &[(&str, &str, Effect)] = &[
+    ("STS", "GetCallerIdentity", Effect::Reads),
+    ("SageMaker", "ListTrainingJobs", Effect::Reads),
+    ("SageMaker", "DescribeTrainingJob", Effect::Reads),
+    ("SageMaker", "ListTags", Effect::Reads),
+    ("SageMaker", "CreateTrainingJob", Effect::Changes),
+    ("SageMaker", "StopTrainingJob", Effect::Changes),
+    ("CloudWatch Logs", "DescribeLogStreams", Effect::Reads),
+    ("CloudWatch Logs", "GetLogEvents", Effect::Reads),
+    ("CloudWatch", "GetMetricData", Effect::Reads),
+    ("S3", "ListBuckets", Effect::Reads),
+    ("S3", "ListObjectsV2", Effect::Reads),
+    ("S3", "HeadBucket", Effect::Reads),
+    ("S3", "HeadObject", Effect::Reads),
+    ("S3", "GetObject", Effect::Reads),
+    ("S3", "CreateBucket", Effect::Changes),
+    ("S3", "PutObject", Effect::ChangesInBulk),
+    ("S3", "CreateMultipartUpload", Effect::Changes),
+    ("S3", "UploadPart", Effect::ChangesInBulk),
+    ("S3", "CompleteMultipartUpload", Effect::Changes),
+    ("S3", "AbortMultipartUpload", Effect::Changes),
+    ("S3", "DeleteObjects", Effect::Changes),
+];
+
+/// What the guard allows.
+pub(super) struct Rules {
+    pub mode: Mode,
+    pub region: String,
+    pub read_only: bool,
+    pub ledger: Option<Arc<dyn Ledger>>,
+    pub local_endpoint: Option<String>,
+    pub allow_loopback: bool,
+}
+
+/// The interceptor; clones share one state.
+#[derive(Clone)]
+pub(super) struct Guard(Arc<State>);
+
+struct State {
+    rules: Rules,
+    read_only: AtomicBool,
+    account: OnceLock<String>,
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard").field("mode", &self.0.rules.mode).finish_non_exhaustive()
+    }
+}
+
+/// The guard's no, as it travels through the SDK's errors; [`super::fault`] finds it there.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal(pub Failure);
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.what.fmt(f)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+fn refuse(what: impl AsRef<str>, hint: &str) -> BoxError {
+    Box::new(Refusal(Failure::new(FailureKind::Refused, what, hint)))
+}
+
+impl Guard {
+    pub fn new(rules: Rules) -> Self {
+        let read_only = AtomicBool::new(rules.read_only);
+        Self(Arc::new(State { rules, read_only, account: OnceLock::new() }))
+    }
+
+    pub fn read_only(&self) -> bool {
+        self.0.read_only.load(Ordering::SeqCst)
+    }
+
+    pub fn set_read_only(&self) {
+        self.0.read_only.store(true, Ordering::SeqCst);
+    }
+
+    /// For the journal; the first answer stays.
+    pub fn set_account(&self, account: &str) {
+        let _ = self.0.account.set(account.to_owned());
+    }
+
+    /// Rules 1 to 3, before credentials are even looked for.
+    fn allow(&self, service: &str, operation: &str) -> Result<Effect, BoxError> {
+        let Some(effect) = effect(service, operation) else {
+            return Err(refuse(format!("{operation} ({service}) is not among the operations footplate may send"), ""));
+        };
+        if effect == Effect::Reads {
+            return Ok(effect);
+        }
+        if self.read_only() {
+            return Err(refuse(format!("read-only: {operation} would change something"), "start footplate without --read-only"));
+        }
+        if self.0.rules.ledger.is_none() {
+            return Err(refuse(
+                format!("no journal, no {operation}: footplate must be able to note what it is about to do"),
+                "see `footplate doctor` for why the journal cannot be opened",
+            ));
+        }
+        if permit().is_none() {
+            return Err(refuse(format!("{operation} without a confirmed order"), "this is a mistake in footplate; nothing was sent"));
+        }
+        Ok(effect)
+    }
+
+    /// Rule 4.
+    fn wall(&self, request: &HttpRequest) -> Result<(), BoxError> {
+        let uri: http::Uri = request.uri().parse().map_err(|_| refuse("the endpoint is not a URL", "check AWS_ENDPOINT_URL"))?;
+        let host = uri.host().unwrap_or_default();
+        let rules = &self.0.rules;
+        let loopback = is_loopback(host);
+        match rules.mode {
+            Mode::Local => {
+                let ours = rules.local_endpoint.as_deref().and_then(|url| url.parse::<http::Uri>().ok());
+                if loopback || ours.is_some_and(|ours| ours.host() == Some(host)) {
+                    return Ok(());
+                }
+                Err(refuse(format!("local mode, but the request would go to {host}"), "nothing was sent"))
+            }
+            Mode::Aws if loopback && rules.allow_loopback => Ok(()),
+            Mode::Aws if loopback => Err(refuse(
+                format!("this is the real account, but the request would go to {host} on this machine"),
+                "unset AWS_ENDPOINT_URL, or use `footplate --local`",
+            )),
+            Mode::Aws if uri.scheme_str() != Some("https") => {
+                Err(refuse(format!("the request to {host} would travel unencrypted"), "use an https:// endpoint; check AWS_ENDPOINT_URL"))
+            }
+            Mode::Aws => Ok(()),
+        }
+    }
+
+    /// Rule 5: the first attempt notes the intent, later ones only count.
+    fn note(&self, request: &HttpRequest, service: &str, operation: &str, effect: Effect, cfg: &mut ConfigBag) -> Result<(), BoxError> {
+        if let Some(noted) = cfg.load::<Noted>() {
+            noted.attempted_again();
+            return Ok(());
+        }
+        let (Some(ledger), Some(permit)) = (&self.0.rules.ledger, permit()) else {
+            return Err(refuse(format!("{operation} without a confirmed order"), ""));
+        };
+        let intent = self.intent(request, service, operation, effect, &permit);
+        let noted = if effect == Effect::ChangesInBulk {
+            let key = intent.token.clone();
+            permit.share(&key, ledger, &intent).map_err(Refusal)?;
+            Noted::new(Entry::Shared { permit, key })
+        } else {
+            let number = ledger.intend(&intent).map_err(Refusal)?;
+            Noted::new(Entry::Own { ledger: Arc::clone(ledger), number })
+        };
+        cfg.interceptor_state().store_put(noted);
+        Ok(())
+    }
+
+    fn intent(&self, request: &HttpRequest, service: &str, operation: &str, effect: Effect, permit: &Permit) -> Intent {
+        let path = request.uri().parse::<http::Uri>().map(|uri| uri.path().to_owned()).unwrap_or_default();
+        let body = request.body().bytes().unwrap_or_default();
+        let (token, body) = match (service, effect) {
+            ("S3", Effect::ChangesInBulk) => (bulk_key(request, &path), String::new()),
+            ("S3", _) => (path, String::from_utf8_lossy(body).into_owned()),
+            _ => (name_in(body), String::from_utf8_lossy(body).into_owned()),
+        };
+        Intent {
+            order: permit.order.clone(),
+            service: service.to_lowercase().replace(' ', "-"),
+            operation: operation.to_owned(),
+            token,
+            request: body,
+            mode: self.0.rules.mode.word().to_owned(),
+            account: self.0.account.get().cloned().unwrap_or_default(),
+            region: self.0.rules.region.clone(),
+        }
+    }
+}
+
+fn effect(service: &str, operation: &str) -> Option<Effect> {
+    OPERATIONS.iter().find(|(known, name, _)| *known == service && *name == operation).map(|(_, _, effect)| *effect)
+}
+
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.ends_with(".localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback() || ip.is_unspecified())
+}
+
+/// The bucket that a bulk of objects goes to: the host's first label, or the path's first part.
+fn bulk_key(request: &HttpRequest, path: &str) -> String {
+    let host = request.uri().parse::<http::Uri>().ok().and_then(|uri| uri.host().map(ToOwned::to_owned)).unwrap_or_default();
+    match host.split_once(".s3") {
+        Some((bucket, _)) => format!("s3://{bucket}/"),
+        None => format!("s3://{}/", path.trim_start_matches('/').split('/').next().unwrap_or_default()),
+    }
+}
+
+/// The name that makes a repetition of a SageMaker call harmless.
+fn name_in(body: &[u8]) -> String {
+    let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(body) else { return String::new() };
+    ["TrainingJobName", "ClientToken"].iter().find_map(|key| members.get(*key)?.as_str()).unwrap_or_default().to_owned()
+}
+
+impl Intercept for Guard {
+    fn name(&self) -> &'static str {
+        "footplate guard"
+    }
+
+    fn modify_before_retry_loop(
+        &self,
+        _: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let (service, operation) = named(cfg)?;
+        self.allow(&service, &operation)?;
+        cfg.interceptor_state().store_put(deadline::attempt(&service, &operation));
+        Ok(())
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let (service, operation) = named(cfg)?;
+        // Asked again for each attempt: read-only mode may have come meanwhile.
+        let effect = self.allow(&service, &operation)?;
+        self.wall(context.request())?;
+        if effect == Effect::Reads { Ok(()) } else { self.note(context.request(), &service, &operation, effect, cfg) }
+    }
+
+    fn read_after_execution(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(noted) = cfg.load::<Noted>() {
+            let refused = context.response().is_some_and(|response| response.status().is_client_error());
+            noted.settle(match context.output_or_error() {
+                Some(Ok(_)) => Settled::Done,
+                // A refusal after a lost answer proves nothing about the first attempt.
+                Some(Err(error)) if refused && noted.attempts() == 1 => Settled::Refused(super::fault::plain(error)),
+                Some(Err(error)) => Settled::Unknown(super::fault::plain(error)),
+                None => Settled::Unknown("the call did not end".to_owned()),
+            });
+        }
+        Ok(())
+    }
+}
+
+fn named(cfg: &ConfigBag) -> Result<(String, String), BoxError> {
+    let metadata = cfg.load::<Metadata>().ok_or_else(|| refuse("a request without a name", ""))?;
+    Ok((metadata.service().to_owned(), metadata.name().to_owned()))
+}
+
+/// The entry of one call in the ledger. Dropped unsettled (a deadline, a cancelled task), it says so.
+struct Noted {
+    entry: Entry,
+    settled: AtomicBool,
+    attempts: std::sync::atomic::AtomicU32,
+}
+
+enum Entry {
+    Own { ledger: Arc<dyn Ledger>, number: i64 },
+    Shared { permit: Arc<Permit>, key: String },
+}
+
+impl Noted {
+    fn new(entry: Entry) -> Self {
+        Self { entry, settled: AtomicBool::new(false), attempts: 1.into() }
+    }
+
+    fn attempts(&self) -> u32 {
+        self.attempts.load(Ordering::SeqCst)
+    }
+
+    fn attempted_again(&self) {
+        self.attempts.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn settle(&self, settled: Settled) {
+        if self.settled.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        match &self.entry {
+            Entry::Own { ledger, number } => ledger.settle(*number, &settled),
+            Entry::Shared { permit, key } => permit.settle_shared(key, settled),
+        }
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        self.settle(Settled::Unknown("no answer".to_owned()));
+    }
+}
+
+impl fmt::Debug for Noted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Noted")
+    }
+}
+
+impl Storable for Noted {
+    type Storer = StoreReplace<Self>;
+}
+
+#[cfg(test)]
+mod tests;

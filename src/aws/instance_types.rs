@@ -1,0 +1,76 @@
+//! The instance types that SageMaker trains on, as its service model lists them.
+
+use aws_sdk_sagemaker::types::TrainingInstanceType;
+
+/// All of them, smallest and most usual families first.
+#[must_use]
+pub fn training() -> Vec<&'static str> {
+    let mut all = TrainingInstanceType::values().to_vec();
+    all.sort_by_cached_key(|name| (rank(family(name)), family(name).to_owned(), size(name)));
+    all
+}
+
+/// `g4dn` of `ml.g4dn.xlarge`.
+#[must_use]
+pub fn family(instance_type: &str) -> &str {
+    instance_type.split('.').nth(1).unwrap_or_default()
+}
+
+/// Whether SageMaker knows it.
+#[must_use]
+pub fn is_known(instance_type: &str) -> bool {
+    TrainingInstanceType::values().contains(&instance_type)
+}
+
+/// The known type whose name is nearest, if any is near enough to be meant.
+#[must_use]
+pub fn nearest(typed: &str) -> Option<&'static str> {
+    let typed = if typed.starts_with("ml.") { typed.to_owned() } else { format!("ml.{typed}") };
+    let best = TrainingInstanceType::values().iter().min_by_key(|known| distance(&typed, known))?;
+    (distance(&typed, best) <= 4).then_some(best)
+}
+
+fn rank(family: &str) -> usize {
+    ["m5", "c5", "g4dn", "g5", "g6", "p3", "p4d", "p5", "t3"].iter().position(|known| *known == family).unwrap_or(99)
+}
+
+/// Relative size: `large` 1, `xlarge` 2, `2xlarge` 4 ….
+fn size(instance_type: &str) -> u32 {
+    match instance_type.rsplit('.').next().unwrap_or_default() {
+        "medium" => 0,
+        "large" => 1,
+        "xlarge" => 2,
+        more => more.trim_end_matches("xlarge").parse::<u32>().map_or(u32::MAX, |times| times.saturating_mul(2)),
+    }
+}
+
+/// Levenshtein's edit distance.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let kept = corner + usize::from(x != *y);
+            corner = row[j + 1];
+            row[j + 1] = kept.min(corner + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typo_finds_its_type() {
+        assert!(is_known("ml.m5.2xlarge"));
+        assert_eq!(nearest("ml.m5.2xlarg"), Some("ml.m5.2xlarge"));
+        assert_eq!(nearest("m5.xlarge"), Some("ml.m5.xlarge"));
+        assert_eq!(nearest("a completely different thing"), None);
+        assert!(training().len() > 140);
+        assert_eq!(training()[0], "ml.m5.large");
+    }
+}
