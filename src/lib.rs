@@ -9,6 +9,8 @@
 //! - 5 [`cli`] the command line
 
 pub mod aws;
+pub mod config;
+pub mod journal;
 pub mod local;
 pub mod model;
 pub mod resource;
