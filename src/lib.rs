@@ -5,7 +5,7 @@
 //! - 1 [`aws`] clients and guard; [`config`] settings, keys, themes, the project file; [`journal`] what we are about to do
 //! - 2 [`resource`] the registry of panes; [`app`] the pure core
 //! - 3 [`view`] drawing
-//! - 4 `runtime` the loop: everything that waits
+//! - 4 [`runtime`] the loop: everything that waits
 //! - 5 `cli` the command line
 
 pub mod app;
@@ -15,4 +15,5 @@ pub mod journal;
 pub mod local;
 pub mod model;
 pub mod resource;
+pub mod runtime;
 pub mod view;

@@ -1,0 +1,269 @@
+//! Carries out effects. Every task has one owner here and ends with it.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{Sender, UnboundedSender};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::cache::Cache;
+use crate::app::{App, Effect, Event, Wake};
+use crate::aws::{self, Aws};
+use crate::config::project;
+use crate::model::{Failure, FailureKind, Item, ItemId, LogBatch, MetricRule, Order, Page, Progress, Recipe};
+use crate::resource::{self, Resource};
+
+/// How long orders under way may take to end when the user leaves.
+const LEAVE: Duration = Duration::from_secs(5);
+
+/// The tasks at work, and what they need.
+pub struct Hands {
+    aws: Arc<Aws>,
+    project: PathBuf,
+    cache: Cache,
+    events: UnboundedSender<Event>,
+    lines: Sender<Event>,
+    timers: HashMap<Timer, AbortHandle>,
+    lists: HashMap<String, (Option<ItemId>, AbortHandle)>,
+    details: HashMap<String, AbortHandle>,
+    preview: Option<AbortHandle>,
+    tail: Option<Tail>,
+    tasks: JoinSet<()>,
+    orders: JoinSet<()>,
+}
+
+/// A followed log: dropped, it ends.
+struct Tail {
+    ended: watch::Sender<bool>,
+    tasks: [AbortHandle; 2],
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// A purpose that has at most one timer.
+#[derive(PartialEq, Eq, Hash)]
+enum Timer {
+    Poll(String),
+    Settle,
+    Preview,
+    Tick,
+    Toast,
+}
+
+impl Hands {
+    pub fn new(aws: Arc<Aws>, project: PathBuf, cache: PathBuf, events: UnboundedSender<Event>, lines: Sender<Event>) -> Self {
+        Self {
+            aws,
+            project,
+            cache: Cache::new(cache),
+            events,
+            lines,
+            timers: HashMap::new(),
+            lists: HashMap::new(),
+            details: HashMap::new(),
+            preview: None,
+            tail: None,
+            tasks: JoinSet::new(),
+            orders: JoinSet::new(),
+        }
+    }
+
+    /// Starts what the effect asks for; never waits.
+    pub fn carry_out(&mut self, effect: Effect) {
+        while self.tasks.try_join_next().is_some() {}
+        while self.orders.try_join_next().is_some() {}
+        match effect {
+            Effect::After { millis, wake } => self.timer(millis, wake),
+            Effect::Identify => {
+                let (aws, events) = (Arc::clone(&self.aws), self.events.clone());
+                self.tasks.spawn(async move {
+                    let who = aws.identity().await.map(|identity| identity.account.as_str().into());
+                    let _ = events.send(Event::Identified(who));
+                });
+            }
+            Effect::List { resource, scope } => self.list(resource, scope),
+            Effect::Detail { resource, id } => self.detail(resource, id),
+            Effect::Tail { resource, id, rules } => self.follow(resource, id, rules),
+            Effect::TailEnded => {
+                if let Some(tail) = &self.tail {
+                    tail.ended.send_replace(true);
+                }
+            }
+            Effect::Untail => self.tail = None,
+            Effect::Form { resource, verb, target } => {
+                let (aws, events, project) = (Arc::clone(&self.aws), self.events.clone(), self.project.clone());
+                self.tasks.spawn(async move {
+                    let form = async {
+                        let recipe = project::load(&project)?;
+                        known(&resource)?.form(&aws, &recipe, verb, target.as_ref()).await
+                    };
+                    let _ = events.send(Event::Formed(form.await));
+                });
+            }
+            Effect::Preview { serial, form } => {
+                let (aws, events, project) = (Arc::clone(&self.aws), self.events.clone(), self.project.clone());
+                let task = self.tasks.spawn(async move {
+                    let preview = async {
+                        let recipe = project::load(&project)?;
+                        known(&form.resource)?.preview(&aws, &recipe, &form).await
+                    };
+                    let _ = events.send(Event::Previewed { serial, result: preview.await });
+                });
+                if let Some(before) = self.preview.replace(task) {
+                    before.abort();
+                }
+            }
+            Effect::Run { serial, order } => self.run(serial, order),
+            Effect::Remember { resource, items } => self.cache.keep(resource, items, &mut self.tasks),
+            Effect::Lock => self.aws.set_read_only(),
+            Effect::Copy(_) | Effect::Suspend | Effect::Quit => {}
+        }
+    }
+
+    fn timer(&mut self, millis: u64, wake: Wake) {
+        let purpose = match &wake {
+            Wake::Poll(resource) => Timer::Poll(resource.clone()),
+            Wake::Settle(_) => Timer::Settle,
+            Wake::Preview(_) => Timer::Preview,
+            Wake::Tick => Timer::Tick,
+            Wake::Toast(_) => Timer::Toast,
+        };
+        // Polls spread out, so that many cockpits do not ask in step.
+        let millis = if matches!(wake, Wake::Poll(_)) { jitter(millis) } else { millis };
+        let events = self.events.clone();
+        let task = self.tasks.spawn(async move {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+            let _ = events.send(Event::Woke(wake));
+        });
+        if let Some(before) = self.timers.insert(purpose, task) {
+            before.abort();
+        }
+    }
+
+    /// One list of a resource at a time: the same one again waits for the first, another one replaces it.
+    fn list(&mut self, resource: String, scope: Option<ItemId>) {
+        if let Some((under_way, task)) = self.lists.get(&resource)
+            && !task.is_finished()
+        {
+            if *under_way == scope {
+                return;
+            }
+            task.abort();
+        }
+        let (aws, events) = (Arc::clone(&self.aws), self.events.clone());
+        let (name, within) = (resource.clone(), scope.clone());
+        let task = self.tasks.spawn(async move {
+            let pages = {
+                let (events, resource, scope) = (events.clone(), resource.clone(), scope.clone());
+                move |page: Page| {
+                    let _ = events.send(Event::Listed { resource: resource.clone(), scope: scope.clone(), page });
+                }
+            };
+            let result = match known(&resource) {
+                Ok(known) => known.list(&aws, scope.as_ref(), &pages).await,
+                Err(failure) => Err(failure),
+            };
+            let _ = events.send(Event::ListEnded { resource, scope, result });
+        });
+        self.lists.insert(name, (within, task));
+    }
+
+    /// One detail of a resource at a time: the last asked for.
+    fn detail(&mut self, resource: String, id: ItemId) {
+        let (aws, events) = (Arc::clone(&self.aws), self.events.clone());
+        let name = resource.clone();
+        let task = self.tasks.spawn(async move {
+            let result = match known(&resource) {
+                Ok(known) => known.detail(&aws, &id).await,
+                Err(failure) => Err(failure),
+            };
+            let _ = events.send(Event::Detailed { resource, id, result });
+        });
+        if let Some(before) = self.details.insert(name, task) {
+            before.abort();
+        }
+    }
+
+    fn follow(&mut self, resource: String, id: ItemId, rules: Vec<MetricRule>) {
+        self.tail = None;
+        let Some(source) = resource::find(&resource).and_then(|known| known.log(&id)) else { return };
+        let (ended, watch) = watch::channel(false);
+        let (out, mut batches) = tokio::sync::mpsc::channel::<LogBatch>(4);
+        let lines = self.lines.clone();
+        let follower = self.tasks.spawn(aws::tail::follow(Arc::clone(&self.aws), source, rules, watch, out));
+        let relay = self.tasks.spawn(async move {
+            while let Some(batch) = batches.recv().await {
+                if lines.send(Event::Tailed { resource: resource.clone(), id: id.clone(), batch }).await.is_err() {
+                    return;
+                }
+            }
+        });
+        self.tail = Some(Tail { ended, tasks: [follower, relay] });
+    }
+
+    fn run(&mut self, serial: u64, order: Order) {
+        let (aws, events, project) = (Arc::clone(&self.aws), self.events.clone(), self.project.clone());
+        let number = order_number();
+        self.orders.spawn(async move {
+            let progress = {
+                let events = events.clone();
+                move |progress: Progress| {
+                    let _ = events.send(Event::Progressed { serial, progress });
+                }
+            };
+            let work = async {
+                // Orders without a form act on what is there already and need no project.
+                let recipe = if order.form.is_some() { project::load(&project)? } else { Recipe::default() };
+                known(&order.resource)?.run(&aws, &recipe, &order, &progress).await
+            };
+            let result = aws::with_order(number, work).await;
+            let _ = events.send(Event::Ran { serial, order, result });
+        });
+    }
+
+    /// Ends everything: orders under way get a moment, the rows on the screen are kept for next time.
+    pub async fn leave(mut self, app: &App) {
+        self.tail = None;
+        self.tasks.abort_all();
+        let orders = async { while self.orders.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(LEAVE, orders).await;
+        for pane in &app.panes {
+            if pane.scope.is_empty() && matches!(pane.load, crate::app::pane::Load::Fresh(_)) {
+                let items: Vec<Item> = pane.items().to_vec();
+                self.cache.write(pane.spec.id, &items);
+            }
+        }
+    }
+}
+
+fn known(resource: &str) -> Result<&'static dyn Resource, Failure> {
+    resource::find(resource).ok_or_else(|| Failure::new(FailureKind::Invalid, format!("there is no resource {resource}"), ""))
+}
+
+/// A number for an order that nobody else has.
+fn order_number() -> String {
+    let mut bytes = [0; 8];
+    // Without random numbers there is still the time, in nanoseconds.
+    if getrandom::fill(&mut bytes).is_err() {
+        bytes = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX).to_be_bytes();
+    }
+    format!("fp-{}", hex::encode(bytes))
+}
+
+/// Up to a tenth more or less.
+fn jitter(millis: u64) -> u64 {
+    let mut byte = [128];
+    if getrandom::fill(&mut byte).is_err() {
+        return millis;
+    }
+    millis * 9 / 10 + millis * u64::from(byte[0]) / 1275
+}

@@ -1,0 +1,130 @@
+//! The loop: the only place that waits, spawns or reads the clock. Events go into the pure core, effects come out and are
+//! carried out by [`hands`]; a frame is drawn when something that can be seen has changed, and never otherwise.
+
+mod cache;
+mod hands;
+mod input;
+pub mod record;
+mod tty;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use crate::app::{App, Effect, Event, Setup};
+use crate::aws::Aws;
+use crate::config::theme::Theme;
+use crate::model::{Failure, FailureKind};
+use hands::Hands;
+use record::Recorder;
+use tty::Tty;
+
+/// Frames that nobody's key asked for come no closer than this.
+const FRAME: Duration = Duration::from_millis(16);
+/// Events handled before the screen gets its turn.
+const BURST: usize = 64;
+
+/// All that the cockpit starts with.
+pub struct Cockpit {
+    pub aws: Arc<Aws>,
+    pub setup: Setup,
+    pub theme: Theme,
+    /// Folder of footplate.toml; read anew whenever a form opens.
+    pub project: PathBuf,
+    /// Folder for the rows to start with next time, one for each account and region.
+    pub cache: PathBuf,
+    /// Every event goes to this file.
+    pub record: Option<PathBuf>,
+}
+
+/// Runs the cockpit until the user leaves it. The terminal is as before on every way out.
+///
+/// # Errors
+/// When there is no terminal, or the recording cannot be written.
+pub async fn cockpit(start: Cockpit) -> Result<(), Failure> {
+    let (keys_in, mut keys) = mpsc::unbounded_channel();
+    let (events_in, mut events) = mpsc::unbounded_channel();
+    let (lines_in, mut lines) = mpsc::channel(4);
+    let mut recorder = start.record.as_deref().map(Recorder::create).transpose()?;
+    let mut tty = Tty::enter()?;
+    let mut app = App::new(start.setup, tty.size(), Timestamp::now());
+    for (resource, items, at) in cache::load(&start.cache, &app) {
+        app.update(Timestamp::now(), Event::Remembered { resource, items, at });
+    }
+    tty.draw(&app, &start.theme)?;
+    let mut drawn = app.revision;
+    let mut last_frame = Instant::now();
+
+    input::listen(keys_in);
+    let mut hands = Hands::new(start.aws, start.project, start.cache, events_in, lines_in);
+    let mut todo = app.start();
+    loop {
+        for effect in todo.drain(..) {
+            match effect {
+                Effect::Quit => {
+                    drop(tty);
+                    hands.leave(&app).await;
+                    return Ok(());
+                }
+                Effect::Suspend => tty.suspend()?,
+                Effect::Copy(text) => tty.copy(&text),
+                other => hands.carry_out(other),
+            }
+        }
+        let dirty = app.revision != drawn;
+        let due = last_frame + FRAME;
+        if dirty && tty.is_ready() && Instant::now() >= due {
+            drawn = app.revision;
+            last_frame = Instant::now();
+            tty.draw(&app, &start.theme)?;
+            continue;
+        }
+        let mut pressed = false;
+        let mut batch = Vec::new();
+        tokio::select! {
+            biased;
+            key = keys.recv() => {
+                pressed = true;
+                batch.push(key.unwrap_or(Event::Ended));
+            }
+            () = tty.ready(), if dirty && !tty.is_ready() => {}
+            () = tokio::time::sleep_until(due.into()), if dirty && tty.is_ready() => {}
+            Some(event) = events.recv() => batch.push(event),
+            Some(event) = lines.recv() => batch.push(event),
+        }
+        while batch.len() < BURST
+            && let Ok(event) = events.try_recv()
+        {
+            batch.push(event);
+        }
+        for event in batch {
+            if event == Event::Resumed {
+                tty.reenter()?;
+                let (width, height) = tty.size();
+                todo.extend(app.update(Timestamp::now(), Event::Resize(width, height)));
+            }
+            if let Event::Resize(width, height) = event {
+                tty.resize(width, height)?;
+            }
+            let now = Timestamp::now();
+            if let Some(recorder) = &mut recorder {
+                recorder.push(now, &event)?;
+            }
+            todo.extend(app.update(now, event));
+        }
+        // The answer to a key is drawn at once.
+        if pressed && app.revision != drawn && tty.is_ready() && !todo.contains(&Effect::Quit) {
+            drawn = app.revision;
+            last_frame = Instant::now();
+            tty.draw(&app, &start.theme)?;
+        }
+    }
+}
+
+/// A failure of this machine's terminal or files.
+fn machine(what: &str, error: &std::io::Error) -> Failure {
+    Failure::new(FailureKind::Machine, format!("{what}: {error}"), "")
+}

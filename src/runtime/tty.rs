@@ -1,0 +1,216 @@
+//! The host terminal: taken over on entry, given back on every way out, and never waited for.
+//!
+//! Frames go to a writer thread with room for one: while the terminal does not take bytes (Ctrl-S, a slow line, a paused
+//! tmux), frames are skipped and everything else goes on.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+
+use base64::Engine;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Rect;
+use ratatui::{Terminal, TerminalOptions, Viewport};
+use tokio::sync::Notify;
+
+use super::machine;
+use crate::app::App;
+use crate::config::theme::Theme;
+use crate::model::{Failure, FailureKind, Safe};
+use crate::view;
+
+/// Alternate screen, bracketed paste, no cursor.
+const ENTER: &[u8] = b"\x1b[?1049h\x1b[?2004h\x1b[?25l\x1b[2J";
+/// The same undone, and colours back to normal.
+const LEAVE: &[u8] = b"\x1b[0m\x1b[?2004l\x1b[?25h\x1b[?1049l";
+/// Longest text for the clipboard, in bytes; terminals cut longer ones off.
+const CLIPBOARD: usize = 70_000;
+
+/// The terminal is ours. Idempotent: whoever gives it back first does it.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The terminal while the cockpit has it.
+pub struct Tty {
+    terminal: Terminal<CrosstermBackend<Frame>>,
+    frame: Frame,
+    writer: mpsc::SyncSender<Vec<u8>>,
+    idle: Arc<Idle>,
+}
+
+/// Collects one frame's bytes.
+#[derive(Clone, Default)]
+struct Frame(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Frame {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Idle {
+    busy: AtomicBool,
+    done: Notify,
+}
+
+impl Tty {
+    /// Takes the terminal over.
+    ///
+    /// # Errors
+    /// When input or output is no terminal.
+    pub fn enter() -> Result<Self, Failure> {
+        if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+            return Err(Failure::new(
+                FailureKind::Refused,
+                "the cockpit needs a terminal for input and output",
+                "for scripts there are footplate ls, show, logs, train …, each with --json",
+            ));
+        }
+        restore_on_panic();
+        take()?;
+        let (width, height) = measure();
+        let frame = Frame::default();
+        let options = TerminalOptions { viewport: Viewport::Fixed(Rect::new(0, 0, width, height)) };
+        let terminal = Terminal::with_options(CrosstermBackend::new(frame.clone()), options).map_err(|error| machine("the terminal", &error))?;
+        let idle = Arc::new(Idle::default());
+        let writer = start_writer(Arc::clone(&idle));
+        Ok(Self { terminal, frame, writer, idle })
+    }
+
+    /// Columns and rows.
+    pub fn size(&self) -> (u16, u16) {
+        measure()
+    }
+
+    /// The last frame has been taken by the terminal.
+    pub fn is_ready(&self) -> bool {
+        !self.idle.busy.load(Ordering::Acquire)
+    }
+
+    /// Waits until it has.
+    pub async fn ready(&self) {
+        while !self.is_ready() {
+            self.idle.done.notified().await;
+        }
+    }
+
+    /// Draws what has changed since the last frame, as one write.
+    pub fn draw(&mut self, app: &App, theme: &Theme) -> Result<(), Failure> {
+        self.terminal.draw(|frame| view::draw(frame, app, theme)).map_err(|error| machine("drawing", &error))?;
+        let bytes = std::mem::take(&mut *self.frame.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut whole = Vec::with_capacity(bytes.len() + 16);
+        whole.extend_from_slice(b"\x1b[?2026h");
+        whole.extend_from_slice(&bytes);
+        whole.extend_from_slice(b"\x1b[?2026l");
+        self.send(whole);
+        Ok(())
+    }
+
+    /// The window has another size: the next frame is drawn whole.
+    pub fn resize(&mut self, width: u16, height: u16) -> Result<(), Failure> {
+        self.terminal.resize(Rect::new(0, 0, width.max(1), height.max(1))).map_err(|error| machine("the terminal", &error))
+    }
+
+    /// Puts a text on the user's own clipboard, also through SSH (OSC 52).
+    pub fn copy(&self, text: &Safe) {
+        let text = &text.as_str().as_bytes()[..text.as_str().len().min(CLIPBOARD)];
+        let encoded = base64::engine::general_purpose::STANDARD.encode(text);
+        self.send(format!("\x1b]52;c;{encoded}\x07").into_bytes());
+    }
+
+    /// Stops the whole job, as Ctrl-Z does elsewhere; goes on here when it is continued.
+    pub fn suspend(&mut self) -> Result<(), Failure> {
+        restore();
+        kill(Pid::from_raw(0), Signal::SIGSTOP).map_err(|error| machine("suspending", &error.into()))?;
+        self.reenter()
+    }
+
+    /// Takes the terminal again after a stop.
+    pub fn reenter(&mut self) -> Result<(), Failure> {
+        TAKEN.store(false, Ordering::Release);
+        take()?;
+        let (width, height) = measure();
+        self.resize(width, height)
+    }
+
+    fn send(&self, bytes: Vec<u8>) {
+        self.idle.busy.store(true, Ordering::Release);
+        // A writer that is gone means that the terminal is; the watch on it ends the program.
+        let _ = self.writer.send(bytes);
+    }
+}
+
+impl Drop for Tty {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+fn start_writer(idle: Arc<Idle>) -> mpsc::SyncSender<Vec<u8>> {
+    let (sender, frames) = mpsc::sync_channel::<Vec<u8>>(2);
+    thread::spawn(move || {
+        let mut out = io::stdout().lock();
+        while let Ok(bytes) = frames.recv() {
+            if out.write_all(&bytes).and_then(|()| out.flush()).is_err() {
+                return;
+            }
+            idle.busy.store(false, Ordering::Release);
+            idle.done.notify_one();
+        }
+    });
+    sender
+}
+
+fn measure() -> (u16, u16) {
+    crossterm::terminal::size().unwrap_or((80, 24))
+}
+
+fn take() -> Result<(), Failure> {
+    if !TAKEN.swap(true, Ordering::AcqRel) {
+        crossterm::terminal::enable_raw_mode().map_err(|error| machine("the terminal", &error))?;
+        raw_write(ENTER);
+    }
+    Ok(())
+}
+
+/// Gives the terminal back, once.
+pub fn restore() {
+    if TAKEN.swap(false, Ordering::AcqRel) {
+        raw_write(LEAVE);
+        let _ = crossterm::terminal::disable_raw_mode();
+    }
+}
+
+/// Writes past the lock of standard output, which the writer thread holds.
+fn raw_write(bytes: &[u8]) {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match nix::unistd::write(io::stdout(), rest) {
+            Ok(0) | Err(_) => return,
+            Ok(count) => rest = &rest[count..],
+        }
+    }
+}
+
+/// A panic of the thread that draws gives the terminal back before it is reported. A panic elsewhere (a task) is caught
+/// at its boundary and must not pull the terminal from under a living cockpit.
+fn restore_on_panic() {
+    let owner = thread::current().id();
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if thread::current().id() == owner {
+            restore();
+            before(info);
+        } else {
+            tracing::error!(place = ?info.location().map(ToString::to_string), "a task has panicked");
+        }
+    }));
+}
