@@ -17,7 +17,7 @@ pub mod s3_uri;
 pub mod script_mode;
 #[cfg(test)]
 pub(crate) mod scripted;
-// pub mod tail;
+pub mod tail;
 pub mod time;
 // pub mod upload;
 
