@@ -13,7 +13,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub(super) use blob::{Digests, Draft};
+pub(super) use blob::{Digests, Draft, Sums, by_algorithm};
 pub(super) use index::{Facts, Page, PageRequest, Row};
 pub(super) use uploads::{PartRow, UploadRow};
 

@@ -32,10 +32,6 @@ impl Draft {
         &self.name
     }
 
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     pub fn create(&self) -> io::Result<File> {
         File::options().write(true).create_new(true).open(&self.path)
     }
