@@ -1,0 +1,242 @@
+//! From a request to the service it is for: who may ask, which protocol it speaks, what the answer looks like.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::{Bytes, BytesMut};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Request, Response};
+use http_body_util::BodyExt as _;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::fault::Fault;
+use super::refusal::refuse;
+use super::region::{Body, Services, body};
+use super::sigv4::{Claim, Refusal, Scope};
+use super::store::random_name;
+use super::sts::{call_iam, call_sts};
+use super::wire::{Reply, cbor, json, query, xml};
+
+/// No call but S3's has a body of this size; PutLogEvents, the largest, ends at 1 MiB.
+const BODY_LIMIT: usize = 16 * 1024 * 1024;
+
+/// How a request speaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// `X-Amz-Target`: service, operation and version.
+    Json { service: Service, operation: String, version: &'static str },
+    /// Smithy RPC v2; CloudWatch only.
+    Cbor { operation: String },
+    /// Form in, XML out; which service is in the signature's scope.
+    Query,
+    S3,
+}
+
+/// Services with a JSON protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Service {
+    SageMaker,
+    Logs,
+    CloudWatch,
+    Unknown,
+}
+
+impl Protocol {
+    fn of(parts: &Parts) -> Self {
+        let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let target = header("x-amz-target");
+        if !target.is_empty() {
+            let (prefix, operation) = target.rsplit_once('.').unwrap_or(("", target));
+            let (service, version) = match prefix {
+                "SageMaker" => (Service::SageMaker, "1.1"),
+                "Logs_20140328" => (Service::Logs, "1.1"),
+                "GraniteServiceVersion20100801" => (Service::CloudWatch, "1.0"),
+                _ => (Service::Unknown, "1.1"),
+            };
+            return Self::Json { service, operation: operation.to_owned(), version };
+        }
+        if header("smithy-protocol") == "rpc-v2-cbor" {
+            let operation = parts.uri.path().rsplit('/').next().unwrap_or_default();
+            return Self::Cbor { operation: operation.to_owned() };
+        }
+        let form = header("content-type").starts_with("application/x-www-form-urlencoded");
+        if form && parts.method == Method::POST && parts.uri.path() == "/" { Self::Query } else { Self::S3 }
+    }
+
+    /// What the signature must have been made for.
+    fn services(&self) -> &'static [&'static str] {
+        match self {
+            Self::Json { service: Service::SageMaker, .. } => &["sagemaker"],
+            Self::Json { service: Service::Logs, .. } => &["logs"],
+            Self::Json { service: Service::CloudWatch, .. } | Self::Cbor { .. } => &["monitoring"],
+            Self::Json { service: Service::Unknown, .. } => &["sagemaker", "logs", "monitoring"],
+            Self::Query => &["sts", "iam", "monitoring"],
+            Self::S3 => &["s3"],
+        }
+    }
+}
+
+/// Answers one request.
+pub(super) async fn answer(services: &Services, request: Request<Body>) -> Response<Body> {
+    let request_id = request_id();
+    let (parts, content) = request.into_parts();
+    if from_browser(&parts) {
+        let text = "The local region answers AWS clients, not web pages\n";
+        return finish(Reply { status: 403, content_type: "text/plain", headers: Vec::new(), body: text.into() }, &request_id);
+    }
+    let protocol = Protocol::of(&parts);
+    let refused = |refusal: Refusal| finish(refuse(&protocol, refusal, &services.region, &request_id), &request_id);
+    let claim = match Claim::read(&parts).and_then(|claim| claim.check_key(&services.credentials).map(|()| claim)) {
+        Ok(claim) => claim,
+        Err(refusal) => return refused(refusal),
+    };
+    let scope = Scope { region: &services.region, services: protocol.services() };
+    let verify = |payload: &str| claim.verify(&parts, &services.credentials, scope, payload, now());
+    if protocol == Protocol::S3 {
+        let unsigned = HeaderValue::from_static("UNSIGNED-PAYLOAD");
+        let payload = parts.headers.get("x-amz-content-sha256").unwrap_or(&unsigned);
+        // What the body really is, s3s checks as it goes by.
+        return match verify(payload.to_str().unwrap_or_default()) {
+            Ok(()) => s3(services, parts, content, &request_id).await,
+            Err(refusal) => refused(refusal),
+        };
+    }
+    let content = match read(content).await {
+        Ok(content) => content,
+        Err(fault) => return finish(json::write("1.1", Err(fault)), &request_id),
+    };
+    let digest = hex::encode(Sha256::digest(&content));
+    let stated = parts.headers.get("x-amz-content-sha256");
+    if stated.is_some_and(|stated| stated.as_bytes() != digest.as_bytes()) {
+        return refused(Refusal::Mismatch);
+    }
+    if let Err(refusal) = verify(&digest) {
+        return refused(refusal);
+    }
+    let reply = call(services, protocol, claim.service().to_owned(), content, &request_id).await;
+    finish(reply, &request_id)
+}
+
+/// The whole body, if it is not too large.
+async fn read(mut content: Body) -> Result<Bytes, Fault> {
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = content.frame().await {
+        let frame = frame.map_err(|_| Fault::new("IncompleteBody", 400, "The request body terminated unexpectedly"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if bytes.len() + data.len() > BODY_LIMIT {
+            return Err(Fault::new("RequestEntityTooLargeException", 413, format!("A request holds up to {BODY_LIMIT} bytes")));
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes.freeze())
+}
+
+async fn call(services: &Services, protocol: Protocol, scope: String, content: Bytes, request_id: &str) -> Reply {
+    match protocol {
+        Protocol::Json { service, operation, version } => {
+            let result = match json::read(&content) {
+                Ok(input) => call_json(services, service, operation, input).await,
+                Err(fault) => Err(fault),
+            };
+            json::write(version, result)
+        }
+        Protocol::Cbor { operation } => {
+            let result = match cbor::read(&content) {
+                Ok(input) => call_json(services, Service::CloudWatch, operation, input).await,
+                Err(fault) => Err(fault),
+            };
+            cbor::write(result)
+        }
+        Protocol::Query => {
+            let namespace = match scope.as_str() {
+                "sts" => "https://sts.amazonaws.com/doc/2011-06-15/",
+                "iam" => "https://iam.amazonaws.com/doc/2010-05-08/",
+                _ => "http://monitoring.amazonaws.com/doc/2010-08-01/",
+            };
+            let (operation, input) = match query::read(&content) {
+                Ok(call) => call,
+                Err(fault) => return query::write("", namespace, request_id, Err(fault)),
+            };
+            let result = match scope.as_str() {
+                "sts" => call_sts(&operation),
+                "iam" => call_iam(&operation, &input),
+                _ => call_json(services, Service::CloudWatch, operation.clone(), input).await,
+            };
+            query::write(&operation, namespace, request_id, result)
+        }
+        Protocol::S3 => xml::write(&Fault::internal("S3 is answered before"), request_id),
+    }
+}
+
+async fn call_json(services: &Services, service: Service, operation: String, input: Value) -> Result<Value, Fault> {
+    match service {
+        Service::SageMaker => services.sagemaker.call(&operation, input).await,
+        Service::Logs => {
+            let logs = Arc::clone(&services.logs);
+            blocking(move || logs.call(&operation, &input)).await
+        }
+        Service::CloudWatch => {
+            let metrics = Arc::clone(&services.metrics);
+            blocking(move || metrics.call(&operation, &input)).await
+        }
+        Service::Unknown => Err(Fault::new("UnknownOperationException", 400, format!("The local region does not know {operation}"))),
+    }
+}
+
+async fn blocking(work: impl FnOnce() -> Result<Value, Fault> + Send + 'static) -> Result<Value, Fault> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Fault::internal(error)))
+}
+
+async fn s3(services: &Services, parts: Parts, content: Body, request_id: &str) -> Response<Body> {
+    match services.s3.call(for_s3(parts, content)).await {
+        Ok(response) => {
+            let mut response = response.map(http_body_util::BodyExt::boxed_unsync);
+            if let Ok(id) = HeaderValue::from_str(request_id) {
+                response.headers_mut().insert("x-amz-request-id", id);
+            }
+            response
+        }
+        Err(_) => finish(xml::write(&Fault::new("InternalError", 500, "The local region could not answer"), request_id), request_id),
+    }
+}
+
+fn for_s3(parts: Parts, content: Body) -> s3s::HttpRequest {
+    Request::from_parts(parts, s3s::Body::http_body_unsync(content))
+}
+
+/// Web pages must never reach the region, signed or not: browsers say who they are, AWS clients never do.
+fn from_browser(parts: &Parts) -> bool {
+    parts.method == Method::OPTIONS
+        || parts.headers.keys().any(|name| {
+            let name = name.as_str();
+            matches!(name, "origin" | "referer") || name.starts_with("sec-fetch-")
+        })
+}
+
+pub(super) fn finish(reply: Reply, request_id: &str) -> Response<Body> {
+    let mut response = Response::new(body(reply.body));
+    *response.status_mut() = http::StatusCode::from_u16(reply.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
+    for (name, value) in reply.headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert("x-amzn-requestid", id);
+    }
+    response
+}
+
+/// In the form of a UUID, as AWS's are.
+pub(super) fn request_id() -> String {
+    let digits = random_name().unwrap_or_else(|_| "0".repeat(32));
+    format!("{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
