@@ -139,14 +139,16 @@ async fn start(host: &HostRun) -> std::io::Result<(Child, ChildStdin)> {
 /// Passes orders on until one is final; then the standard input is dropped, which is the most final of all.
 async fn pass_orders(mut stdin: ChildStdin, orders: &mut watch::Receiver<Order>, breaks: &mut watch::Receiver<bool>) {
     loop {
-        match *orders.borrow_and_update() {
+        let order = *orders.borrow_and_update();
+        match order {
             Order::Run => {}
             // A keeper that is ending already reads no more; then there is nothing to pass on.
             Order::Term => drop(stdin.write_all(keeper::TERM.as_bytes()).await),
             Order::Kill => return,
         }
         let broken = async {
-            if breaks.wait_for(|broken| *broken).await.is_err() {
+            let ended = breaks.wait_for(|broken| *broken).await.is_err();
+            if ended {
                 std::future::pending::<()>().await;
             }
         };
