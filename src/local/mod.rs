@@ -9,6 +9,8 @@ pub mod fault;
 pub mod logs;
 pub mod metrics;
 pub mod sagemaker;
+pub mod store;
+mod wire;
 
 /// The account that the local region plays.
 pub const ACCOUNT: &str = "000000000000";
