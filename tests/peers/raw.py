@@ -11,13 +11,15 @@ from botocore.credentials import Credentials
 Answer = namedtuple("Answer", "status headers body")
 
 
-def signed(env, service, method, path, headers, body, secret=None, key_id=None, host=None):
-    """The headers with a signature; `host` signs for another host than is sent to."""
+def signed(env, service, method, path, headers, body, secret=None, key_id=None, host=None, payload=None):
+    """The headers with a signature; `host` signs for another host than is sent to, `payload` is S3's word for a body that is not signed as a whole."""
     url = env["AWS_ENDPOINT_URL"] if host is None else f"http://{host}"
     request = AWSRequest(method=method, url=url.rstrip("/") + path, headers=dict(headers), data=body)
     credentials = Credentials(key_id or env["AWS_ACCESS_KEY_ID"], secret or env["AWS_SECRET_ACCESS_KEY"])
-    signer = S3SigV4Auth if service == "s3" else SigV4Auth
-    signer(credentials, service, env["AWS_REGION"]).add_auth(request)
+    signer = (S3SigV4Auth if service == "s3" else SigV4Auth)(credentials, service, env["AWS_REGION"])
+    if payload is not None:
+        signer.payload = lambda request: payload
+    signer.add_auth(request)
     return dict(request.headers)
 
 

@@ -141,10 +141,9 @@ def test_missing_groups_and_streams(jobs, finished):
     with pytest.raises(logs.exceptions.ResourceNotFoundException) as caught:
         logs.describe_log_streams(logGroupName="/none/" + unique("group"))
     assert caught.value.response["Error"]["Message"] == "The specified log group does not exist."
-    for call in (logs.get_log_events, ):
-        with pytest.raises(logs.exceptions.ResourceNotFoundException) as caught:
-            call(logGroupName=GROUP, logStreamName="none")
-        assert caught.value.response["Error"]["Message"] == "The specified log stream does not exist."
+    with pytest.raises(logs.exceptions.ResourceNotFoundException) as caught:
+        logs.get_log_events(logGroupName=GROUP, logStreamName="none")
+    assert caught.value.response["Error"]["Message"] == "The specified log stream does not exist."
 
 
 def test_bad_arguments(jobs, finished):

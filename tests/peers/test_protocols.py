@@ -13,7 +13,6 @@ from urllib.parse import urlencode, urlsplit
 import botocore.parsers
 import botocore.serialize
 import pytest
-from botocore.auth import S3SigV4Auth
 from jobs import unique
 from raw import send, signed
 
@@ -125,21 +124,7 @@ def put_with_trailer(clients, bucket, key, pieces, checksum):
 
 def sign_streaming(env, path, headers):
     """The headers with a signature over the literal X-Amz-Content-SHA256 that they hold, and that signature."""
-
-    class Streaming(S3SigV4Auth):
-        def payload(self, request):
-            return headers["X-Amz-Content-SHA256"]
-
-        def _modify_request_before_signing(self, request):
-            super()._modify_request_before_signing(request)
-            request.headers.replace_header("X-Amz-Content-SHA256", headers["X-Amz-Content-SHA256"])
-
-    from botocore.awsrequest import AWSRequest
-    from botocore.credentials import Credentials
-
-    request = AWSRequest(method="PUT", url=env["AWS_ENDPOINT_URL"].rstrip("/") + path, headers=dict(headers), data=b"")
-    Streaming(Credentials(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]), "s3", env["AWS_REGION"]).add_auth(request)
-    done = dict(request.headers)
+    done = signed(env, "s3", "PUT", path, headers, b"", payload=headers["X-Amz-Content-SHA256"])
     return done, done["Authorization"].rpartition("Signature=")[2]
 
 
