@@ -1,6 +1,8 @@
 //! A stage for the cockpit: keys in, screen and effects out, no terminal, no clock, no network.
 #![allow(dead_code, reason = "each test file uses what it needs")]
 
+pub mod svg;
+
 use footplate::app::{App, Effect, Event, Setup};
 use footplate::config::key::Key;
 use footplate::config::keymap::Keymap;
@@ -13,6 +15,7 @@ use footplate::{resource, view};
 use jiff::{SignedDuration, Timestamp};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
 
 /// When all of it plays.
 pub const NOW: &str = "2026-11-22T14:03:00Z";
@@ -99,11 +102,16 @@ impl Stage {
         self.screen_in("night")
     }
 
-    pub fn screen_in(&self, theme: &str) -> String {
+    /// The screen as cells.
+    pub fn buffer(&self, theme: &str) -> Buffer {
         let theme = Theme::built_in(theme).expect("built in");
         let mut terminal = Terminal::new(TestBackend::new(self.app.size.0.max(1), self.app.size.1.max(1))).expect("a stage");
         terminal.draw(|frame| view::draw(frame, &self.app, &theme)).expect("drawn");
-        let buffer = terminal.backend().buffer().clone();
+        terminal.backend().buffer().clone()
+    }
+
+    pub fn screen_in(&self, theme: &str) -> String {
+        let buffer = self.buffer(theme);
         let mut out = String::new();
         for y in 0..buffer.area.height {
             let line: String = (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect();
