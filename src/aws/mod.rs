@@ -5,9 +5,10 @@
 //! [`Connect`]. Every call passes the guard (see [`guard`]); a call that changes something also needs an order around it
 //! ([`with_order`]) and a ledger to be noted in first.
 
-// pub mod bucket;
+pub mod bucket;
 mod clients;
 mod deadline;
+pub mod download;
 pub mod fault;
 pub mod guard;
 pub mod instance_types;
@@ -19,7 +20,7 @@ pub mod script_mode;
 pub(crate) mod scripted;
 pub mod tail;
 pub mod time;
-// pub mod upload;
+pub mod upload;
 
 use std::any::Any;
 use std::collections::HashMap;

@@ -112,7 +112,8 @@ fn walk(root: &Path, folder: &Path, prefix: &str, above: &mut Vec<PathBuf>, foun
     Ok(())
 }
 
-fn is_excluded(name: &str) -> bool {
+/// Whether a file or folder of that name is never packed or uploaded.
+pub(crate) fn is_excluded(name: &str) -> bool {
     EXCLUDED.contains(&name) || name.starts_with(".env.") || Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pem"))
 }
 
