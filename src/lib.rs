@@ -9,6 +9,7 @@
 //! - 5 [`cli`] the command line
 
 pub mod aws;
+pub mod cli;
 pub mod config;
 pub mod journal;
 pub mod local;

@@ -1,1 +1,5 @@
-fn main() {}
+//! The footplate program.
+
+fn main() -> std::process::ExitCode {
+    footplate::cli::main()
+}
