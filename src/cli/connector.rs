@@ -17,7 +17,6 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http::header::{HOST, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
@@ -50,7 +49,7 @@ impl HttpConnector for InProcess {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let region = Arc::clone(&self.0);
         HttpConnectorFuture::new(async move {
-            let request = on_the_wire(request)?.map(|body| crate::local::Body::new(body.map_err(std::io::Error::other)));
+            let request = on_the_wire(request)?.map(|body| crate::local::Body::new(body));
             from_the_wire(region.handle(request).await)
         })
     }

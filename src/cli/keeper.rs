@@ -3,23 +3,23 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// Arguments of the hidden commands, passed on as they are.
+/// Arguments of the hidden commands: the keeper reads them itself.
 #[derive(clap::Args)]
 pub struct Args {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub args: Vec<OsString>,
+    _args: Vec<OsString>,
 }
 
 /// Keeps the children of one host of a job, and ends them when the region ends.
 #[must_use]
-pub fn keep(_args: &[OsString]) -> ExitCode {
+pub fn keep() -> ExitCode {
     // The one call site of `crate::local::engine::keeper::keep`.
     ExitCode::FAILURE
 }
 
 /// Becomes the script of a job, under its limits.
 #[must_use]
-pub fn exec(_args: &[OsString]) -> ExitCode {
+pub fn exec() -> ExitCode {
     // The one call site of `crate::local::engine::keeper::exec`.
     ExitCode::FAILURE
 }

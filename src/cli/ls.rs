@@ -3,14 +3,13 @@
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::globals::Globals;
 use super::kind::{self, Kind};
 use super::session::{Purpose, Session};
-use super::{cell, json, print};
-use crate::model::{Cell, Failure, Item, ItemId, Page, Spec};
+use super::{json, print};
+use crate::model::{Cell, Failure, Item, ItemId, Page, Safe, Spec};
 
 /// Arguments of `ls`.
 #[derive(clap::Args)]
@@ -69,13 +68,18 @@ fn merge(rows: &mut Vec<Item>, page: Page) {
 }
 
 fn table(spec: &Spec, rows: &[Item]) -> Result<(), Failure> {
-    let now = Timestamp::now();
-    let head: Vec<String> = spec.columns.iter().map(|column| column.title.to_owned()).collect();
-    let right: Vec<bool> = (0..head.len()).map(|column| rows.iter().filter_map(|row| row.cells.get(column)).any(cell::is_numeric)).collect();
-    let texts: Vec<Vec<String>> = rows.iter().map(|row| row.cells.iter().map(|value| cell::text(value, now)).collect()).collect();
+    let clock = print::clock();
+    let head: Vec<Safe> = spec.columns.iter().map(|column| Safe::line(column.title)).collect();
+    let right: Vec<bool> = (0..head.len()).map(|column| rows.iter().filter_map(|row| row.cells.get(column)).any(is_numeric)).collect();
+    let texts: Vec<Vec<Safe>> = rows.iter().map(|row| row.cells.iter().map(|value| value.show(&clock)).collect()).collect();
     let is_state = |value: &Cell| matches!(value, Cell::State(_));
     let states: Vec<_> = rows.iter().map(|row| row.cells.iter().position(is_state).map(|column| (column, row.state.phase))).collect();
     print::table(&head, &right, &texts, &states)
+}
+
+/// Numbers line up on the right.
+fn is_numeric(cell: &Cell) -> bool {
+    !matches!(cell, Cell::Absent | Cell::Text(_) | Cell::State(_) | Cell::Time(_))
 }
 
 /// RFC 4180, values as in JSON.
@@ -95,7 +99,7 @@ fn csv(spec: &Spec, rows: &[Item]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::{Phase, Safe, State};
+    use crate::model::{Phase, State};
 
     use super::*;
 

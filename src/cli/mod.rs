@@ -6,7 +6,6 @@
 
 mod ask;
 mod attach;
-mod cell;
 mod cockpit;
 mod completions;
 mod connector;
@@ -97,6 +96,8 @@ pub fn main() -> ExitCode {
     };
     match run(cli) {
         Ok(code) => code,
+        // Whoever read the output has seen enough.
+        Err(failure) if print::is_enough(&failure) => ExitCode::SUCCESS,
         Err(failure) => {
             print::failure(&failure);
             ExitCode::from(failure.exit_code())
@@ -116,8 +117,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         // These need neither folders nor a runtime; the keeper must not have one, for it forks.
         Some(Command::Completions(args)) => return completions::run(&args),
         Some(Command::Man(args)) => return man::run(&args),
-        Some(Command::Local(local::Args { command: local::Command::Keep(args) })) => return Ok(keeper::keep(&args.args)),
-        Some(Command::Local(local::Args { command: local::Command::Exec(args) })) => return Ok(keeper::exec(&args.args)),
+        Some(Command::Local(local::Args { command: local::Command::Keep(_) })) => return Ok(keeper::keep()),
+        Some(Command::Local(local::Args { command: local::Command::Exec(_) })) => return Ok(keeper::exec()),
         command => command,
     };
     logfile::start(&globals)?;

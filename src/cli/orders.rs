@@ -88,7 +88,7 @@ pub fn report(form: &Form, problems: &[Problem]) -> Result<(), Failure> {
         print::progress(&format!("{kind}: {place}{}", problem.message));
         said.push(problem);
     }
-    if said.iter().any(|problem| problem.fatal) {
+    if problems.iter().any(|problem| problem.fatal) {
         return Err(Failure::new(FailureKind::Invalid, format!("{}: nothing was sent", form.title), "Correct footplate.toml, or override with --set KEY=VALUE."));
     }
     Ok(())

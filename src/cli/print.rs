@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use crate::model::show::Clock;
 use crate::model::{Failure, FailureKind, Phase, Safe};
 
 /// A line that replaces itself must not wrap; every terminal that matters is 80 columns wide.
@@ -46,9 +47,13 @@ pub fn ticker(text: &str, last: bool) {
 
 /// A failure to stderr: what, and below it the remedy.
 pub fn failure(failure: &Failure) {
-    if !failure.what.is_empty() {
-        progress(&format!("footplate: {failure}"));
-    }
+    progress(&format!("footplate: {failure}"));
+}
+
+/// Whether this is no failure at all: the reader of our output closed it, as `head` does.
+#[must_use]
+pub fn is_enough(failure: &Failure) -> bool {
+    failure.kind == FailureKind::Cancelled && failure.what.is_empty()
 }
 
 /// Whether stdout takes colours: a terminal that can, and a user who has not said no (<https://no-color.org>).
@@ -59,6 +64,12 @@ pub fn colours() -> bool {
 
 fn is_dumb() -> bool {
     std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
+}
+
+/// Now, in the user's time zone.
+#[must_use]
+pub fn clock() -> Clock {
+    Clock { now: jiff::Timestamp::now(), zone: jiff::tz::TimeZone::system() }
 }
 
 /// Text in the colour of a phase, if colours are wanted.
@@ -80,17 +91,16 @@ pub fn paint(text: &str, phase: Phase, colours: bool) -> String {
 ///
 /// # Errors
 /// When stdout is gone or full.
-pub fn table(head: &[String], right: &[bool], rows: &[Vec<String>], states: &[Option<(usize, Phase)>]) -> Result<(), Failure> {
+pub fn table(head: &[Safe], right: &[bool], rows: &[Vec<Safe>], states: &[Option<(usize, Phase)>]) -> Result<(), Failure> {
     let wide = |text: &str| unicode_width::UnicodeWidthStr::width(text);
     let widths: Vec<usize> =
-        (0..head.len()).map(|column| rows.iter().filter_map(|row| row.get(column)).chain([&head[column]]).map(|text| wide(text)).max().unwrap_or(0)).collect();
+        (0..head.len()).map(|column| rows.iter().filter_map(|row| row.get(column)).chain([&head[column]]).map(|text| wide(text.as_str())).max().unwrap_or(0)).collect();
     let colours = colours();
     let mut text = String::new();
     for (number, row) in std::iter::once(head).chain(rows.iter().map(Vec::as_slice)).enumerate() {
         let state = number.checked_sub(1).and_then(|row| states.get(row).copied().flatten());
         let mut line = String::new();
         for (column, cell) in row.iter().enumerate() {
-            let cell = Safe::line(cell);
             let gap = " ".repeat(widths[column].saturating_sub(wide(cell.as_str())));
             let shown = match state {
                 Some((place, phase)) if place == column => paint(cell.as_str(), phase, colours),

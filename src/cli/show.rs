@@ -2,13 +2,11 @@
 
 use std::process::ExitCode;
 
-use jiff::Timestamp;
-
 use super::globals::Globals;
 use super::kind::{self, Kind};
 use super::session::{Purpose, Session};
-use super::{cell, json, print};
-use crate::model::{Block, Detail, Failure, ItemId};
+use super::{json, print};
+use crate::model::{Block, Detail, Failure, ItemId, Safe, show};
 
 /// Arguments of `show`.
 #[derive(clap::Args)]
@@ -38,36 +36,35 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
 
 fn human(detail: &Detail) -> Result<(), Failure> {
     let state = print::paint(detail.state.word.as_str(), detail.state.phase, print::colours());
-    print::raw(&format!("{}  {state}\n", crate::model::Safe::line(detail.id.as_str())))?;
-    let now = Timestamp::now();
+    print::raw(&format!("{}  {state}\n", Safe::line(detail.id.as_str())))?;
+    let clock = print::clock();
     for block in &detail.blocks {
         match block {
             Block::Facts { title, facts } => {
                 print::line(&format!("\n{title}"))?;
                 let width = facts.iter().map(|(name, _)| unicode_width::UnicodeWidthStr::width(name.as_str())).max().unwrap_or(0);
                 for (name, value) in facts {
-                    print::line(&format!("  {name:width$}  {}", cell::text(value, now)))?;
+                    print::line(&format!("  {name:width$}  {}", value.show(&clock)))?;
                 }
             }
             Block::Phases(spans) => {
                 print::line("\nPhases")?;
                 for span in spans {
-                    let length = cell::length(span.end.unwrap_or(now).duration_since(span.start).as_secs_f64());
-                    print::line(&format!("  {}  {:>8}  {}  {}", cell::time(span.start), length, span.word, span.message).trim_end().to_owned())?;
+                    let length = show::span(show::seconds_between(span.start, span.end.unwrap_or(clock.now)));
+                    print::line(format!("  {}  {:>8}  {}  {}", show::moment(span.start, &clock), length, span.word, span.message).trim_end())?;
                 }
             }
             Block::Curves { title, series } => {
                 print::line(&format!("\n{title}"))?;
                 for one in series {
-                    let last = one.points.last().map_or_else(|| "-".to_owned(), |point| point.value.to_string());
+                    let last = one.points.last().map_or_else(|| "-".to_owned(), |point| show::decimal(point.value));
                     print::line(&format!("  {}  {last}  ({} values)", one.name, one.points.len()))?;
                 }
             }
             Block::Table { title, head, rows } => {
                 print::line(&format!("\n{title}"))?;
-                let head: Vec<String> = head.iter().map(ToString::to_string).collect();
-                let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|value| cell::text(value, now)).collect()).collect();
-                print::table(&head, &[], &rows, &[])?;
+                let rows: Vec<Vec<Safe>> = rows.iter().map(|row| row.iter().map(|value| value.show(&clock)).collect()).collect();
+                print::table(head, &[], &rows, &[])?;
             }
             Block::Text { title, text } => {
                 print::line(&format!("\n{title}"))?;

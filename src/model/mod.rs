@@ -7,6 +7,7 @@ pub mod log;
 pub mod order;
 pub mod recipe;
 pub mod safe;
+pub mod show;
 pub mod spec;
 
 pub use failure::{Failure, FailureKind};
@@ -16,4 +17,5 @@ pub use log::{LogBatch, LogLine, LogSource, TailNote};
 pub use order::{Intent, Ledger, Order, Outcome, Progress, Settled};
 pub use recipe::{Channel, MetricRule, Recipe, Scalar};
 pub use safe::Safe;
+pub use show::Clock;
 pub use spec::{Align, Column, Confirm, Poll, Spec, Verb};

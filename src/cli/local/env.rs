@@ -14,7 +14,7 @@ use crate::local::{ACCOUNT, Credentials};
 use crate::model::{Failure, FailureKind};
 
 /// The execution role that the region has from the start.
-const ROLE: &str = "footplate-local-role";
+const ROLE: &str = "footplate-local-execution-role";
 
 /// Arguments of `local env`.
 #[derive(clap::Args)]

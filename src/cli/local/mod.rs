@@ -46,7 +46,7 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
         Command::Env(args) => env::run(globals, args).await,
         Command::Reset(args) => reset::run(globals, args).await,
         // Dispatched before there was a runtime.
-        Command::Keep(args) => Ok(keeper::keep(&args.args)),
-        Command::Exec(args) => Ok(keeper::exec(&args.args)),
+        Command::Keep(_) => Ok(keeper::keep()),
+        Command::Exec(_) => Ok(keeper::exec()),
     }
 }
