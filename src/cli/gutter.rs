@@ -38,18 +38,7 @@ impl Gutter {
         if !batch.hosts.is_empty() {
             self.hosts = batch.hosts;
         }
-        for line in batch.lines {
-            let host = usize::from(line.host);
-            if self.live.len() <= host {
-                self.live.resize(host + 1, None);
-            }
-            if line.live {
-                self.live[host] = Some(line);
-                continue;
-            }
-            if let Some(bar) = self.live[host].take() {
-                self.line(&bar)?;
-            }
+        for line in self.fold(batch.lines) {
             self.line(&line)?;
         }
         match batch.note {
@@ -77,6 +66,24 @@ impl Gutter {
         Ok(())
     }
 
+    /// Holds each host's progress bar back until its next ordinary line.
+    fn fold(&mut self, lines: Vec<LogLine>) -> Vec<LogLine> {
+        let mut ready = Vec::with_capacity(lines.len());
+        for line in lines {
+            let host = usize::from(line.host);
+            if self.live.len() <= host {
+                self.live.resize(host + 1, None);
+            }
+            if line.live {
+                self.live[host] = Some(line);
+            } else {
+                ready.extend(self.live[host].take());
+                ready.push(line);
+            }
+        }
+        ready
+    }
+
     fn line(&self, line: &LogLine) -> Result<(), Failure> {
         let host = self.hosts.get(usize::from(line.host)).map_or("?", Safe::as_str);
         match self.sink {
@@ -95,3 +102,23 @@ impl Gutter {
     }
 }
 
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(host: u16, text: &str, live: bool) -> LogLine {
+        LogLine { at: jiff::Timestamp::UNIX_EPOCH, host, text: Safe::line(text), live }
+    }
+
+    #[test]
+    fn a_progress_bar_is_one_line_in_its_place() {
+        let mut gutter = Gutter::new(Sink::Out);
+        let texts = |lines: Vec<LogLine>| lines.iter().map(|line| format!("{} {}", line.host, line.text)).collect::<Vec<_>>();
+        let first = gutter.fold(vec![line(0, "start", false), line(0, "10 %", true), line(1, "5 %", true), line(0, "90 %", true)]);
+        assert_eq!(texts(first), ["0 start"]);
+        let second = gutter.fold(vec![line(0, "100 %", true), line(0, "done", false), line(1, "50 %", true)]);
+        assert_eq!(texts(second), ["0 100 %", "0 done"]);
+        assert_eq!(gutter.live.iter().flatten().map(|line| line.text.as_str()).collect::<Vec<_>>(), ["50 %"], "printed by finish");
+    }
+}

@@ -22,7 +22,7 @@ pub async fn run(session: &Session, resource: &'static dyn Resource, recipe: &Re
         if let Ok(mut said) = said.lock()
             && *said != text
         {
-            print::ticker(&text, progress.total > 0 && progress.done >= progress.total);
+            print::ticker(&text);
             *said = text;
         }
     };

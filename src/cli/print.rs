@@ -1,12 +1,15 @@
 //! What goes to stdout and stderr. All text passes through [`Safe`] here, whatever it passed before.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::model::show::Clock;
 use crate::model::{Failure, FailureKind, Phase, Safe};
 
 /// A line that replaces itself must not wrap; every terminal that matters is 80 columns wide.
 const TICKER: usize = 79;
+/// The last thing on the terminal is a ticker's line, without its end.
+static TICKING: AtomicBool = AtomicBool::new(false);
 
 /// A line, or several, to stdout.
 ///
@@ -21,6 +24,7 @@ pub fn line(text: &str) -> Result<(), Failure> {
 /// # Errors
 /// When stdout is gone or full.
 pub fn raw(text: &str) -> Result<(), Failure> {
+    wipe();
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| match error.kind() {
         // `footplate ls | head`: the reader has seen enough. Not worth a message.
@@ -31,18 +35,28 @@ pub fn raw(text: &str) -> Result<(), Failure> {
 
 /// Progress: a line to stderr. If that is gone there is nobody to tell.
 pub fn progress(text: &str) {
+    wipe();
     let _ = writeln!(io::stderr().lock(), "{}", Safe::text(text));
 }
 
-/// Progress that replaces itself on a terminal; elsewhere a line.
-pub fn ticker(text: &str, last: bool) {
+/// Progress that replaces itself on a terminal, and goes when anything else is printed; elsewhere a line.
+pub fn ticker(text: &str) {
     let mut err = io::stderr().lock();
     let _ = if err.is_terminal() && !is_dumb() {
+        TICKING.store(true, Ordering::Relaxed);
         let text: String = Safe::line(text).as_str().chars().take(TICKER).collect();
-        write!(err, "\r\x1b[K{text}{}", if last { "\n" } else { "" }).and_then(|()| err.flush())
+        write!(err, "\r\x1b[K{text}").and_then(|()| err.flush())
     } else {
         writeln!(err, "{}", Safe::line(text))
     };
+}
+
+/// Takes the ticker's line away before something else is printed.
+fn wipe() {
+    if TICKING.swap(false, Ordering::Relaxed) {
+        let mut err = io::stderr().lock();
+        let _ = write!(err, "\r\x1b[K").and_then(|()| err.flush());
+    }
 }
 
 /// A failure to stderr: what, and below it the remedy.

@@ -11,7 +11,6 @@ use super::signals::Signals;
 use crate::aws::{Aws, Connect, Mode};
 use crate::config::dirs::private_folder;
 use crate::journal::Journal;
-use crate::local::sagemaker::EngineOptions;
 use crate::model::{Failure, FailureKind, Ledger, Recipe};
 
 /// What the command is going to do.
@@ -37,10 +36,6 @@ impl Session {
     /// When the settings, the journal or the local region cannot be used, no AWS region is known, or `purpose` is to
     /// change something in read-only mode.
     pub async fn open(globals: &Globals, purpose: Purpose, recipe: Option<&Recipe>) -> Result<Self, Failure> {
-        Self::open_with(globals, purpose, attach::engine(recipe)?).await
-    }
-
-    async fn open_with(globals: &Globals, purpose: Purpose, engine: EngineOptions) -> Result<Self, Failure> {
         let (dirs, settings) = (globals.dirs()?, globals.settings()?);
         let read_only = globals.read_only || settings.read_only;
         if read_only && purpose == Purpose::Change {
@@ -56,7 +51,7 @@ impl Session {
         };
         let (local, held) = match globals.mode() {
             Mode::Local => {
-                let (access, held) = attach::attach(&dirs.local(), engine).await?;
+                let (access, held) = attach::attach(&dirs.local(), attach::engine(recipe)?).await?;
                 (Some(access), held)
             }
             Mode::Aws => (None, None),
