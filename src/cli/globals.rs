@@ -1,0 +1,92 @@
+//! Flags that every command takes.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::aws::Mode;
+use crate::config::{Dirs, Settings, project};
+use crate::model::{Failure, FailureKind, Recipe};
+
+/// Flags that every command takes.
+#[derive(Args, Clone, Debug)]
+pub struct Globals {
+    /// Work on the local region: no account, no cost, real training on this machine
+    #[arg(long, global = true)]
+    pub local: bool,
+    /// AWS profile
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// AWS region
+    #[arg(long, global = true, value_name = "REGION")]
+    pub region: Option<String>,
+    /// Refuse everything that would change something
+    #[arg(long, global = true)]
+    pub read_only: bool,
+    /// Folder with footplate.toml; by default the current folder or the nearest above it
+    #[arg(long, global = true, value_name = "DIR")]
+    pub project: Option<PathBuf>,
+}
+
+impl Globals {
+    /// What clap cannot check, because the flags may stand before and after the command.
+    ///
+    /// # Errors
+    /// A sentence for the usage message.
+    pub fn check(&self) -> Result<(), &'static str> {
+        if self.local && (self.profile.is_some() || self.region.is_some()) {
+            return Err("--local is a region and an account of its own: leave out --profile and --region");
+        }
+        Ok(())
+    }
+
+    /// What the commands talk to.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        if self.local { Mode::Local } else { Mode::Aws }
+    }
+
+    /// footplate's folders.
+    ///
+    /// # Errors
+    /// When the home folder is not known.
+    pub fn dirs(&self) -> Result<Dirs, Failure> {
+        Dirs::from_env()
+    }
+
+    /// The user's settings.
+    ///
+    /// # Errors
+    /// When the file has mistakes.
+    pub fn settings(&self) -> Result<Settings, Failure> {
+        Settings::load(&self.dirs()?.config)
+    }
+
+    /// The project: its file must be there.
+    ///
+    /// # Errors
+    /// When there is no project file, or it has mistakes.
+    pub fn recipe(&self) -> Result<Recipe, Failure> {
+        let folder = self.folder()?;
+        match &self.project {
+            Some(_) => project::load(&folder),
+            None => project::load(&project::find(&folder).unwrap_or(folder)),
+        }
+    }
+
+    /// The project, or the defaults when there is no project file here and none was named.
+    ///
+    /// # Errors
+    /// When the project file has mistakes, or the named folder has none.
+    pub fn recipe_or_bare(&self) -> Result<Recipe, Failure> {
+        match self.recipe() {
+            Err(failure) if failure.kind == FailureKind::NotFound && self.project.is_none() => Ok(project::bare(&self.folder()?)),
+            other => other,
+        }
+    }
+
+    fn folder(&self) -> Result<PathBuf, Failure> {
+        let current = std::env::current_dir().map_err(|error| Failure::new(FailureKind::Machine, format!("the current folder cannot be used: {error}"), "Change to a folder that exists."))?;
+        Ok(self.project.as_ref().map_or(current.clone(), |folder| current.join(folder)))
+    }
+}

@@ -1,0 +1,69 @@
+//! `footplate logs RESOURCE ID [--follow]`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::globals::Globals;
+use super::gutter::{Gutter, Sink};
+use super::kind::{self, Kind};
+use super::session::{Purpose, Session};
+use super::signals::Signals;
+use super::watch::until_over;
+use crate::aws::tail;
+use crate::model::{Failure, FailureKind, ItemId, Verb};
+
+/// Arguments of `logs`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// What kind of thing
+    #[arg(value_parser = kind::parser())]
+    resource: Kind,
+    /// Its name, as `ls` prints it
+    id: String,
+    /// Go on until the job is over
+    #[arg(long, short)]
+    follow: bool,
+    /// Print JSON: one object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the log.
+///
+/// # Errors
+/// When the thing does not exist or has no log, or as the service says.
+pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
+    args.resource.can(Verb::Logs)?;
+    let session = Session::open(globals, Purpose::Look, globals.recipe_or_bare().ok().as_ref()).await?;
+    let printed = print(&session, args).await;
+    if printed.is_ok() { session.close().await } else { session.abandon().await }
+    printed.map(|()| ExitCode::SUCCESS)
+}
+
+async fn print(session: &Session, args: &Args) -> Result<(), Failure> {
+    let resource = args.resource.0;
+    let id = ItemId(args.id.clone());
+    let sink = if args.json { Sink::Json } else { Sink::Out };
+    if args.follow {
+        // However it ends, by the job or by Ctrl-C, all that was asked for has been printed.
+        until_over(session, resource, &id, sink, &mut Signals::listen()?).await?;
+        return Ok(());
+    }
+    // Looked at first: a name that does not exist has no log either, and waiting for one would say nothing.
+    let detail = resource.detail(&session.aws, &id).await?;
+    let Some(source) = resource.log(&id) else {
+        return Err(Failure::new(FailureKind::Invalid, format!("{} has no log", args.id), ""));
+    };
+    let (_ended, has_ended) = watch::channel(true);
+    let (send, mut batches) = mpsc::channel(64);
+    let mut follower = JoinSet::new();
+    follower.spawn(tail::follow(Arc::clone(&session.aws), source, detail.metrics, has_ended, send));
+    let mut gutter = Gutter::new(sink);
+    while let Some(batch) = batches.recv().await {
+        gutter.print(batch)?;
+    }
+    gutter.finish()
+}

@@ -1,0 +1,124 @@
+//! What a command works with: the connection, the journal and, in local mode, the region.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::attach::{self, Held};
+use super::globals::Globals;
+use super::print;
+use super::signals::Signals;
+use crate::aws::{Aws, Connect, Mode};
+use crate::config::dirs::private_folder;
+use crate::journal::Journal;
+use crate::model::{Failure, FailureKind, Ledger, Recipe};
+
+/// What the command is going to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Read only: needs no journal.
+    Look,
+    /// Send orders: refused without a journal.
+    Change,
+}
+
+/// An open connection and what must be closed with it.
+pub struct Session {
+    pub aws: Arc<Aws>,
+    /// Present when this process holds the local region.
+    held: Option<Held>,
+}
+
+impl Session {
+    /// Connects as the flags and the settings say. The network is not touched yet.
+    ///
+    /// # Errors
+    /// When the settings, the journal or the local region cannot be used, no AWS region is known, or `purpose` is to
+    /// change something in read-only mode.
+    pub async fn open(globals: &Globals, purpose: Purpose, recipe: Option<&Recipe>) -> Result<Self, Failure> {
+        let (dirs, settings) = (globals.dirs()?, globals.settings()?);
+        let read_only = globals.read_only || settings.read_only;
+        if read_only && purpose == Purpose::Change {
+            let hint = if globals.read_only { "Leave out --read-only." } else { "Set read_only = false in config.toml." };
+            return Err(Failure::new(FailureKind::Refused, "read-only: nothing may be changed", hint));
+        }
+        let ledger: Option<Arc<dyn Ledger>> = match purpose {
+            Purpose::Look => None,
+            Purpose::Change => {
+                private_folder(&dirs.state)?;
+                Some(Arc::new(Journal::open(&dirs.journal())?))
+            }
+        };
+        let (local, held) = match globals.mode() {
+            Mode::Local => {
+                let (access, held) = attach::attach(&dirs.local(), attach::engine(recipe)?).await?;
+                (Some(access), held)
+            }
+            Mode::Aws => (None, None),
+        };
+        let connect = Connect {
+            mode: globals.mode(),
+            profile: globals.profile.clone().or_else(|| settings.profile.filter(|_| unset("AWS_PROFILE"))),
+            region: globals.region.clone().or_else(|| settings.region.filter(|_| unset("AWS_REGION") && unset("AWS_DEFAULT_REGION"))),
+            read_only,
+            ledger,
+            local,
+            allow_loopback: false,
+        };
+        match Aws::connect(connect).await {
+            Ok(aws) => Ok(Self { aws, held }),
+            Err(failure) => {
+                if let Some(held) = held {
+                    held.close().await;
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Whether jobs end when this process does.
+    #[must_use]
+    pub fn holds_region(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Closes all. When this process holds the local region and jobs of others are at work in it (they attached through its
+    /// socket), it waits for them, unless asked to end by a signal.
+    pub async fn close(self) {
+        let Some(held) = self.held else { return };
+        let running = held.region.running();
+        if !running.is_empty()
+            && let Ok(mut signals) = Signals::listen()
+        {
+            print::progress(&format!("Still at work in the local region of this process: {}. Waiting; Ctrl-C ends them.", running.join(", ")));
+            while !held.region.running().is_empty() {
+                tokio::select! {
+                    () = signals.next() => break,
+                    () = tokio::time::sleep(Duration::from_millis(200)) => {}
+                }
+            }
+        }
+        held.close().await;
+    }
+
+    /// Closes all at once: jobs in the local region of this process end, orderly.
+    pub async fn abandon(self) {
+        if let Some(held) = self.held {
+            held.close().await;
+        }
+    }
+}
+
+/// The folder of the local region: the one named, or the usual one.
+///
+/// # Errors
+/// When the home folder is not known.
+pub fn local_folder(globals: &Globals, named: Option<&PathBuf>) -> Result<PathBuf, Failure> {
+    named.map_or_else(|| Ok(globals.dirs()?.local()), |folder| {
+        std::path::absolute(folder).map_err(|error| Failure::new(FailureKind::Invalid, format!("--data {}: {error}", folder.display()), ""))
+    })
+}
+
+fn unset(name: &str) -> bool {
+    std::env::var_os(name).is_none_or(|value| value.is_empty())
+}

@@ -1,0 +1,63 @@
+//! `footplate stop RESOURCE ID...` and `footplate delete RESOURCE ID...`.
+
+use std::process::ExitCode;
+
+use super::globals::Globals;
+use super::kind::{self, Kind};
+use super::session::{Purpose, Session};
+use super::{ask, json, orders, print};
+use crate::model::{Confirm, Failure, ItemId, Order, Outcome, Recipe, Verb};
+
+/// Arguments of `stop` and `delete`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// What kind of thing
+    #[arg(value_parser = kind::parser())]
+    resource: Kind,
+    /// Names, as `ls` prints them
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
+    /// Do it without asking
+    #[arg(long, short)]
+    yes: bool,
+    /// Print JSON: one object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Stops or deletes, after asking.
+///
+/// # Errors
+/// When it is not confirmed, cannot be done with this resource, or as the service says.
+pub async fn run(globals: &Globals, verb: Verb, args: &Args) -> Result<ExitCode, Failure> {
+    args.resource.can(verb)?;
+    let recipe = globals.recipe_or_bare()?;
+    let session = Session::open(globals, Purpose::Change, Some(&recipe)).await?;
+    let done = order(&session, &recipe, verb, args).await;
+    if done.is_ok() { session.close().await } else { session.abandon().await }
+    done
+}
+
+async fn order(session: &Session, recipe: &Recipe, verb: Verb, args: &Args) -> Result<ExitCode, Failure> {
+    let resource = args.resource.0;
+    let targets: Vec<ItemId> = args.ids.iter().cloned().map(ItemId).collect();
+    // A name that does not exist is told before anything is asked or done.
+    for target in &targets {
+        resource.detail(&session.aws, target).await?;
+    }
+    if !args.yes {
+        let account = session.aws.identity().await?.account;
+        let names = args.ids.join(", ");
+        let spec = resource.spec();
+        let question = format!("{}\n{} {} in account {account}, {}: {names}", (spec.warns)(verb), verb.name(), spec.singular, session.aws.region());
+        match verb.confirm() {
+            Confirm::None => {}
+            Confirm::Ask => ask::confirm(&format!("{question}?"), false)?,
+            Confirm::Type => ask::confirm_by_name(&question, if targets.len() == 1 { &args.ids[0] } else { "delete" }, false)?,
+        }
+    }
+    let order = Order { resource: resource.spec().id.to_owned(), verb, targets, form: None };
+    let (Outcome::Said(said) | Outcome::Made { said, .. }) = orders::run(session, resource, recipe, &order).await?;
+    if args.json { json::print(&serde_json::json!({ "done": verb.name(), "ids": args.ids, "said": said }))? } else { print::line(said.as_str())? }
+    Ok(ExitCode::SUCCESS)
+}

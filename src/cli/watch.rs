@@ -1,0 +1,97 @@
+//! Waiting for a job to be over, with its log and its changes of state.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::gutter::{Gutter, Sink};
+use super::print;
+use super::session::Session;
+use super::signals::Signals;
+use crate::aws::{Mode, tail};
+use crate::model::{Detail, Failure, FailureKind, ItemId};
+use crate::resource::Resource;
+
+/// How the waiting ended.
+pub enum End {
+    /// The job is over; this is its last state.
+    Over(Box<Detail>),
+    /// A signal asked to end first.
+    Interrupted,
+}
+
+/// Follows a job until it is over and its log is drained. Changes of state go to stderr.
+///
+/// # Errors
+/// When the job cannot be read at all, or stdout is gone. Passing troubles (throttling, no network) are waited out.
+pub async fn until_over(session: &Session, resource: &'static dyn Resource, id: &ItemId, sink: Sink, signals: &mut Signals) -> Result<End, Failure> {
+    let mut detail = resource.detail(&session.aws, id).await?;
+    let mut tasks = JoinSet::new();
+    let (over, is_over) = watch::channel(false);
+    let (send_batch, mut batches) = mpsc::channel(64);
+    if let Some(source) = resource.log(id) {
+        tasks.spawn(tail::follow(Arc::clone(&session.aws), source, detail.metrics.clone(), is_over, send_batch));
+    } else {
+        drop(send_batch);
+    }
+    let (send_look, mut looks) = mpsc::channel(1);
+    tasks.spawn(look(Arc::clone(&session.aws), resource, id.clone(), send_look));
+    let mut gutter = Gutter::new(sink);
+    let mut said = String::new();
+    let mut trouble = false;
+    let mut log_open = true;
+    loop {
+        if said != detail.state.word.as_str() {
+            said = detail.state.word.as_str().to_owned();
+            print::progress(&format!("{}: {said}", id.as_str()));
+        }
+        if !detail.state.phase.is_live() {
+            over.send_replace(true);
+            if !log_open {
+                gutter.finish()?;
+                return Ok(End::Over(Box::new(detail)));
+            }
+        }
+        tokio::select! {
+            batch = batches.recv(), if log_open => match batch {
+                Some(batch) => gutter.print(batch)?,
+                None => log_open = false,
+            },
+            Some(look) = looks.recv(), if detail.state.phase.is_live() => match look {
+                Ok(fresh) => {
+                    detail = fresh;
+                    trouble = false;
+                }
+                Err(failure) if passes(failure.kind) => {
+                    if !std::mem::replace(&mut trouble, true) {
+                        print::failure(&failure);
+                        print::progress("The job is not affected; trying again.");
+                    }
+                }
+                Err(failure) => return Err(failure),
+            },
+            () = signals.next() => return Ok(End::Interrupted),
+        }
+    }
+}
+
+/// Looks at the job again and again until nobody listens.
+async fn look(aws: Arc<crate::aws::Aws>, resource: &'static dyn Resource, id: ItemId, send: mpsc::Sender<Result<Detail, Failure>>) {
+    // On this machine looking costs nothing; AWS gives an account a few looks a second for everything it does.
+    let period = match aws.mode() {
+        Mode::Local => Duration::from_millis(500),
+        Mode::Aws => Duration::from_secs(u64::from(resource.spec().poll.live.max(5))),
+    };
+    loop {
+        tokio::time::sleep(period).await;
+        if send.send(resource.detail(&aws, &id).await).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn passes(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::Throttled | FailureKind::Network | FailureKind::Timeout | FailureKind::Service)
+}

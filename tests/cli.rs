@@ -1,0 +1,324 @@
+//! The command line as a script sees it: exit codes, stdout and stderr of the built program, in a home of its own.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use footplate::model::Verb;
+use footplate::resource;
+
+/// A home folder with nothing in it.
+struct Home(tempfile::TempDir);
+
+/// What a run left behind.
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.0.path().join(below)
+    }
+
+    fn write(&self, below: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(below);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// The program without terminal and with nothing of the environment but PATH.
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_footplate"));
+        command.args(args).env_clear().env("HOME", self.0.path()).env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.current_dir(self.0.path()).stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
+        finish(&mut self.command(args))
+    }
+}
+
+fn finish(command: &mut Command) -> Ran {
+    let output = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ran { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+}
+
+impl Ran {
+    #[track_caller]
+    fn expect(&self, code: i32, words: &[&str]) {
+        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        for word in words {
+            assert!(self.out.contains(word) || self.err.contains(word), "lacks {word:?}\nstdout:\n{}\nstderr:\n{}", self.out, self.err);
+        }
+        assert!(!self.out.contains('\x1b') && !self.err.contains('\x1b'), "escape sequences without a terminal");
+    }
+}
+
+#[test]
+fn help_lists_what_works_and_nothing_else() {
+    let help = Home::new().run(&["--help"]);
+    help.expect(0, &["ls", "show", "logs", "stop", "delete", "upload", "train", "doctor", "local", "completions", "man", "Exit codes: 0 done, 1 failed"]);
+    for later in ["tune", "deploy", "invoke", "orphans", "keep"] {
+        assert!(!help.out.lines().any(|line| line.trim_start().starts_with(&format!("{later} "))), "{later} does not exist yet");
+    }
+    assert!(help.err.is_empty());
+    Home::new().run(&["--version"]).expect(0, &[concat!("footplate ", env!("CARGO_PKG_VERSION"))]);
+}
+
+#[test]
+fn completions_know_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = Home::new().run(&["completions", shell]);
+        script.expect(0, &["train", "dry-run"]);
+        assert!(script.err.is_empty());
+    }
+    Home::new().run(&["completions", "cmd.exe"]).expect(2, &["bash"]);
+}
+
+#[test]
+fn manual_pages_are_roff() {
+    let home = Home::new();
+    let page = home.run(&["man"]);
+    page.expect(0, &["footplate"]);
+    assert!(page.out.contains(".TH footplate 1"), "{}", page.out);
+    home.run(&["man", "train"]).expect(0, &["set", "KEY=VALUE"]);
+    home.run(&["man", "local", "serve"]).expect(0, &["max\\-memory"]);
+    home.run(&["man", "local", "keep"]).expect(2, &["there is no command `keep`"]);
+    home.run(&["man", "sing"]).expect(2, &["there is no command `sing`"]);
+}
+
+#[test]
+fn usage_errors_are_2_and_go_to_stderr() {
+    let home = Home::new();
+    for args in [
+        &["dance"][..],
+        &["ls"],
+        &["train", "--colour", "red"],
+        &["local", "serve", "--port", "99999"],
+        &["local", "serve", "--speed", "0"],
+        &["local", "serve", "--max-memory", "lots"],
+        &["--local", "doctor", "--profile", "work"],
+        &["doctor", "--region", "x", "--local"],
+        &["--record", "a", "--replay", "b"],
+    ] {
+        let ran = home.run(args);
+        ran.expect(2, &[]);
+        assert!(ran.out.is_empty() && !ran.err.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn an_unknown_resource_is_answered_with_the_ones_there_are() {
+    let ran = Home::new().run(&["ls", "traning-jobs"]);
+    ran.expect(2, &["traning-jobs"]);
+    for resource in resource::ALL {
+        assert!(ran.err.contains(resource.spec().id), "{}", ran.err);
+    }
+}
+
+#[test]
+fn all_mistakes_of_the_project_file_come_at_once_with_their_lines() {
+    let home = Home::new();
+    home.write("p/footplate.toml", "[project]\nname = \"my_digits\"\n\n[training]\ninstnce_type = \"ml.m5.large\"\n\n[[metrics]]\nname = \"loss\"\nregex = 'loss=(['\n");
+    let words = [
+        "footplate.toml: 3 mistakes",
+        "line 2, column 8: `name` in [project] must be 1 to 40 letters, digits and single dashes; write \"my-digits\"",
+        "line 5, column 1: unknown key `instnce_type` in [training]; did you mean `instance_type`?",
+        "line 9, column 9: `regex` in [[metrics]] does not compile",
+    ];
+    home.run(&["train", "--local", "--project", "p"]).expect(2, &words);
+    // Found from a folder below, too.
+    fs::create_dir(home.path("p/src")).unwrap();
+    finish(home.command(&["--local", "train"]).current_dir(home.path("p/src"))).expect(2, &words);
+    assert!(!home.path(".local/share/footplate").exists(), "nothing was opened for a project that cannot be read");
+}
+
+#[test]
+fn escape_sequences_in_the_project_file_do_not_reach_the_terminal() {
+    let home = Home::new();
+    home.write("footplate.toml", "[project]\nname = \"a\\u001b[2Jb\"\n\"\\u001b]52;c;x\\u0007\" = 1\n");
+    home.run(&["train", "--local"]).expect(2, &["2 mistakes", "␛]52"]);
+}
+
+#[test]
+fn without_a_project_file_train_says_how_to_make_one() {
+    Home::new().run(&["train", "--local"]).expect(1, &["there is no footplate.toml in", "entry_point = \"train.py\""]);
+}
+
+#[test]
+fn without_credentials_it_says_how_to_get_some() {
+    let home = Home::new();
+    home.run(&["doctor", "--region", "us-east-1"]).expect(1, &["FAIL  account", "credentials", "--local"]);
+    for resource in resource::ALL {
+        home.run(&["ls", resource.spec().id, "--region", "us-east-1"]).expect(1, &["credentials", "--local"]);
+    }
+}
+
+#[test]
+fn without_a_home_it_says_which_variable_to_set() {
+    finish(Home::new().command(&["doctor"]).env_remove("HOME")).expect(1, &["HOME is not set"]);
+}
+
+#[test]
+fn mistakes_in_the_settings_are_told_before_anything_is_done() {
+    let home = Home::new();
+    home.write(".config/footplate/config.toml", "read_ony = true\npoll = 99\n");
+    home.run(&["doctor", "--local"]).expect(1, &["config.toml: 2 mistakes", "did you mean `read_only`?", "`poll` in this file must be from 0.5 to 20"]);
+}
+
+#[test]
+fn a_damaged_journal_is_told_with_the_remedy_and_stops_every_change() {
+    let home = Home::new();
+    let journal = home.write(".local/state/footplate/journal.sqlite", [0x55; 4096]);
+    let remedy = format!("mv {0} {0}.old", journal.display());
+    home.run(&["doctor", "--local"]).expect(1, &["FAIL  journal", &remedy]);
+    for resource in resource::ALL.iter().filter(|resource| resource.spec().verbs.contains(&Verb::Stop)) {
+        home.run(&["--local", "stop", resource.spec().id, "x", "--yes"]).expect(3, &["the journal", &remedy]);
+    }
+}
+
+#[test]
+fn read_only_refuses_changes_whether_flag_or_setting() {
+    let home = Home::new();
+    home.write("set/.config/footplate/config.toml", "read_only = true\n");
+    for resource in resource::ALL.iter().filter(|resource| resource.spec().verbs.contains(&Verb::Stop)) {
+        let stop = ["--local", "stop", resource.spec().id, "x", "--yes"];
+        finish(home.command(&stop).arg("--read-only")).expect(3, &["read-only", "--read-only"]);
+        finish(home.command(&stop).env("HOME", home.path("set"))).expect(3, &["read-only", "config.toml"]);
+    }
+}
+
+#[test]
+fn without_a_terminal_nothing_prompts() {
+    let home = Home::new();
+    let folder = home.path(".local/share/footplate/local");
+    home.write(".local/share/footplate/local/credentials.json", r#"{"access_key_id":"a","secret_access_key":"b"}"#);
+    home.run(&["local", "reset"]).expect(3, &["no terminal to ask on", "--yes"]);
+    assert!(folder.exists());
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    home.run(&["local", "reset", "--yes"]).expect(0, &["is gone"]);
+    assert!(!folder.exists());
+    home.run(&["local", "reset"]).expect(0, &["nothing to do"]);
+}
+
+#[test]
+fn reset_deletes_nothing_but_a_region() {
+    let home = Home::new();
+    let thesis = home.write("documents/thesis.tex", "x");
+    home.run(&["local", "reset", "--yes", "--data", "documents"]).expect(3, &["is not the folder of a local region"]);
+    assert!(thesis.exists());
+}
+
+#[test]
+fn the_programs_log_is_private_and_a_bad_level_is_no_obstacle() {
+    let home = Home::new();
+    finish(home.command(&["local", "env"]).env("FOOTPLATE_LOG", "shout=very=loud")).expect(1, &["FOOTPLATE_LOG is not understood"]);
+    let about = fs::metadata(home.path(".local/state/footplate/footplate.log")).unwrap();
+    assert_eq!(about.permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(home.path(".local/state/footplate")).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let home = Home::new();
+    let mut child = home.command(&["completions", "bash"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A served region, ended with the test.
+struct Served(Child);
+
+impl Served {
+    /// Starts and returns it with the line it prints when the door is open.
+    fn start(home: &Home, args: &[&str]) -> (Self, String) {
+        let mut child = home.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        (Self(child), line.trim_end().to_owned())
+    }
+
+    fn end(mut self, signal: &str) -> i32 {
+        let ended = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
+        assert!(ended.success());
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status.code().unwrap_or(-1);
+            }
+            assert!(Instant::now() < deadline, "it does not end on {signal}");
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn exported<'a>(text: &'a str, name: &str) -> &'a str {
+    text.lines().find_map(|line| line.strip_prefix(&format!("export {name}='"))).and_then(|rest| rest.strip_suffix('\'')).unwrap_or_else(|| panic!("no {name} in\n{text}"))
+}
+
+#[test]
+fn a_served_region_tells_where_it_is_and_ends_on_a_signal() {
+    let home = Home::new();
+    home.write("env", "of an earlier run");
+    for signal in ["-TERM", "-INT"] {
+        let (served, line) = Served::start(&home, &["local", "serve", "--env-file", "env"]);
+        let url = line.strip_prefix("footplate local region: ").unwrap_or_else(|| panic!("{line:?}")).to_owned();
+        assert!(url.starts_with("http://127.0.0.1:"), "{url}");
+
+        let text = fs::read_to_string(home.path("env")).unwrap();
+        assert_eq!(fs::metadata(home.path("env")).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(exported(&text, "AWS_ENDPOINT_URL"), url);
+        assert_eq!(exported(&text, "AWS_DEFAULT_REGION"), "us-east-1");
+        assert_eq!(fs::read_to_string(exported(&text, "AWS_CONFIG_FILE")).unwrap(), "");
+        assert!(fs::read_to_string(exported(&text, "SAGEMAKER_USER_CONFIG_OVERRIDE")).unwrap().contains("TelemetryOptOut: true"));
+        assert!(text.starts_with("unset AWS_SESSION_TOKEN AWS_PROFILE\n"));
+        let printed = home.run(&["local", "env"]);
+        printed.expect(0, &[]);
+        assert_eq!(printed.out, text);
+
+        home.run(&["local", "serve"]).expect(1, &["is in use by"]);
+        home.run(&["local", "reset", "--yes"]).expect(1, &["is in use by"]);
+        home.run(&["--local", "doctor"]).expect(0, &["ok    account       000000000000"]);
+
+        assert_eq!(served.end(signal), 0);
+        assert!(!Path::new(&home.path("env")).exists(), "the door is closed");
+        home.run(&["local", "env"]).expect(1, &["footplate local serve"]);
+    }
+}
+
+#[test]
+fn a_region_that_was_killed_is_not_taken_for_served() {
+    let home = Home::new();
+    let (served, _) = Served::start(&home, &["local", "serve"]);
+    assert_eq!(served.end("-KILL"), -1);
+    home.run(&["local", "env"]).expect(1, &["no local region is served"]);
+    home.run(&["--local", "doctor"]).expect(0, &["000000000000"]);
+}
+
+#[test]
+fn a_port_that_is_taken_is_told() {
+    let home = Home::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    home.run(&["local", "serve", "--port", &port]).expect(1, &[&port, "--port"]);
+}
