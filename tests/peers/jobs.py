@@ -54,11 +54,11 @@ class Jobs:
             self.clients.s3.put_object(Bucket=self.bucket, Key=f"{prefix}/{name}", Body=body)
         return f"s3://{self.bucket}/{prefix}"
 
-    def request(self, script, name=None, hyperparameters=None, channels=None, metrics=None, instances=1, **more):
-        """The arguments of create_training_job for a script of scripts/, its code uploaded."""
+    def request(self, script, name=None, hyperparameters=None, channels=None, metrics=None, instances=1, folder=SCRIPTS, **more):
+        """The arguments of create_training_job for a script, its code uploaded: all Python files of its folder."""
         name = name or unique("job")
         key = f"{name}/source/sourcedir.tar.gz"
-        self.clients.s3.put_object(Bucket=self.bucket, Key=key, Body=archive({script: (SCRIPTS / script).read_text()}))
+        self.clients.s3.put_object(Bucket=self.bucket, Key=key, Body=archive({path.name: path.read_text() for path in sorted(folder.glob("*.py"))}))
         values = dict(hyperparameters or {}, sagemaker_program=script, sagemaker_submit_directory=f"s3://{self.bucket}/{key}")
         algorithm = {"TrainingImage": IMAGE, "TrainingInputMode": "File"}
         if metrics:
