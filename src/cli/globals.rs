@@ -67,11 +67,16 @@ impl Globals {
     /// # Errors
     /// When there is no project file, or it has mistakes.
     pub fn recipe(&self) -> Result<Recipe, Failure> {
+        project::load(&self.project_folder()?)
+    }
+
+    /// The project's folder: the one named, else the nearest with a project file, else the current one.
+    ///
+    /// # Errors
+    /// When the current folder cannot be used.
+    pub fn project_folder(&self) -> Result<PathBuf, Failure> {
         let folder = self.folder()?;
-        match &self.project {
-            Some(_) => project::load(&folder),
-            None => project::load(&project::find(&folder).unwrap_or(folder)),
-        }
+        Ok(if self.project.is_some() { folder } else { project::find(&folder).unwrap_or(folder) })
     }
 
     /// The project, or the defaults when there is no project file here and none was named.

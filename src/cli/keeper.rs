@@ -1,7 +1,6 @@
-//! The hidden commands under which jobs of the local region run: see `local::engine::keeper`.
+//! The hidden commands under which jobs of the local region run: see [`crate::local::engine::keeper`].
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 /// Arguments of the hidden commands: the keeper reads them itself.
 #[derive(clap::Args)]
@@ -10,16 +9,4 @@ pub struct Args {
     _args: Vec<OsString>,
 }
 
-/// Keeps the children of one host of a job, and ends them when the region ends.
-#[must_use]
-pub fn keep() -> ExitCode {
-    // The one call site of `crate::local::engine::keeper::keep`.
-    ExitCode::FAILURE
-}
-
-/// Becomes the script of a job, under its limits.
-#[must_use]
-pub fn exec() -> ExitCode {
-    // The one call site of `crate::local::engine::keeper::exec`.
-    ExitCode::FAILURE
-}
+pub use crate::local::engine::keeper::{exec, keep};

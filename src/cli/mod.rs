@@ -122,8 +122,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         command => command,
     };
     logfile::start(&globals)?;
-    let Some(command) = command else { return cockpit::run(&globals, &cli.cockpit) };
     runtime()?.block_on(async {
+        let Some(command) = command else { return cockpit::run(&globals, &cli.cockpit).await };
         match command {
             Command::Ls(args) => ls::run(&globals, &args).await,
             Command::Show(args) => show::run(&globals, &args).await,

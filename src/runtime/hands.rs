@@ -1,7 +1,7 @@
 //! Carries out effects. Every task has one owner here and ends with it.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,7 +103,7 @@ impl Hands {
                 let (aws, events, project) = (Arc::clone(&self.aws), self.events.clone(), self.project.clone());
                 self.tasks.spawn(async move {
                     let form = async {
-                        let recipe = project::load(&project)?;
+                        let recipe = recipe(&project)?;
                         known(&resource)?.form(&aws, &recipe, verb, target.as_ref()).await
                     };
                     let _ = events.send(Event::Formed(form.await));
@@ -113,7 +113,7 @@ impl Hands {
                 let (aws, events, project) = (Arc::clone(&self.aws), self.events.clone(), self.project.clone());
                 let task = self.tasks.spawn(async move {
                     let preview = async {
-                        let recipe = project::load(&project)?;
+                        let recipe = recipe(&project)?;
                         known(&form.resource)?.preview(&aws, &recipe, &form).await
                     };
                     let _ = events.send(Event::Previewed { serial, result: preview.await });
@@ -222,7 +222,7 @@ impl Hands {
             };
             let work = async {
                 // Orders without a form act on what is there already and need no project.
-                let recipe = if order.form.is_some() { project::load(&project)? } else { Recipe::default() };
+                let recipe = if order.form.is_some() { recipe(&project)? } else { Recipe::default() };
                 known(&order.resource)?.run(&aws, &recipe, &order, &progress).await
             };
             let result = aws::with_order(number, work).await;
@@ -242,6 +242,14 @@ impl Hands {
                 self.cache.write(pane.spec.id, &items);
             }
         }
+    }
+}
+
+/// The project as it is now; a folder without a project file has the defaults.
+fn recipe(folder: &Path) -> Result<Recipe, Failure> {
+    match project::load(folder) {
+        Err(failure) if failure.kind == FailureKind::NotFound => Ok(project::bare(folder)),
+        other => other,
     }
 }
 
