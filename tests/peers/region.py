@@ -3,6 +3,7 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def binary():
     """The footplate program under test."""
     path = Path(os.environ.get("FOOTPLATE_BIN") or Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "footplate")
     if not path.is_file():
-        pytest.exit(f"no footplate program at {path}: build it with 'cargo build --release', or name it in FOOTPLATE_BIN", returncode=2)
+        raise pytest.UsageError(f"no footplate program at {path}: build it with 'cargo build --release', or name it in FOOTPLATE_BIN")
     return path
 
 
@@ -67,6 +68,8 @@ class Region:
     def surroundings(self):
         """The environment the region is started in: a home of its own, and the user's secrets, which it must not pass on."""
         env = clean_environment()
+        # This very Python for the scripts: a version manager's shim may depend on the HOME that is hidden here.
+        env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
         env.update(HOME=str(self.home), AWS_SECRET_ACCESS_KEY=CANARY, AWS_ACCESS_KEY_ID=CANARY, MY_API_TOKEN=CANARY)
         for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
             env.pop(name, None)

@@ -233,7 +233,13 @@ def test_a_preflight_is_refused(region):
     assert not [name for name in answer.headers if name.lower().startswith("access-control-")]
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "2130706433:{port}", "0.0.0.0:{port}", "localhost.evil.example:{port}", "user@127.0.0.1:{port}", "127.0.0.1.:{port}"])
+HOSTS = [
+    "evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "2130706433:{port}", "0.0.0.0:{port}", "localhost.evil.example:{port}",
+    "user@127.0.0.1:{port}", "127.0.0.1.:{port}",
+]
+
+
+@pytest.mark.parametrize("host", HOSTS)
 def test_only_the_exact_host_is_answered(region, host):
     host = host.format(port=region.endpoint.rpartition(":")[2])
     assert call(region.env, *LIST, host=host).status == 421

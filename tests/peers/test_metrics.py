@@ -55,7 +55,12 @@ def query(name, identity, metric, stat, **more):
 
 
 def test_metric_data_of_several_queries(clients, trained):
-    queries = [query(trained, "a", "loss", "Sum", Label="the loss"), query(trained, "b", "accuracy", "Maximum"), query(trained, "c", "none", "Average"), query(trained, "d", "loss", "Sum", ReturnData=False)]
+    queries = [
+        query(trained, "a", "loss", "Sum", Label="the loss"),
+        query(trained, "b", "accuracy", "Maximum"),
+        query(trained, "c", "none", "Average"),
+        query(trained, "d", "loss", "Sum", ReturnData=False),
+    ]
     answer = clients.cloudwatch.get_metric_data(MetricDataQueries=queries, **window())
     results = {result["Id"]: result for result in answer["MetricDataResults"]}
     assert list(results) == ["a", "b", "c"]

@@ -1,5 +1,4 @@
 """Prints what terminals and decoders dislike."""
-import os
 import sys
 
 out = sys.stdout.buffer
