@@ -60,7 +60,8 @@ pub async fn upload(aws: &Aws, plan: &Plan, target: &S3Uri, progress: &(dyn Fn(P
     };
     let place = |piece: &Piece| if plan.single && !target.is_folder() { target.clone() } else { target.join(&piece.name) };
     // One task for all: the permit of the order does not reach spawned ones.
-    stream::iter(plan.files.iter().map(|piece| sender.send(piece, place(piece)))).buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await?;
+    let pieces = plan.files.iter().map(|piece| (piece.clone(), place(piece))).collect::<Vec<_>>();
+    stream::iter(pieces.into_iter().map(|(piece, to)| sender.send(piece, to))).buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await?;
     Ok(sender.meter.finish())
 }
 
@@ -83,8 +84,8 @@ struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    async fn send(&self, piece: &Piece, to: S3Uri) -> Result<(), Failure> {
-        if piece.size >= IN_PARTS { self.send_parts(piece, &to).await } else { self.send_whole(piece, &to).await }
+    async fn send(&self, piece: Piece, to: S3Uri) -> Result<(), Failure> {
+        if piece.size >= IN_PARTS { self.send_parts(&piece, &to).await } else { self.send_whole(&piece, &to).await }
     }
 
     async fn send_whole(&self, piece: &Piece, to: &S3Uri) -> Result<(), Failure> {
