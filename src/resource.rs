@@ -1,6 +1,9 @@
 //! The registry: every kind of thing footplate knows, one file each. Keys, help, palette, tables, forms, polling, the
 //! command line and the IAM policy follow from it.
 
+mod data;
+mod training_jobs;
+
 use std::future::Future;
 use std::pin::Pin;
 
@@ -41,7 +44,7 @@ pub trait Resource: Sync {
 }
 
 /// All resources, in the order of the tabs.
-pub static ALL: &[&dyn Resource] = &[];
+pub static ALL: &[&dyn Resource] = &[&training_jobs::TrainingJobs, &data::Data];
 
 /// The resource of that id.
 #[must_use]

@@ -31,7 +31,7 @@ use tokio::sync::OnceCell;
 
 use crate::model::{Failure, FailureKind, Ledger, Safe};
 
-pub use order::with_order;
+pub use order::{current_order, with_order};
 
 /// What answers: the emulator inside this program, or the real thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

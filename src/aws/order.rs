@@ -16,6 +16,12 @@ pub async fn with_order<F: Future>(order: String, future: F) -> F::Output {
     PERMIT.scope(Arc::new(Permit { order, shared: Mutex::default() }), future).await
 }
 
+/// The number of the order that this task runs.
+#[must_use]
+pub fn current_order() -> Option<String> {
+    permit().map(|permit| permit.order.clone())
+}
+
 /// The permit of the order that this task runs.
 pub(super) fn permit() -> Option<Arc<Permit>> {
     PERMIT.try_with(Arc::clone).ok()

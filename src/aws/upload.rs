@@ -60,7 +60,8 @@ pub async fn upload(aws: &Aws, plan: &Plan, target: &S3Uri, progress: &(dyn Fn(P
     };
     let place = |piece: &Piece| if plan.single && !target.is_folder() { target.clone() } else { target.join(&piece.name) };
     // One task for all: the permit of the order does not reach spawned ones.
-    stream::iter(plan.files.iter().map(|piece| sender.send(piece, place(piece)))).buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await?;
+    let pieces = plan.files.iter().map(|piece| (piece.clone(), place(piece))).collect::<Vec<_>>();
+    stream::iter(pieces.into_iter().map(|(piece, to)| sender.send(piece, to))).buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await?;
     Ok(sender.meter.finish())
 }
 
@@ -83,8 +84,8 @@ struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    async fn send(&self, piece: &Piece, to: S3Uri) -> Result<(), Failure> {
-        if piece.size >= IN_PARTS { self.send_parts(piece, &to).await } else { self.send_whole(piece, &to).await }
+    async fn send(&self, piece: Piece, to: S3Uri) -> Result<(), Failure> {
+        if piece.size >= IN_PARTS { self.send_parts(&piece, &to).await } else { self.send_whole(&piece, &to).await }
     }
 
     async fn send_whole(&self, piece: &Piece, to: &S3Uri) -> Result<(), Failure> {
@@ -225,5 +226,66 @@ impl<'a> Meter<'a> {
 
     fn finish(&self) -> Done {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::aws::scripted::{Answer, Notes, Scripted};
+    use crate::aws::with_order;
+
+    const WHO: &str = "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>a</Arn><UserId>u</UserId><Account>000000000000</Account></GetCallerIdentityResult></GetCallerIdentityResponse>";
+
+    /// A bucket with these objects (key, size, etag); sending a part fails when told.
+    fn store(there: Vec<(&'static str, u64, String)>, parts_fail: bool) -> Scripted {
+        Scripted::new(move |asked| -> Answer {
+            let said = |status: u16, body: String| (status, body.into_bytes());
+            let (method, path) = asked.operation.split_once(' ').unwrap();
+            match method {
+                "POST" if path == "/" => said(200, WHO.into()),
+                "POST" if asked.uri.contains("uploads") => said(200, "<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>".into()),
+                "POST" => said(200, "<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>".into()),
+                "GET" => {
+                    let rows: String = there.iter().map(|(key, size, etag)| format!("<Contents><Key>{key}</Key><Size>{size}</Size><ETag>\"{etag}\"</ETag></Contents>")).collect();
+                    said(200, format!("<ListBucketResult><IsTruncated>false</IsTruncated>{rows}</ListBucketResult>"))
+                }
+                "PUT" if asked.uri.contains("partNumber=2") && parts_fail => said(403, "<Error><Code>AccessDenied</Code><Message>no</Message></Error>".into()),
+                "DELETE" => said(204, String::new()),
+                _ => said(200, String::new()),
+            }
+        })
+    }
+
+    async fn sent(http: &Scripted, folder: &std::path::Path) -> (Result<Done, Failure>, Vec<String>) {
+        let aws = http.connect(false, Some(Arc::new(Notes::default()))).await;
+        let plan = plan(folder).unwrap();
+        let done = with_order("o".into(), upload(&aws, &plan, &S3Uri::new("data", "in/"), &|_| {})).await;
+        let changes = http.operations().into_iter().filter(|name| ["PUT", "DELETE"].iter().any(|verb| name.starts_with(verb))).collect();
+        (done, changes)
+    }
+
+    #[tokio::test]
+    async fn unchanged_files_are_not_sent_again() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("same"), "same").unwrap();
+        std::fs::write(folder.path().join("new"), "1234").unwrap();
+        let http = store(vec![("in/same", 4, hex::encode(Md5::digest("same"))), ("in/new", 4, "0".repeat(32))], false);
+        let (done, changes) = sent(&http, folder.path()).await;
+        assert_eq!(done.unwrap(), Done { sent: 1, bytes: 4, unchanged: 1 });
+        assert_eq!(changes, ["PUT /data/in/new"]);
+    }
+
+    #[tokio::test]
+    async fn a_large_file_goes_in_parts_and_a_failure_takes_it_back() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("big"), vec![7; (IN_PARTS + 5) as usize]).unwrap();
+        let (done, changes) = sent(&store(Vec::new(), false), folder.path()).await;
+        assert_eq!((done.unwrap().sent, changes.len()), (1, 3));
+        let (failed, changes) = sent(&store(Vec::new(), true), folder.path()).await;
+        assert_eq!(failed.unwrap_err().kind, FailureKind::Denied);
+        assert!(changes.iter().any(|name| name == "DELETE /data/in/big"), "{changes:?}");
     }
 }

@@ -43,16 +43,6 @@ pub fn pack(root: &Path, entry_point: &str) -> Result<Package, Failure> {
     Ok(Package { bytes, hash, files: members.len(), size })
 }
 
-/// Files and bytes that [`pack`] would take.
-///
-/// # Errors
-/// As [`pack`].
-pub fn survey(root: &Path, entry_point: &str) -> Result<(usize, u64), Failure> {
-    let members = members(root, entry_point)?;
-    let size = members.iter().filter_map(|member| fs::metadata(&member.path).ok()).map(|data| data.len()).sum();
-    Ok((members.len(), size))
-}
-
 /// One file: where it is and what it is called inside.
 struct Member {
     path: PathBuf,

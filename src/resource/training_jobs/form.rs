@@ -1,0 +1,166 @@
+//! The form of a launch: filled from the project, or from the job that is cloned.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::describe::describe;
+use super::detail::rules;
+use crate::aws::script_mode::hyperparameters::{decode, encode, is_machinery, line_of};
+use crate::aws::{Aws, instance_types};
+use crate::model::{Failure, Field, FieldKind, Form, ItemId, MetricRule, Recipe, Safe, Scalar, Verb};
+
+/// The longest run that SageMaker allows by default: 28 days, in seconds.
+const LONGEST: i64 = 28 * 24 * 3600;
+
+/// What the form starts with.
+struct Start {
+    name: String,
+    instance_type: String,
+    instance_count: i64,
+    max_runtime_seconds: i64,
+    volume_gb: i64,
+    source_dir: String,
+    entry_point: String,
+    hyperparameters: String,
+    metrics: String,
+    channels: String,
+    environment: String,
+    role: String,
+    image: String,
+    framework: String,
+    framework_version: String,
+    py_version: String,
+    bucket: String,
+}
+
+/// From the project file.
+pub(super) fn launch(recipe: &Recipe) -> Form {
+    let or = |value: u32, default: i64| if value == 0 { default } else { i64::from(value) };
+    let start = Start {
+        name: recipe.name.clone(),
+        instance_type: recipe.instance_type.clone(),
+        instance_count: or(recipe.instance_count, 1),
+        max_runtime_seconds: or(recipe.max_runtime_seconds, 86_400),
+        volume_gb: or(recipe.volume_gb, 30),
+        source_dir: recipe.source_dir.display().to_string(),
+        entry_point: recipe.entry_point.clone(),
+        hyperparameters: lines(recipe.hyperparameters.iter().map(|(key, value)| (key.as_str(), line_of(value)))),
+        metrics: metric_lines(&recipe.metrics),
+        channels: lines(recipe.channels.iter().map(|channel| (channel.name.as_str(), channel.source.clone()))),
+        environment: lines(recipe.environment.iter().map(|(key, value)| (key.as_str(), value.clone()))),
+        role: recipe.role.clone().unwrap_or_default(),
+        image: recipe.image.clone().unwrap_or_default(),
+        framework: recipe.framework.clone(),
+        framework_version: recipe.framework_version.clone(),
+        py_version: recipe.py_version.clone(),
+        bucket: recipe.bucket.clone().unwrap_or_default(),
+    };
+    form("launch a training job", Verb::Launch, None, start)
+}
+
+/// From a job that has run: its very values, and the code that it ran.
+pub(super) async fn clone(aws: &Aws, parent: &ItemId) -> Result<Form, Failure> {
+    let job = describe(aws, parent.as_str()).await?;
+    let all = job.hyper_parameters().cloned().unwrap_or_default();
+    let machinery = |key: &str| all.get(key).map(|raw| decode(raw)).unwrap_or_default();
+    let mut own: Vec<(&String, &String)> = all.iter().filter(|(key, _)| !is_machinery(key)).collect();
+    own.sort();
+    let channels = job.input_data_config().iter().map(|channel| {
+        let uri = channel.data_source().and_then(|source| source.s3_data_source()).and_then(|source| source.s3_uri());
+        (channel.channel_name().unwrap_or_default(), uri.unwrap_or_default().to_owned())
+    });
+    let mut environment: Vec<(&String, &String)> = job.environment().into_iter().flatten().collect();
+    environment.sort();
+    let resources = job.resource_config();
+    let output = job.output_data_config().and_then(|config| config.s3_output_path()).unwrap_or_default();
+    let start = Start {
+        name: base_of(parent.as_str()).to_owned(),
+        instance_type: resources.and_then(|config| config.instance_type()).map_or("", |kind| kind.as_str()).to_owned(),
+        instance_count: resources.and_then(|config| config.instance_count()).map_or(1, i64::from),
+        max_runtime_seconds: job.stopping_condition().and_then(|condition| condition.max_runtime_in_seconds()).map_or(86_400, i64::from),
+        volume_gb: resources.and_then(|config| config.volume_size_in_gb()).map_or(30, i64::from),
+        source_dir: machinery("sagemaker_submit_directory"),
+        entry_point: machinery("sagemaker_program"),
+        hyperparameters: lines(own.into_iter().map(|(key, raw)| (key.as_str(), line_of_raw(raw)))),
+        metrics: metric_lines(&rules(&job)),
+        channels: lines(channels),
+        environment: lines(environment.into_iter().map(|(key, value)| (key.as_str(), value.clone()))),
+        role: job.role_arn().unwrap_or_default().to_owned(),
+        image: job.algorithm_specification().and_then(|spec| spec.training_image()).unwrap_or_default().to_owned(),
+        framework: String::new(),
+        framework_version: String::new(),
+        py_version: String::new(),
+        bucket: output.strip_prefix("s3://").and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned(),
+    };
+    Ok(form(&format!("clone {}", parent.as_str()), Verb::Clone, Some(parent.clone()), start))
+}
+
+/// A value as it travelled, as a line that [`encode`] turns back into the same.
+fn line_of_raw(raw: &str) -> String {
+    let bare = line_of(&Scalar::Text(decode(raw)));
+    if encode(&bare) == raw { bare } else { raw.to_owned() }
+}
+
+/// The base of a name that ends in a time stamp.
+fn base_of(name: &str) -> &str {
+    static STAMP: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"-\d{4}(-\d\d){5}-\d{3}$").ok());
+    STAMP.as_ref().and_then(|stamp| stamp.find(name)).map_or(name, |found| &name[..found.start()])
+}
+
+fn lines<'a>(pairs: impl Iterator<Item = (&'a str, String)>) -> String {
+    pairs.map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join("\n")
+}
+
+fn metric_lines(rules: &[MetricRule]) -> String {
+    lines(rules.iter().map(|rule| (rule.name.as_str(), rule.regex.clone())))
+}
+
+fn form(title: &str, verb: Verb, parent: Option<ItemId>, start: Start) -> Form {
+    let field = |name: &'static str, label: &'static str, kind: FieldKind, value: String, help: &'static str| Field {
+        name: name.into(),
+        label: label.into(),
+        help: help.into(),
+        kind,
+        initial: value.clone(),
+        value,
+    };
+    let types = instance_types::training().into_iter().map(Cow::Borrowed).collect();
+    let whole = |min, max| FieldKind::Whole { min, max };
+    let fields = vec![
+        field("name", "name", FieldKind::Line, start.name, "Base of the job's name; the time is appended. Letters, digits and '-'."),
+        field("instance_type", "instance type", FieldKind::Choice { options: types, open: true }, start.instance_type, "The machine to train on, e.g. ml.m5.xlarge."),
+        field("instance_count", "instances", whole(1, 1000), start.instance_count.to_string(), "How many machines run the script; it must divide the work itself."),
+        field("max_runtime_seconds", "at most, seconds", whole(1, LONGEST), start.max_runtime_seconds.to_string(), "SageMaker stops the job after so many seconds: the limit of what it can cost."),
+        field("volume_gb", "disk, GB", whole(1, 16_384), start.volume_gb.to_string(), "Size of each machine's disk: data, code and model must fit."),
+        field("source_dir", "source folder", FieldKind::Line, start.source_dir, "Folder with the code, relative to the project; or s3://…/sourcedir.tar.gz of an earlier job."),
+        field("entry_point", "script", FieldKind::Line, start.entry_point, "The script, relative to the source folder."),
+        field("hyperparameters", "hyperparameters", FieldKind::Area, start.hyperparameters, "One `key = value` a line; passed to the script as --key value."),
+        field("channels", "data", FieldKind::Area, start.channels, "One `name = place` a line: s3://…, or a folder or .zip that will be uploaded."),
+        field("metrics", "metrics", FieldKind::Area, start.metrics, "One `name = regex` a line; the first group is the value found in the log."),
+        field("environment", "environment", FieldKind::Area, start.environment, "One `NAME = value` a line, set for the script."),
+        field("framework", "framework", FieldKind::Line, start.framework, "pytorch, unless an image is given."),
+        field("framework_version", "version", FieldKind::Line, start.framework_version, "The framework's version, e.g. 2.6."),
+        field("py_version", "python", FieldKind::Line, start.py_version, "e.g. py312; empty: what the version comes with."),
+        field("image", "image", FieldKind::Line, start.image, "A full image URI, instead of framework and version."),
+        field("role", "role", FieldKind::Line, start.role, "Execution role (ARN or name) that the job acts as; empty: the local region's own, or that of the last job."),
+        field("bucket", "bucket", FieldKind::Line, start.bucket, "Where code, data and model go; empty: sagemaker-{region}-{account}."),
+    ];
+    Form { title: Safe::line(title), resource: super::SPEC.id.to_owned(), verb, parent, fields }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cloned_values_travel_again_as_they_did() {
+        for raw in ["128", "\"0.002\"", "\"dog breeds\"", "1e-05", "true", "\"[1, 2]\"", "\"\""] {
+            assert_eq!(encode(&line_of_raw(raw)), raw);
+        }
+        assert_eq!(line_of_raw("\"dog breeds\""), "dog breeds");
+        assert_eq!(base_of("dog-2026-11-22-07-18-36-364"), "dog");
+        assert_eq!(base_of("dog"), "dog");
+    }
+}

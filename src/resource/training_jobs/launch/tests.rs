@@ -1,0 +1,125 @@
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::json;
+
+use super::*;
+use crate::aws::scripted::{Answer, Asked, Notes, Scripted};
+use crate::aws::with_order;
+use crate::model::{Channel, Scalar, Settled};
+use crate::resource::training_jobs::form;
+
+fn project() -> (tempfile::TempDir, Recipe) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("train.py"), "print('loss=1')").unwrap();
+    fs::create_dir(folder.path().join("data")).unwrap();
+    fs::write(folder.path().join("data/a.csv"), "1,2").unwrap();
+    let recipe = Recipe {
+        root: folder.path().to_owned(),
+        name: "digits".into(),
+        framework: "pytorch".into(),
+        framework_version: "1.9".into(),
+        py_version: "py38".into(),
+        source_dir: ".".into(),
+        entry_point: "train.py".into(),
+        instance_type: "ml.m5.2xlarge".into(),
+        instance_count: 2,
+        channels: vec![Channel { name: "train".into(), source: "data".into() }],
+        hyperparameters: vec![("lr".into(), Scalar::Text("0.1".into()))],
+        ..Recipe::default()
+    };
+    (folder, recipe)
+}
+
+fn text(status: u16, body: &str) -> Answer {
+    (status, body.as_bytes().to_vec())
+}
+
+/// STS, an S3 without buckets, and whatever `sagemaker` answers.
+fn account(sagemaker: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Scripted {
+    Scripted::new(move |asked| match asked.operation.split_once(' ') {
+        Some(("POST", "/")) => text(
+            200,
+            "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult><Arn>arn:aws:sts::000000000000:assumed-role/r/s</Arn><UserId>u</UserId><Account>000000000000</Account></GetCallerIdentityResult></GetCallerIdentityResponse>",
+        ),
+        Some(("HEAD", _)) => text(404, ""),
+        Some(("GET", _)) if asked.uri.contains("list-type=2") => text(200, "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"),
+        Some(("PUT", _)) => text(200, ""),
+        _ => sagemaker(asked),
+    })
+}
+
+async fn launched(http: &Scripted, notes: &Arc<Notes>) -> Result<Outcome, Failure> {
+    let (_folder, recipe) = project();
+    let aws = http.connect(false, Some(notes.clone())).await;
+    let form = form::launch(&recipe);
+    with_order("order-7".to_owned(), launch(&aws, &recipe, &form, &|_| {})).await
+}
+
+#[tokio::test]
+async fn a_launch_uploads_creates_tags_and_is_journaled() {
+    let notes = Arc::new(Notes::default());
+    let http = account(|_| text(200, r#"{"TrainingJobArn":"arn"}"#));
+    let Outcome::Made { id, .. } = launched(&http, &notes).await.unwrap() else { panic!("nothing made") };
+    assert!(id.as_str().starts_with("digits-20"));
+    let created = http.bodies("CreateTrainingJob").remove(0);
+    assert_eq!(created["TrainingJobName"], id.as_str());
+    assert_eq!(created["HyperParameters"]["lr"], "\"0.1\"");
+    assert_eq!(created["RoleArn"], LOCAL_ROLE);
+    assert_eq!(
+        created["Tags"],
+        json!([{ "Key": "footplate:project", "Value": "digits" }, { "Key": "footplate:order", "Value": "order-7" }])
+    );
+    let data = "s3://sagemaker-us-east-1-000000000000/digits/data/train/";
+    assert_eq!(created["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"], data);
+    let asked = http.asked.lock().unwrap().clone();
+    let puts: Vec<&Asked> = asked.iter().filter(|asked| asked.operation.starts_with("PUT /sagemaker-us-east-1-000000000000/digits/")).collect();
+    assert_eq!(puts.len(), 2, "the code and one data file");
+    assert!(puts.iter().all(|put| put.header("x-amz-expected-bucket-owner") == Some("000000000000")));
+    assert!(asked.iter().all(|asked| asked.header("user-agent").unwrap_or_default().contains("app/footplate") || asked.header("x-amz-user-agent").unwrap_or_default().contains("app/footplate")));
+    let intents: Vec<String> = notes.intents.lock().unwrap().iter().map(|intent| intent.operation.clone()).collect();
+    assert_eq!(intents.iter().filter(|name| *name == "PutObject").count(), 1);
+    assert_eq!(intents.iter().filter(|name| *name == "CreateTrainingJob").count(), 1);
+    assert!(notes.settled.lock().unwrap().iter().all(|(_, settled)| *settled == Settled::Done));
+}
+
+/// The first answer is lost; the second says that the name is taken, by a job with that order's tag.
+fn lost_answer(owner: &'static str) -> Scripted {
+    let creates = AtomicUsize::new(0);
+    account(move |asked| match asked.operation.as_str() {
+        "CreateTrainingJob" if creates.fetch_add(1, Ordering::SeqCst) == 0 => (0, Vec::new()),
+        "CreateTrainingJob" => text(400, r#"{"__type":"ResourceInUse","message":"Training job names must be unique"}"#),
+        "DescribeTrainingJob" => text(200, r#"{"TrainingJobName":"x","TrainingJobArn":"arn:x","TrainingJobStatus":"InProgress"}"#),
+        _ => text(200, &json!({ "Tags": [{ "Key": "footplate:order", "Value": owner }] }).to_string()),
+    })
+}
+
+#[tokio::test]
+async fn after_a_lost_answer_only_our_own_job_is_adopted() {
+    let notes = Arc::new(Notes::default());
+    assert!(launched(&lost_answer("order-7"), &notes).await.is_ok());
+    let stranger = launched(&lost_answer("another"), &notes).await.unwrap_err();
+    assert_eq!(stranger.kind, FailureKind::Conflict);
+}
+
+#[tokio::test]
+async fn the_preview_tells_cost_and_request_and_changes_nothing() {
+    let http = account(|_| text(500, ""));
+    let aws = http.connect(true, None).await;
+    let (folder, recipe) = project();
+    let shown = preview(&aws, &recipe, &form::launch(&recipe)).await;
+    let facts: Vec<String> = shown.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    assert!(facts.iter().any(|fact| fact.starts_with("price: $0.92/h")), "{facts:?}");
+    assert!(facts.iter().any(|fact| fact.starts_with("at most: $22.13")), "{facts:?}");
+    assert!(shown.problems.iter().all(|problem| !problem.fatal) && shown.problems[0].field == "instance_count", "{:?}", shown.problems);
+    assert!(shown.request.as_str().contains("\"TrainingJobName\": \"digits-20"));
+    fs::remove_file(folder.path().join("train.py")).unwrap();
+    let missing = preview(&aws, &recipe, &form::launch(&recipe)).await;
+    assert_eq!(missing.problems[0].field, "entry_point");
+    fs::write(folder.path().join("train.py"), "").unwrap();
+    fs::remove_file(folder.path().join("data/a.csv")).unwrap();
+    let empty = preview(&aws, &recipe, &form::launch(&recipe)).await;
+    assert!(empty.problems[0].field == "channels" && empty.problems[0].message.as_str().contains("is empty"), "{:?}", empty.problems);
+    assert!(http.operations().iter().all(|name| !name.starts_with("PUT") && name != "CreateTrainingJob"));
+}

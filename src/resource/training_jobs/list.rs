@@ -1,0 +1,195 @@
+//! Listing with economy. `ListTrainingJobs` allows two calls a second in the whole account, so each poll takes the newest
+//! page, one more page of history until that is complete, and a few descriptions, newest first; what has ended is described
+//! once for ever.
+
+use std::collections::HashMap;
+
+use aws_sdk_sagemaker::operation::list_training_jobs::ListTrainingJobsOutput;
+use aws_sdk_sagemaker::types::{SortBy, SortOrder};
+
+use super::describe::{Row, describe};
+use crate::aws::{Aws, fault};
+use crate::model::{Failure, FailureKind, Item, Page};
+
+const MEMO: &str = "training-jobs";
+/// Descriptions per poll.
+const DESCRIBED: usize = 4;
+
+/// What is known from earlier polls.
+#[derive(Default)]
+struct Known {
+    rows: HashMap<String, Row>,
+    /// Where the history goes on; absent before the first page and after the last.
+    older: Option<String>,
+    complete: bool,
+    /// Counts polls, to describe the longest undescribed first.
+    poll: u64,
+    described: HashMap<String, u64>,
+}
+
+/// One poll.
+pub(super) async fn list(aws: &Aws, page: &(dyn Fn(Page) + Send + Sync)) -> Result<(), Failure> {
+    let newest = ask(aws, None).await?;
+    let (items, whole) = aws.memo(MEMO, |known: &mut Known| {
+        known.poll += 1;
+        let whole = newest.next_token.is_none();
+        if whole {
+            known.complete = true;
+            let names: Vec<&str> = newest.training_job_summaries().iter().filter_map(|job| job.training_job_name()).collect();
+            known.rows.retain(|name, _| names.contains(&name.as_str()));
+        } else if known.older.is_none() && !known.complete {
+            known.older.clone_from(&newest.next_token);
+        }
+        (known.take(&newest), whole)
+    });
+    let more = |aws: &Aws| aws.memo(MEMO, |known: &mut Known| !known.complete);
+    page(Page { items, whole, more: more(aws) });
+    backfill(aws, page).await?;
+    for name in aws.memo(MEMO, |known: &mut Known| known.to_describe()) {
+        let job = match describe(aws, &name).await {
+            Ok(job) => job,
+            // Deleted since it was listed.
+            Err(failure) if failure.kind == FailureKind::NotFound => {
+                aws.memo(MEMO, |known: &mut Known| known.rows.remove(&name));
+                continue;
+            }
+            Err(failure) => return Err(failure),
+        };
+        let row = Row::of_description(aws.region(), &job);
+        let item = row.item();
+        remember(aws, row);
+        page(Page { items: vec![item], whole: false, more: more(aws) });
+    }
+    Ok(())
+}
+
+/// Keeps what a description said, for the next poll's rows.
+pub(super) fn remember(aws: &Aws, row: Row) {
+    aws.memo(MEMO, |known: &mut Known| {
+        let poll = known.poll;
+        known.described.insert(row.name.clone(), poll);
+        known.rows.insert(row.name.clone(), row);
+    });
+}
+
+/// One page of history. It may be empty and still not be the last; the next poll goes on.
+async fn backfill(aws: &Aws, page: &(dyn Fn(Page) + Send + Sync)) -> Result<(), Failure> {
+    let Some(token) = aws.memo(MEMO, |known: &mut Known| known.older.clone()) else { return Ok(()) };
+    match ask(aws, Some(token.clone())).await {
+        Ok(older) => {
+            let (items, more) = aws.memo(MEMO, |known: &mut Known| {
+                let next = older.next_token.clone().filter(|next| *next != token);
+                known.complete = next.is_none();
+                known.older = next;
+                (known.take(&older), !known.complete)
+            });
+            page(Page { items, whole: false, more });
+            Ok(())
+        }
+        // The place in the history has expired: begin again at the next poll.
+        Err(failure) if failure.kind == FailureKind::Invalid => {
+            aws.memo(MEMO, |known: &mut Known| known.older = None);
+            Ok(())
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+async fn ask(aws: &Aws, token: Option<String>) -> Result<ListTrainingJobsOutput, Failure> {
+    let call = aws.sagemaker.list_training_jobs().sort_by(SortBy::CreationTime).sort_order(SortOrder::Descending).max_results(100);
+    call.set_next_token(token).send().await.map_err(|error| fault::tell("listing training jobs", &error))
+}
+
+impl Known {
+    /// Takes a page in and returns its rows with all that is known of them.
+    fn take(&mut self, page: &ListTrainingJobsOutput) -> Vec<Item> {
+        let rows = page.training_job_summaries().iter().map(|summary| {
+            let mut row = Row::of_summary(summary);
+            if let Some(old) = self.rows.get(&row.name) {
+                row.more.clone_from(&old.more);
+                // A job that has just ended is described once more, for its bill and its last metric.
+                if old.state.phase.is_live() && !row.state.phase.is_live() {
+                    self.described.remove(&row.name);
+                }
+            }
+            let item = row.item();
+            self.rows.insert(row.name.clone(), row);
+            item
+        });
+        rows.collect()
+    }
+
+    /// Half of the descriptions go to running jobs, longest not looked at first; the rest to jobs never described, newest
+    /// first.
+    fn to_describe(&self) -> Vec<String> {
+        let mut live: Vec<&Row> = self.rows.values().filter(|row| row.state.phase.is_live()).collect();
+        live.sort_by_key(|row| (self.described.get(&row.name), std::cmp::Reverse(row.created)));
+        let mut new: Vec<&Row> = self.rows.values().filter(|row| !row.state.phase.is_live() && !self.described.contains_key(&row.name)).collect();
+        new.sort_by_key(|row| std::cmp::Reverse(row.created));
+        let for_live = live.len().min(DESCRIBED - new.len().min(DESCRIBED / 2));
+        live.into_iter().take(for_live).chain(new.into_iter().take(DESCRIBED - for_live)).map(|row| row.name.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::aws::scripted::Scripted;
+    use crate::model::Cell;
+
+    /// 3,000 jobs, the newest two in progress.
+    fn account() -> Scripted {
+        Scripted::new(|asked| {
+            let body = asked.json();
+            let status = |n: u64| if n < 2 { "InProgress" } else { "Completed" };
+            let answer = if asked.operation == "ListTrainingJobs" {
+                let from: u64 = body["NextToken"].as_str().map_or(0, |token| token.parse().unwrap());
+                let jobs: Vec<_> = (from..from + 100)
+                    .map(|n| json!({ "TrainingJobName": format!("job-{n}"), "TrainingJobArn": "arn", "CreationTime": 1_800_000_000 - n, "TrainingJobStatus": status(n) }))
+                    .collect();
+                json!({ "TrainingJobSummaries": jobs, "NextToken": (from < 2900).then(|| (from + 100).to_string()) })
+            } else {
+                let name = body["TrainingJobName"].as_str().unwrap();
+                let n = name[4..].parse().unwrap();
+                json!({
+                    "TrainingJobName": name, "TrainingJobStatus": status(n), "SecondaryStatus": if n < 2 { "Training" } else { "Completed" },
+                    "ResourceConfig": { "InstanceType": "ml.m5.2xlarge", "InstanceCount": 2, "VolumeSizeInGB": 30 },
+                    "BillableTimeInSeconds": 3600, "TrainingTimeInSeconds": 3600,
+                    "FinalMetricDataList": [{ "MetricName": "loss", "Value": 0.1, "Timestamp": 1 }]
+                })
+            };
+            (200, answer.to_string().into_bytes())
+        })
+    }
+
+    #[tokio::test]
+    async fn three_thousand_jobs_cost_two_lists_a_poll() {
+        let http = account();
+        let aws = http.connect(true, None).await;
+        let seen: Mutex<HashMap<String, Item>> = Mutex::default();
+        let more = Mutex::new(true);
+        for _ in 0..35 {
+            let page = |page: Page| {
+                *more.lock().unwrap() = page.more;
+                seen.lock().unwrap().extend(page.items.into_iter().map(|item| (item.id.0.clone(), item)));
+            };
+            list(&aws, &page).await.unwrap();
+        }
+        let operations = http.operations();
+        let lists = operations.iter().filter(|name| *name == "ListTrainingJobs").count();
+        let described = http.bodies("DescribeTrainingJob");
+        assert_eq!(lists, 35 + 29);
+        assert_eq!(described.len(), 35 * DESCRIBED);
+        let ended = described.iter().filter(|body| body["TrainingJobName"] == "job-5").count();
+        assert_eq!(ended, 1, "what has ended is described once");
+        let seen = seen.lock().unwrap();
+        assert_eq!((seen.len(), *more.lock().unwrap()), (3000, false));
+        assert_eq!(seen["job-5"].cells[6], Cell::Money(0.922));
+        assert_eq!(seen["job-5"].cells[2], Cell::Trend { last: 0.1, values: vec![0.1] });
+        assert_eq!(seen["job-0"].per_hour, Some(0.922));
+    }
+}
