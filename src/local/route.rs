@@ -192,6 +192,9 @@ async fn s3(services: &Services, parts: Parts, content: Body, request_id: &str) 
     match services.s3.call(for_s3(parts, content)).await {
         Ok(response) => {
             let mut response = response.map(http_body_util::BodyExt::boxed_unsync);
+            if response.status().is_client_error() || response.status().is_server_error() {
+                response = complete(response, request_id).await;
+            }
             if let Ok(id) = HeaderValue::from_str(request_id) {
                 response.headers_mut().insert("x-amz-request-id", id);
             }
@@ -199,6 +202,15 @@ async fn s3(services: &Services, parts: Parts, content: Body, request_id: &str) 
         }
         Err(_) => finish(xml::write(&Fault::new("InternalError", 500, "The local region could not answer"), request_id), request_id),
     }
+}
+
+/// An error document of s3s, with the members that S3's always have: a message and the request's id.
+async fn complete(response: Response<Body>, request_id: &str) -> Response<Body> {
+    let (mut parts, content) = response.into_parts();
+    let content = read(content).await.unwrap_or_default();
+    let text = xml::complete(&String::from_utf8_lossy(&content), request_id);
+    parts.headers.remove(http::header::CONTENT_LENGTH);
+    Response::from_parts(parts, body(text))
 }
 
 fn for_s3(parts: Parts, content: Body) -> s3s::HttpRequest {

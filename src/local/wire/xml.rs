@@ -14,3 +14,44 @@ pub fn write(fault: &Fault, request_id: &str) -> Reply {
     );
     Reply { status: fault.status, content_type: "application/xml", headers: Vec::new(), body: body.into() }
 }
+
+/// Adds message and request id to an error document that lacks them; what is no error document stays as it is.
+pub fn complete(document: &str, request_id: &str) -> String {
+    let Some((before, after)) = document.split_once("</Code>") else { return document.to_owned() };
+    let code = before.rsplit_once("<Code>").map_or("", |(_, code)| code);
+    let mut members = String::new();
+    if !after.contains("<Message>") {
+        members = format!("<Message>{}</Message>", message(code));
+    }
+    if !after.contains("<RequestId>") {
+        members.push_str(&format!("<RequestId>{request_id}</RequestId>"));
+    }
+    format!("{before}</Code>{members}{after}")
+}
+
+/// S3's words (error responses of the S3 API Reference) for what s3s refuses by itself.
+fn message(code: &str) -> &'static str {
+    match code {
+        "InvalidBucketName" => "The specified bucket is not valid.",
+        "KeyTooLongError" => "Your key is too long",
+        "NotImplemented" => "A header you provided implies functionality that is not implemented",
+        "MalformedXML" => "The XML you provided was not well-formed or did not validate against our published schema",
+        "MissingContentLength" => "You must provide the Content-Length HTTP header.",
+        "MethodNotAllowed" => "The specified method is not allowed against this resource.",
+        "InvalidRange" => "The requested range is not satisfiable",
+        "InvalidURI" => "Couldn't parse the specified URI.",
+        _ => "The request is not valid",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_error_document_is_completed_once() {
+        let bare = "<Error><Code>InvalidBucketName</Code></Error>";
+        let whole = super::complete(bare, "id");
+        assert_eq!(whole, "<Error><Code>InvalidBucketName</Code><Message>The specified bucket is not valid.</Message><RequestId>id</RequestId></Error>");
+        assert_eq!(super::complete(&whole, "other"), whole);
+        assert_eq!(super::complete("", "id"), "");
+    }
+}
