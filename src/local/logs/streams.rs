@@ -59,7 +59,7 @@ impl Logs {
         let connection = self.store.lock();
         let group = find_group(&connection, group_name).map_err(Fault::internal)?.ok_or_else(missing_group)?;
         let (direction, compare) = if descending { ("DESC", "<") } else { ("ASC", ">") };
-        let order = if by_time { "coalesce(last, 0)" } else { "0" };
+        let order = if by_time { "coalesce(last, 0)" } else { "0 + 0" };
         let mut values = vec![Sql::Integer(group), Sql::Text(prefix.unwrap_or_default().to_owned())];
         let mut condition = String::new();
         if let Some(token) = text(input, "nextToken") {
