@@ -1,6 +1,7 @@
 //! One host of a job: its process under a keeper, and its output on the way to logs and metrics.
 
 use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,6 +31,9 @@ const READ_BYTES: usize = 64 << 10;
 const TAIL_BYTES: usize = 8 << 10;
 /// The keeper's pipes are closed when it has ended; this long we wait for what is still in them.
 const DRAIN: Duration = Duration::from_secs(30);
+
+/// The variable with the host's mark.
+const MARK: &str = "FOOTPLATE_HOST";
 
 /// What the region wants of a running host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +65,8 @@ pub struct HostRun {
     pub keeper: PathBuf,
     pub charge: Charge,
     pub number: u32,
+    /// A text that no other host of any job has: its processes are known by it.
+    pub mark: String,
     /// The log stream.
     pub stream: String,
     /// Lines for the log before the script's own.
@@ -95,6 +101,7 @@ pub async fn run(host: HostRun, mut orders: watch::Receiver<Order>) -> HostEnd {
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
         return end; // Both were asked for as pipes just now.
     };
+    let mark = host.mark.clone();
     // The order pump owns the keeper's standard input: when either ends, the keeper reads the end of the region and kills.
     let (broken, mut breaks) = watch::channel(false);
     let mut relay = tokio::spawn(async move {
@@ -106,6 +113,9 @@ pub async fn run(host: HostRun, mut orders: watch::Receiver<Order>) -> HostEnd {
         status = child.wait() => status,
         () = pass_orders(stdin, &mut orders, &mut breaks) => child.wait().await,
     };
+    if status.as_ref().is_ok_and(|status| status.signal().is_some()) {
+        let _ = tokio::task::spawn_blocking(move || keeper::kill_marked(MARK, &mark)).await;
+    }
     end.code = status.map_or(125, keeper::exit_code);
     match timeout(DRAIN, &mut relay).await {
         Ok(Ok((result, tail))) => {
@@ -130,7 +140,9 @@ async fn start(host: &HostRun) -> std::io::Result<(Child, ChildStdin)> {
         .stderr(Stdio::piped())
         .spawn()?;
     let mut stdin = child.stdin.take().ok_or_else(|| std::io::Error::other("no pipe to the keeper"))?;
-    let mut line = serde_json::to_vec(&host.charge)?;
+    let mut charge = host.charge.clone();
+    charge.env.push((MARK.to_owned(), host.mark.clone()));
+    let mut line = serde_json::to_vec(&charge)?;
     line.push(b'\n');
     stdin.write_all(&line).await?;
     Ok((child, stdin))

@@ -9,7 +9,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -211,9 +211,8 @@ fn kill_all() {
 /// All living processes below a process, zombies left out.
 fn descendants(root: u32) -> Vec<i32> {
     let mut children: HashMap<i32, Vec<(i32, bool)>> = HashMap::new();
-    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+    for (pid, folder) in processes() {
+        let Ok(stat) = std::fs::read_to_string(folder.join("stat")) else { continue };
         if let Some((state, parent)) = state_and_parent(&stat) {
             children.entry(parent).or_default().push((pid, !matches!(state, 'Z' | 'X')));
         }
@@ -233,6 +232,34 @@ fn descendants(root: u32) -> Vec<i32> {
         }
     }
     found
+}
+
+/// Kills every process that has this variable in its environment, until none has: what is left when the keeper itself was
+/// killed, and with it the place in the process tree that its charge could not leave. Blocks.
+pub fn kill_marked(name: &str, value: &str) {
+    let variable = format!("{name}={value}");
+    loop {
+        let marked: Vec<i32> = processes().filter(|(pid, folder)| *pid != 1 && has_variable(folder, &variable)).map(|(pid, _)| pid).collect();
+        if marked.is_empty() {
+            return;
+        }
+        for pid in marked {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A zombie's environment is empty; that of another user cannot be read.
+fn has_variable(process: &Path, variable: &str) -> bool {
+    let environment = std::fs::read(process.join("environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())
+}
+
+/// All processes of this machine, with their folders in `/proc`.
+fn processes() -> impl Iterator<Item = (i32, PathBuf)> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path())))
 }
 
 /// State and parent of a line of `/proc/PID/stat`; the name in brackets before them may contain anything (proc(5)).

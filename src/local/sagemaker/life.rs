@@ -253,6 +253,8 @@ impl Life {
             keeper: engine.keeper.clone(),
             charge,
             number: host.number,
+            // Absolute, and of this job alone: no other region has the folder open.
+            mark: host.all().display().to_string(),
             stream: format!("{}/{}-{}", self.work.name, host.name(), now_millis() / 1000),
             preamble: invocation.preamble,
             metrics: self.work.metrics.clone(),
