@@ -14,7 +14,7 @@ use super::kind::{self, Kind};
 use super::session::{Purpose, Session};
 use super::signals::Signals;
 use super::watch::{End, until_over};
-use super::{ask, json, orders, print};
+use super::{ask, attach, json, orders, print};
 use crate::aws::Mode;
 use crate::model::{Block, Cell, Detail, Failure, FailureKind, Form, ItemId, Order, Outcome, Phase, Preview, Recipe, Verb};
 
@@ -51,6 +51,11 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     kind.can(Verb::Launch)?;
     let purpose = if args.dry_run { Purpose::Look } else { Purpose::Change };
     let session = Session::open(globals, purpose, Some(&recipe)).await?;
+    if session.holds_region() && !attach::python(Some(&recipe)).is_file() {
+        let what = format!("there is no interpreter {}", attach::python(Some(&recipe)).display());
+        session.abandon().await;
+        return Err(Failure::new(FailureKind::Machine, what, "Install Python 3, or name one in footplate.toml: [local] python = \"…\"."));
+    }
     let mut signals = Signals::listen()?;
     let launched = tokio::select! {
         launched = launch(&session, kind, &recipe, args) => launched,
