@@ -174,8 +174,7 @@ fn flag(session: &Session) -> &'static str {
 }
 
 fn over(detail: &Detail, as_json: bool) -> Result<ExitCode, Failure> {
-    let model = find(detail, |name, value| name.contains("model") && value.starts_with("s3://"));
-    let reason = find(detail, |name, _| name.contains("reason") || name.contains("fail"));
+    let (model, reason) = (model(detail), reason(detail));
     let done = detail.state.phase == Phase::Done;
     if as_json {
         let state = &detail.state;
@@ -190,16 +189,18 @@ fn over(detail: &Detail, as_json: bool) -> Result<ExitCode, Failure> {
     Err(Failure::new(FailureKind::Service, format!("{} is {}{reason}", detail.id.as_str(), detail.state.word), ""))
 }
 
-/// The first fact or text whose lower-case name and value are wanted.
-fn find(detail: &Detail, wanted: impl Fn(&str, &str) -> bool) -> Option<String> {
-    detail
-        .blocks
-        .iter()
-        .flat_map(|block| match block {
-            Block::Facts { facts, .. } => facts.iter().filter_map(|(name, value)| if let Cell::Text(text) = value { Some((name, text)) } else { None }).collect(),
-            Block::Text { title, text } => vec![(title, text)],
-            _ => Vec::new(),
-        })
-        .find(|(name, text)| !text.is_empty() && wanted(&name.as_str().to_lowercase(), text.as_str()))
-        .map(|(_, text)| text.as_str().to_owned())
+/// Where the model is, by the fact of that name.
+fn model(detail: &Detail) -> Option<String> {
+    let facts = detail.blocks.iter().filter_map(|block| if let Block::Facts { facts, .. } = block { Some(facts) } else { None }).flatten();
+    facts
+        .filter(|(name, _)| name.as_str().eq_ignore_ascii_case("model"))
+        .find_map(|(_, value)| if let Cell::Text(text) = value { text.as_str().starts_with("s3://").then(|| text.to_string()) } else { None })
+}
+
+/// Why it failed, by the text of that title.
+fn reason(detail: &Detail) -> Option<String> {
+    detail.blocks.iter().find_map(|block| match block {
+        Block::Text { title, text } if title.as_str().to_lowercase().contains("fail") => Some(text.to_string()),
+        _ => None,
+    })
 }
