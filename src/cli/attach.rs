@@ -15,12 +15,10 @@ use tokio_util::sync::CancellationToken;
 use super::connector::{self, ENDPOINT};
 use crate::aws::LocalAccess;
 use crate::config::dirs::private_folder;
-use crate::local::sagemaker::EngineOptions;
+use crate::local::sagemaker::{EngineOptions, REGION};
 use crate::local::{self, Credentials, LocalRegion, OpenError, Options};
 use crate::model::{Failure, FailureKind, Recipe};
 
-/// The local region's AWS region.
-pub const REGION: &str = "us-east-1";
 /// How long to wait for a process that is just opening or closing the region.
 const PATIENCE: Duration = Duration::from_secs(5);
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::attach::{self, Held};
 use super::globals::Globals;
@@ -86,16 +86,10 @@ impl Session {
     /// socket), it waits for them, unless asked to end by a signal.
     pub async fn close(self) {
         let Some(held) = self.held else { return };
-        let running = held.region.running();
-        if !running.is_empty()
-            && let Ok(mut signals) = Signals::listen()
-        {
-            print::progress(&format!("Still at work in the local region of this process: {}. Waiting; Ctrl-C ends them.", running.join(", ")));
-            while !held.region.running().is_empty() {
-                tokio::select! {
-                    () = signals.next() => break,
-                    () = tokio::time::sleep(Duration::from_millis(200)) => {}
-                }
+        if let Ok(mut signals) = Signals::listen() {
+            tokio::select! {
+                () = signals.next() => {}
+                () = idle(&held) => {}
             }
         }
         held.close().await;
@@ -106,6 +100,22 @@ impl Session {
         if let Some(held) = self.held {
             held.close().await;
         }
+    }
+}
+
+/// Returns when no job is at work in the region; says what it waits for, unless that is just being tidied up.
+async fn idle(held: &Held) {
+    let begun = Instant::now();
+    let mut told = false;
+    loop {
+        let running = held.region.running();
+        if running.is_empty() {
+            return;
+        }
+        if begun.elapsed() > Duration::from_secs(1) && !std::mem::replace(&mut told, true) {
+            print::progress(&format!("Still at work in the local region of this process: {}. Waiting; Ctrl-C ends them.", running.join(", ")));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

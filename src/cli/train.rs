@@ -14,7 +14,7 @@ use super::kind::{self, Kind};
 use super::session::{Purpose, Session};
 use super::signals::Signals;
 use super::watch::{End, until_over};
-use super::{ask, json, orders, print};
+use super::{ask, attach, json, orders, print};
 use crate::aws::Mode;
 use crate::model::{Block, Cell, Detail, Failure, FailureKind, Form, ItemId, Order, Outcome, Phase, Preview, Recipe, Verb};
 
@@ -51,6 +51,11 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     kind.can(Verb::Launch)?;
     let purpose = if args.dry_run { Purpose::Look } else { Purpose::Change };
     let session = Session::open(globals, purpose, Some(&recipe)).await?;
+    if session.holds_region() && !attach::python(Some(&recipe)).is_file() {
+        let what = format!("there is no interpreter {}", attach::python(Some(&recipe)).display());
+        session.abandon().await;
+        return Err(Failure::new(FailureKind::Machine, what, "Install Python 3, or name one in footplate.toml: [local] python = \"…\"."));
+    }
     let mut signals = Signals::listen()?;
     let launched = tokio::select! {
         launched = launch(&session, kind, &recipe, args) => launched,
@@ -169,8 +174,7 @@ fn flag(session: &Session) -> &'static str {
 }
 
 fn over(detail: &Detail, as_json: bool) -> Result<ExitCode, Failure> {
-    let model = find(detail, |name, value| name.contains("model") && value.starts_with("s3://"));
-    let reason = find(detail, |name, _| name.contains("reason") || name.contains("fail"));
+    let (model, reason) = (model(detail), reason(detail));
     let done = detail.state.phase == Phase::Done;
     if as_json {
         let state = &detail.state;
@@ -185,16 +189,18 @@ fn over(detail: &Detail, as_json: bool) -> Result<ExitCode, Failure> {
     Err(Failure::new(FailureKind::Service, format!("{} is {}{reason}", detail.id.as_str(), detail.state.word), ""))
 }
 
-/// The first fact or text whose lower-case name and value are wanted.
-fn find(detail: &Detail, wanted: impl Fn(&str, &str) -> bool) -> Option<String> {
-    detail
-        .blocks
-        .iter()
-        .flat_map(|block| match block {
-            Block::Facts { facts, .. } => facts.iter().filter_map(|(name, value)| if let Cell::Text(text) = value { Some((name, text)) } else { None }).collect(),
-            Block::Text { title, text } => vec![(title, text)],
-            _ => Vec::new(),
-        })
-        .find(|(name, text)| !text.is_empty() && wanted(&name.as_str().to_lowercase(), text.as_str()))
-        .map(|(_, text)| text.as_str().to_owned())
+/// Where the model is, by the fact of that name.
+fn model(detail: &Detail) -> Option<String> {
+    let facts = detail.blocks.iter().filter_map(|block| if let Block::Facts { facts, .. } = block { Some(facts) } else { None }).flatten();
+    facts
+        .filter(|(name, _)| name.as_str().eq_ignore_ascii_case("model"))
+        .find_map(|(_, value)| if let Cell::Text(text) = value { text.as_str().starts_with("s3://").then(|| text.to_string()) } else { None })
+}
+
+/// Why it failed, by the text of that title.
+fn reason(detail: &Detail) -> Option<String> {
+    detail.blocks.iter().find_map(|block| match block {
+        Block::Text { title, text } if title.as_str().to_lowercase().contains("fail") => Some(text.to_string()),
+        _ => None,
+    })
 }

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use tokio::net::TcpStream;
 
-use crate::cli::attach::REGION;
 use crate::cli::globals::Globals;
 use crate::cli::print;
 use crate::cli::session::local_folder;
 use crate::config::dirs::{private_folder, replace_file};
+use crate::local::sagemaker::REGION;
 use crate::local::{ACCOUNT, Credentials};
 use crate::model::{Failure, FailureKind};
 

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::env;
@@ -69,17 +70,18 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     };
     let held = Held::open(&folder, engine).await.map_err(|error| attach::failure(&folder, &error))?;
     let stop = CancellationToken::new();
-    let mut door = tokio::spawn(Arc::clone(&held.region).serve_tcp(listener, stop.clone()));
+    let mut door = JoinSet::new();
+    door.spawn(Arc::clone(&held.region).serve_tcp(listener, stop.clone()));
     let url = format!("http://127.0.0.1:{port}");
     let opened = announce(&folder, &url, held.region.credentials(), args.env_file.as_deref());
     let served = match opened {
         Err(failure) => Err(failure),
         Ok(()) => tokio::select! {
             () = signals.next() => Ok(()),
-            ended = &mut door => Err(match ended {
-                Ok(Err(error)) => machine("the door", &error),
-                Ok(Ok(())) => machine("the door", &"it closed"),
-                Err(error) => machine("the door", &error),
+            ended = door.join_next() => Err(match ended {
+                Some(Ok(Err(error))) => machine("the door", &error),
+                Some(Err(error)) => machine("the door", &error),
+                Some(Ok(Ok(()))) | None => machine("the door", &"it closed"),
             }),
         },
     };
@@ -89,6 +91,8 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     }
     stop.cancel();
     held.close().await;
+    // Answers under way are still given.
+    while door.join_next().await.is_some() {}
     remove(args.env_file.as_deref())?;
     remove(Some(&env::file(&folder)))?;
     served.map(|()| ExitCode::SUCCESS)
