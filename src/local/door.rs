@@ -141,7 +141,15 @@ async fn enter(region: &LocalRegion, request: Request<Incoming>, port: Option<u1
         let reply = Reply { status: 421, content_type: "text/plain", headers: Vec::new(), body: text.into() };
         return finish(reply, &request_id());
     }
-    region.handle(request.map(|body| body.map_err(|error| -> BodyError { Box::new(error) }).boxed_unsync())).await
+    let expects = request.headers().contains_key(http::header::EXPECT);
+    let empty = http_body::Body::is_end_stream(request.body());
+    let mut response = region.handle(request.map(|body| body.map_err(|error| -> BodyError { Box::new(error) }).boxed_unsync())).await;
+    // botocore asks before each upload whether to go on, and when the answer comes at once, without "100 Continue", it
+    // misreads the next answer on the same connection. Like S3, end the connection then.
+    if expects && (empty || !response.status().is_success()) {
+        response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// Whether a request is addressed to this door, exactly: one Host header, in origin form, with our name and port.
