@@ -127,6 +127,12 @@ impl LogView {
         (self.lines.len(), self.first)
     }
 
+    /// The line is a progress bar that is still being drawn.
+    #[must_use]
+    pub fn is_drawing(&self, number: u64, line: &LogLine) -> bool {
+        self.bars.get(&line.host) == Some(&number) && self.note != Some(TailNote::Ended)
+    }
+
     fn next(&self) -> u64 {
         self.first + self.lines.len() as u64
     }

@@ -58,6 +58,11 @@ fn facts(pen: &mut Pen<'_>, area: Area, detail: &Detail, app: &App) {
     let end = area.y + area.height;
     let x = area.x + 1;
     let width = area.width.saturating_sub(2);
+    let labels = detail.blocks.iter().filter_map(|block| match block {
+        Block::Facts { facts, .. } => Some(facts),
+        _ => None,
+    });
+    let label = labels.flatten().map(|(name, _)| columns(name.as_str())).max().unwrap_or(0).min(width / 2);
     // What went wrong comes first.
     let first = detail.blocks.iter().filter(|block| matches!(block, Block::Text { .. }));
     let rest = detail.blocks.iter().filter(|block| !matches!(block, Block::Text { .. } | Block::Phases(_) | Block::Curves { .. }));
@@ -78,7 +83,6 @@ fn facts(pen: &mut Pen<'_>, area: Area, detail: &Detail, app: &App) {
                 }
             }
             Block::Facts { facts, .. } => {
-                let label = facts.iter().map(|(name, _)| columns(name.as_str())).max().unwrap_or(0).min(width / 2);
                 for (name, cell) in facts {
                     if y >= end {
                         return;

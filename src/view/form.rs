@@ -1,6 +1,5 @@
 //! The generic form: fields on the left with the reason for each error under it, on the right what will happen.
 
-use super::overlay::boxed;
 use super::pen::{Pen, columns};
 use super::table::wrap;
 use crate::app::App;
@@ -13,9 +12,13 @@ use crate::model::{Field, FieldKind, Problem, Safe};
 const AREA_ROWS: u16 = 4;
 
 pub fn draw(pen: &mut Pen<'_>, screen: Area, view: &FormView, app: &App) {
-    let inside = boxed(pen, screen, screen.width.min(126), screen.height.saturating_sub(1), &view.form.title, Role::Accent);
+    // All but the top bar, which says where this will happen.
+    let area = Area { y: 1, height: screen.height.saturating_sub(1), ..screen };
+    pen.clear(area);
+    pen.frame(area, &view.form.title, Role::Accent);
+    let inside = Area { x: area.x + 2, y: area.y + 1, width: area.width.saturating_sub(4), height: area.height.saturating_sub(2) };
     let footer = inside.y + inside.height.saturating_sub(1);
-    let body = Area { height: inside.height.saturating_sub(2), ..inside };
+    let body = Area { height: inside.height.saturating_sub(1), ..inside };
     if body.width >= 84 {
         let left = body.width * 56 / 100;
         fields(pen, Area { width: left, ..body }, view);
@@ -36,7 +39,8 @@ pub fn draw(pen: &mut Pen<'_>, screen: Area, view: &FormView, app: &App) {
     // A message would be hidden behind the form otherwise.
     if let Some(toast) = &app.toast {
         let line = Safe::line(&toast.text.lines().collect::<Vec<_>>().join(" "));
-        pen.put(inside.x, footer.saturating_sub(1), inside.width, &line, Role::Warning);
+        pen.clear(Area { y: footer, height: 1, ..inside });
+        pen.put(inside.x, footer, inside.width, &line, Role::Warning);
     }
 }
 
@@ -50,8 +54,10 @@ fn fields(pen: &mut Pen<'_>, area: Area, view: &FormView) {
     let label = view.form.fields.iter().map(|field| columns(&field.label)).max().unwrap_or(0).min(area.width / 3);
     let value_x = area.x + 2 + label + 2;
     let width = area.width.saturating_sub(label + 5);
-    // The focused field's help has the last row; scroll so that the focused field shows.
-    let room = area.height.saturating_sub(2);
+    // The focused field's help has the last rows; scroll so that the focused field shows.
+    let help = view.form.fields.get(view.focus).map(|field| wrap(&Safe::line(&field.help), area.width.saturating_sub(3))).unwrap_or_default();
+    let help_rows = u16::try_from(help.len()).unwrap_or(0).min(3);
+    let room = area.height.saturating_sub(help_rows + 2);
     let heights: Vec<u16> = view.form.fields.iter().map(|field| height(view, field, width)).collect();
     let mut first = 0;
     while heights[first..=view.focus.min(heights.len().saturating_sub(1))].iter().sum::<u16>() > room && first < view.focus {
@@ -86,9 +92,9 @@ fn fields(pen: &mut Pen<'_>, area: Area, view: &FormView) {
             }
         }
     }
-    if let Some(field) = view.form.fields.get(view.focus) {
-        let help = Safe::line(&field.help);
-        pen.put(area.x + 2, area.y + area.height - 1, area.width.saturating_sub(3), &help, Role::Quiet);
+    for (row, line) in help.iter().take(usize::from(help_rows)).enumerate() {
+        let y = area.y + area.height - 1 - help_rows + u16::try_from(row).unwrap_or(0);
+        pen.put(area.x + 2, y, area.width.saturating_sub(3), line, Role::Quiet);
     }
 }
 

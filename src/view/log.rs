@@ -102,7 +102,11 @@ fn lines(pen: &mut Pen<'_>, area: Area, log: &LogView) {
             pen.put(area.x + 1, y, gutter - 3, &host, host_role(line.host));
             pen.say(area.x + gutter - 1, y, 1, if pen.ascii { "|" } else { "│" }, host_role(line.host));
         }
-        let role = if line.live { Role::Accent } else { Role::Text };
+        let role = match (line.live, log.is_drawing(number, line)) {
+            (false, _) => Role::Text,
+            (true, true) => Role::Accent,
+            (true, false) => Role::Quiet,
+        };
         let text = Safe::line(&text);
         let x = area.x + gutter + u16::from(gutter > 1);
         pen.put(x, y, width, &text, role);

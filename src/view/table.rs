@@ -213,14 +213,17 @@ fn nothing(pen: &mut Pen<'_>, head: Area, body: Area, pane: &Pane) {
 pub fn wrap(text: &Safe, width: u16) -> Vec<Safe> {
     let mut out = Vec::new();
     for paragraph in text.lines() {
-        let mut line = String::new();
-        for word in paragraph.split(' ') {
-            if !line.is_empty() && columns(&line) + 1 + columns(word) > width {
+        let indent = paragraph.len() - paragraph.trim_start_matches(' ').len();
+        let mut line = " ".repeat(indent.min(usize::from(width / 2)));
+        let mut fresh = true;
+        for word in paragraph[indent..].split(' ') {
+            if !fresh && columns(&line) + 1 + columns(word) > width {
                 out.push(Safe::line(&line));
                 line.clear();
-            } else if !line.is_empty() {
+            } else if !fresh {
                 line.push(' ');
             }
+            fresh = false;
             line.push_str(word);
             while columns(&line) > width && width > 0 {
                 let cut = line.char_indices().take_while(|(at, c)| columns(&line[..at + c.len_utf8()]) <= width).last().map_or(line.len(), |(at, c)| at + c.len_utf8());
