@@ -125,3 +125,54 @@ fn pieces(message: &str) -> Vec<&str> {
     pieces.push(rest);
     pieces
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hundred_thousand_lines_are_one_quick_batch() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = Logs::open(folder.path(), "us-east-1").unwrap();
+        let events: Vec<LogEvent> = (0..100_000).map(|number| LogEvent { timestamp: 1_000 + number / 50, message: format!("line {number}") }).collect();
+        let start = std::time::Instant::now();
+        logs.append("/g", "s", &events).unwrap();
+        assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
+        let mut input = serde_json::json!({"logGroupName": "/g", "logStreamName": "s", "startFromHead": true});
+        let mut seen = 0;
+        loop {
+            let page = logs.call("GetLogEvents", &input).unwrap();
+            seen += page["events"].as_array().unwrap().len();
+            if page["nextForwardToken"] == input["nextToken"] {
+                break;
+            }
+            input["nextToken"] = page["nextForwardToken"].clone();
+        }
+        assert_eq!(seen, 100_000);
+    }
+
+    #[test]
+    fn a_page_holds_a_megabyte_and_a_long_message_comes_in_pieces() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = Logs::open(folder.path(), "us-east-1").unwrap();
+        let long = "ü".repeat(1_000_000);
+        logs.append("/g", "s", &[LogEvent { timestamp: 5, message: long.clone() }]).unwrap();
+        let mut input = serde_json::json!({"logGroupName": "/g", "logStreamName": "s", "startFromHead": true});
+        let mut text = String::new();
+        let mut pages = 0;
+        loop {
+            let page = logs.call("GetLogEvents", &input).unwrap();
+            let messages: Vec<&str> = page["events"].as_array().unwrap().iter().filter_map(|event| event["message"].as_str()).collect();
+            assert!(messages.iter().all(|message| message.len() <= MESSAGE_LIMIT));
+            assert!(messages.iter().map(|message| message.len()).sum::<usize>() <= 1_048_576);
+            text.extend(messages);
+            if page["nextForwardToken"] == input["nextToken"] {
+                break;
+            }
+            pages += 1;
+            input["nextToken"] = page["nextForwardToken"].clone();
+        }
+        assert_eq!(pages, 2);
+        assert!(text == long, "the pieces are the message");
+    }
+}

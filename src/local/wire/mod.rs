@@ -22,6 +22,7 @@ fn shape(code: &'static str) -> &'static str {
         "InvalidParameterValue" => "InvalidParameterValueException",
         "InvalidParameterCombination" => "InvalidParameterCombinationException",
         "MissingParameter" => "MissingRequiredParameterException",
+        "InvalidAction" => "UnknownOperationException",
         other => other,
     }
 }
