@@ -6,7 +6,7 @@ use super::logs::LogView;
 use super::overlay::Overlay;
 use super::pane::Load;
 use super::{App, Level, Tone};
-use crate::model::{Failure, Item, ItemId, LogBatch, Outcome, TailNote, Verb};
+use crate::model::{Block, Failure, Item, ItemId, LogBatch, Outcome, Series, TailNote, Verb};
 
 impl App {
     pub(super) fn arrive(&mut self, event: Event, out: &mut Vec<Effect>) {
@@ -178,6 +178,13 @@ impl App {
         };
         let rules = detail.metrics.clone();
         let log = detail.log;
+        let curve = detail.blocks.iter().find_map(|block| match block {
+            Block::Curves { series, .. } => series.first().filter(|series| !series.points.is_empty()),
+            _ => None,
+        });
+        if let Some(curve) = curve {
+            pane.trends.entry(id.clone()).or_insert_with(|| trend(curve));
+        }
         let changed = pane.details.get(id).is_none_or(|(old, _)| *old != detail);
         pane.details.insert(id.clone(), (detail, now));
         if changed {
@@ -209,6 +216,10 @@ impl App {
             && log.resource == resource
         {
             log.take(batch);
+            let trend = log.series.first().map(trend);
+            if let (Some(trend), Some(pane)) = (trend, self.panes.iter_mut().find(|pane| pane.spec.id == resource)) {
+                pane.trends.insert(id.clone(), trend);
+            }
             self.revision += 1;
         }
     }
@@ -269,4 +280,20 @@ impl App {
         let text = if failure.hint.is_empty() { failure.what.to_string() } else { format!("{}\n\n{}", failure.what, failure.hint) };
         self.overlays.push(Overlay::Text { title: "That did not work".into(), text: text.into() });
     }
+}
+
+/// Values that a spark line in a table has room for.
+const SPARK: usize = 24;
+
+/// A curve in few values, for the table.
+fn trend(series: &Series) -> Vec<f64> {
+    let points = &series.points;
+    let step = points.len().div_ceil(SPARK).max(1);
+    let mut values: Vec<f64> = points.iter().step_by(step).map(|point| point.value).collect();
+    if let Some(last) = points.last()
+        && (points.len() - 1) % step != 0
+    {
+        values.push(last.value);
+    }
+    values
 }

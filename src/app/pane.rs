@@ -34,6 +34,8 @@ pub struct Pane {
     pub marks: HashSet<ItemId>,
     /// Details by id, with the time they are of.
     pub details: HashMap<ItemId, (Detail, Timestamp)>,
+    /// The way a row's metric came, from logs and details read so far.
+    pub trends: HashMap<ItemId, Vec<f64>>,
     /// First visible row.
     pub top: usize,
     items: Vec<Item>,
@@ -58,6 +60,7 @@ impl Pane {
             sort: spec.sort,
             marks: HashSet::new(),
             details: HashMap::new(),
+            trends: HashMap::new(),
             top: 0,
             items: Vec::new(),
             index: HashMap::new(),
@@ -178,6 +181,7 @@ impl Pane {
         let index = &self.index;
         self.marks.retain(|id| index.contains_key(id));
         self.details.retain(|id, _| index.contains_key(id));
+        self.trends.retain(|id, _| index.contains_key(id));
     }
 
     /// Filters and sorts again; the selected row stays selected, or its neighbour takes over.
@@ -277,7 +281,7 @@ fn fits(hay: &str, term: &str) -> bool {
 
 /// Orders two cells by value; what is absent comes last whichever way the order goes.
 fn by_cell(a: Option<&Cell>, b: Option<&Cell>, descending: bool, clock: &Clock) -> Ordering {
-    let absent = |cell: Option<&Cell>| matches!(cell, None | Some(Cell::Absent));
+    let absent = |cell: Option<&Cell>| matches!(cell, None | Some(Cell::Absent | Cell::Trend { last: None, .. }));
     match (absent(a), absent(b)) {
         (true, true) => return Ordering::Equal,
         (true, false) => return Ordering::Greater,

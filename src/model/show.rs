@@ -23,13 +23,13 @@ impl Cell {
     #[must_use]
     pub fn show(&self, clock: &Clock) -> Safe {
         match self {
-            Self::Absent => "–".into(),
+            Self::Absent | Self::Trend { last: None, .. } => "–".into(),
             Self::Text(text) => text.clone(),
             Self::State(state) => state.word.clone(),
             Self::Time(at) => moment(*at, clock).into(),
             Self::Seconds(seconds) => span(*seconds).into(),
             Self::Since(start) => span(seconds_between(*start, clock.now)).into(),
-            Self::Number(number) | Self::Trend { last: number, .. } => decimal(*number).into(),
+            Self::Number(number) | Self::Trend { last: Some(number), .. } => decimal(*number).into(),
             Self::Count(count) => grouped(*count).into(),
             Self::Bytes(bytes) => size(*bytes).into(),
             Self::Share(share) => format!("{:.0} %", share * 100.0).into(),
@@ -42,10 +42,10 @@ impl Cell {
     #[must_use]
     pub fn number(&self, clock: &Clock) -> Option<f64> {
         match self {
-            Self::Absent | Self::Text(_) | Self::State(_) => None,
+            Self::Absent | Self::Text(_) | Self::State(_) | Self::Trend { last: None, .. } => None,
             #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 and sizes in use stay far below 2^53")]
             Self::Time(at) => Some(at.as_millisecond() as f64),
-            Self::Seconds(value) | Self::Number(value) | Self::Trend { last: value, .. } | Self::Share(value) | Self::Money(value) => Some(*value),
+            Self::Seconds(value) | Self::Number(value) | Self::Trend { last: Some(value), .. } | Self::Share(value) | Self::Money(value) => Some(*value),
             Self::Since(start) => Some(seconds_between(*start, clock.now)),
             #[expect(clippy::cast_precision_loss, reason = "see above")]
             Self::Count(value) | Self::Bytes(value) => Some(*value as f64),

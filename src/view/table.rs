@@ -16,7 +16,9 @@ pub fn draw(pen: &mut Pen<'_>, head: Area, body: Area, app: &App) {
     if total == 0 {
         return nothing(pen, head, body, pane);
     }
-    let widths = fit(pane.spec.columns, head.width.saturating_sub(GUTTER));
+    let names = pane.window(pane.top, usize::from(body.height)).filter_map(|item| item.cells.first());
+    let longest = names.map(|name| columns(name.show(&app.clock).as_str())).max().unwrap_or(0);
+    let widths = fit(pane.spec.columns, head.width.saturating_sub(GUTTER), longest);
     let mut x = head.x + GUTTER;
     for (at, column, width) in &widths {
         let arrow = match (pane.sort.0 == *at, pane.sort.1, pen.ascii) {
@@ -57,7 +59,8 @@ fn line(pen: &mut Pen<'_>, area: Area, pane: &Pane, item: &Item, widths: &[(usiz
     let mut x = area.x + GUTTER;
     for (at, column, width) in widths {
         let plain = if quiet && *at > 0 { Role::Quiet } else { Role::Text };
-        cell(pen, x, area.y, *width, item.cells.get(*at).unwrap_or(&Cell::Absent), column, plain, clock);
+        let trend = pane.trends.get(&item.id).map_or(&[][..], Vec::as_slice);
+        cell(pen, (x, area.y, *width), item.cells.get(*at).unwrap_or(&Cell::Absent), trend, column, plain, clock);
         x += width + 2;
     }
     if selected {
@@ -65,8 +68,7 @@ fn line(pen: &mut Pen<'_>, area: Area, pane: &Pane, item: &Item, widths: &[(usiz
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "a cell is drawn from its place, its value and its column")]
-fn cell(pen: &mut Pen<'_>, x: u16, y: u16, width: u16, cell: &Cell, column: &Column, plain: Role, clock: &Clock) {
+fn cell(pen: &mut Pen<'_>, (x, y, width): (u16, u16, u16), cell: &Cell, trend: &[f64], column: &Column, plain: Role, clock: &Clock) {
     match cell {
         Cell::State(state) => {
             let role = phase_role(state.phase);
@@ -75,9 +77,11 @@ fn cell(pen: &mut Pen<'_>, x: u16, y: u16, width: u16, cell: &Cell, column: &Col
             pen.put(x + 2, y, width.saturating_sub(2), &state.word, role);
         }
         Cell::Trend { last, values } => {
-            let number: Safe = show::decimal(*last).into();
+            let values = if values.is_empty() { trend } else { values };
+            let last = last.or(values.last().copied());
+            let number: Safe = last.map_or_else(|| "–".into(), |last| show::decimal(last).into());
             let used = 7.min(width);
-            pen.put_right(x, y, used, &number, plain);
+            pen.put_right(x, y, used, &number, if last.is_some() { plain } else { Role::Quiet });
             if width > used + 1 {
                 let bars = spark(values, width - used - 1, pen.ascii);
                 pen.put(x + used + 1, y, width - used - 1, &bars, Role::Curve);
@@ -119,8 +123,9 @@ fn spark(values: &[f64], width: u16, ascii: bool) -> Safe {
     text.into()
 }
 
-/// Which columns fit, and how wide each is: by rank the least useful go first, the growing one takes the rest.
-fn fit(all: &'static [Column], width: u16) -> Vec<(usize, &'static Column, u16)> {
+/// Which columns fit, and how wide each is: by rank the least useful go first, the growing one takes the rest as far as
+/// its longest text needs it.
+fn fit(all: &'static [Column], width: u16, longest: u16) -> Vec<(usize, &'static Column, u16)> {
     let mut chosen: Vec<(usize, &Column)> = all.iter().enumerate().collect();
     let needed = |chosen: &[(usize, &Column)]| chosen.iter().map(|(_, column)| column.width + 2).sum::<u16>().saturating_sub(2);
     while needed(&chosen) > width && chosen.len() > 1 {
@@ -131,7 +136,7 @@ fn fit(all: &'static [Column], width: u16) -> Vec<(usize, &'static Column, u16)>
         };
     }
     let spare = width.saturating_sub(needed(&chosen));
-    chosen.into_iter().map(|(at, column)| (at, column, if column.grows { column.width + spare.min(40) } else { column.width })).collect()
+    chosen.into_iter().map(|(at, column)| (at, column, if column.grows { (column.width + spare).min(longest.max(column.width)) } else { column.width })).collect()
 }
 
 /// On the right of the head: how much shows, and how true it still is.

@@ -135,7 +135,7 @@ pub fn job(name: &str, phase: Phase, word: &str, metric: Option<f64>, started: T
         cells: vec![
             Cell::Text(name.into()),
             Cell::State(State { phase, word: word.into() }),
-            metric.map_or(Cell::Absent, |last| Cell::Trend { last, values: vec![last * 4.0, last * 2.5, last * 1.6, last * 1.2, last] }),
+            Cell::Trend { last: metric, values: metric.map_or_else(Vec::new, |last| vec![last * 4.0, last * 2.5, last * 1.6, last * 1.2, last]) },
             Cell::Text("ml.m5.2xlarge".into()),
             Cell::Count(1),
             if alive { Cell::Since(started) } else { Cell::Seconds(721.0) },

@@ -77,7 +77,7 @@ impl Row {
             cells: vec![
                 Cell::Text(name),
                 Cell::State(self.state.clone()),
-                more.and_then(|more| more.metric).map_or(Cell::Absent, |last| Cell::Trend { last, values: vec![last] }),
+                Cell::Trend { last: more.and_then(|more| more.metric), values: Vec::new() },
                 more.map_or(Cell::Absent, |more| Cell::Text(Safe::line(&more.instance_type))),
                 more.map_or(Cell::Absent, |more| Cell::Count(u64::from(more.hosts))),
                 lasted.unwrap_or(Cell::Absent),

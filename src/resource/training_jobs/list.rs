@@ -189,7 +189,7 @@ mod tests {
         let seen = seen.lock().unwrap();
         assert_eq!((seen.len(), *more.lock().unwrap()), (3000, false));
         assert_eq!(seen["job-5"].cells[6], Cell::Money(0.922));
-        assert_eq!(seen["job-5"].cells[2], Cell::Trend { last: 0.1, values: vec![0.1] });
+        assert_eq!(seen["job-5"].cells[2], Cell::Trend { last: Some(0.1), values: Vec::new() });
         assert_eq!(seen["job-0"].per_hour, Some(0.922));
     }
 }
