@@ -36,10 +36,17 @@ impl Home {
         path
     }
 
-    /// The program without terminal and with nothing of the environment but PATH.
+    /// The program without terminal and with nothing of the environment but PATH, for so long at most.
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_footplate"));
-        command.args(args).env_clear().env("HOME", self.0.path()).env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        // timeout(1) hands signals on to the program.
+        let mut command = self.prepare("timeout");
+        command.args([PATIENCE, env!("CARGO_BIN_EXE_footplate")]).args(args);
+        command
+    }
+
+    fn prepare(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().env("HOME", self.0.path()).env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.current_dir(self.0.path()).stdin(Stdio::null());
         command
     }
@@ -48,6 +55,9 @@ impl Home {
         finish(&mut self.command(args))
     }
 }
+
+/// Longer than any run here takes on a busy machine; a run that hangs is a failure and not a test that never ends.
+const PATIENCE: &str = "90";
 
 fn finish(command: &mut Command) -> Ran {
     let output = command.output().unwrap();
@@ -245,7 +255,8 @@ struct Served(Child);
 impl Served {
     /// Starts and returns it with the line it prints when the door is open.
     fn start(home: &Home, args: &[&str]) -> (Self, String) {
-        let mut child = home.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Not under timeout(1), which a SIGKILL would hit instead; it ends with the test.
+        let mut child = home.prepare(env!("CARGO_BIN_EXE_footplate")).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         (Self(child), line.trim_end().to_owned())
