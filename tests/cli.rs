@@ -36,10 +36,17 @@ impl Home {
         path
     }
 
-    /// The program without terminal and with nothing of the environment but PATH.
+    /// The program without terminal and with nothing of the environment but PATH, for so long at most.
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_footplate"));
-        command.args(args).env_clear().env("HOME", self.0.path()).env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        // timeout(1) hands signals on to the program.
+        let mut command = self.prepare("timeout");
+        command.args([PATIENCE, env!("CARGO_BIN_EXE_footplate")]).args(args);
+        command
+    }
+
+    fn prepare(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().env("HOME", self.0.path()).env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.current_dir(self.0.path()).stdin(Stdio::null());
         command
     }
@@ -48,6 +55,9 @@ impl Home {
         finish(&mut self.command(args))
     }
 }
+
+/// Longer than any run here takes on a busy machine; a run that hangs is a failure and not a test that never ends.
+const PATIENCE: &str = "90";
 
 fn finish(command: &mut Command) -> Ran {
     let output = command.output().unwrap();
@@ -245,7 +255,8 @@ struct Served(Child);
 impl Served {
     /// Starts and returns it with the line it prints when the door is open.
     fn start(home: &Home, args: &[&str]) -> (Self, String) {
-        let mut child = home.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Not under timeout(1), which a SIGKILL would hit instead; it ends with the test.
+        let mut child = home.prepare(env!("CARGO_BIN_EXE_footplate")).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         (Self(child), line.trim_end().to_owned())
@@ -321,4 +332,111 @@ fn a_port_that_is_taken_is_told() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     home.run(&["local", "serve", "--port", &port]).expect(1, &[&port, "--port"]);
+}
+
+/// A project whose script does `body`.
+fn project(home: &Home, body: &str) {
+    home.write("code/train.py", format!("import os, sys, time, signal\n{body}\n"));
+    home.write("data/one.txt", "1");
+    home.write(
+        "footplate.toml",
+        "[project]\nname = \"tiny\"\n[code]\nsource_dir = \"code\"\nentry_point = \"train.py\"\n[data]\ntrain = \"data\"\n[training.hyperparameters]\nlr = 0.5\n[[metrics]]\nname = \"loss\"\nregex = 'loss=([0-9.]+)'\n",
+    );
+}
+
+const SAVE: &str = "open(os.path.join(os.environ['SM_MODEL_DIR'], 'model.txt'), 'w').write('trained')";
+
+#[test]
+fn train_and_wait_ends_0_with_the_model_in_s3() {
+    let home = Home::new();
+    project(&home, &format!("print('loss=0.25 with', *sys.argv[1:], flush=True)\n{SAVE}"));
+    let ran = home.run(&["train", "--local", "--wait", "--set", "hyperparameters.lr=0.1", "--name", "small"]);
+    ran.expect(0, &["Completed"]);
+    assert!(ran.out.contains("loss=0.25 with --lr 0.1"), "the log is on stdout:\n{}", ran.out);
+    let model = ran.out.lines().last().unwrap();
+    assert!(model.starts_with("s3://") && model.ends_with("/output/model.tar.gz") && model.contains("/small-"), "{model}");
+
+    let list = home.run(&["ls", "training-jobs", "--local", "--json"]);
+    list.expect(0, &[]);
+    let list: serde_json::Value = serde_json::from_str(&list.out).unwrap();
+    assert_eq!((&list[0]["state"], &list[0]["phase"]), (&"Completed".into(), &"done".into()));
+    let name = list[0]["id"].as_str().unwrap();
+    home.run(&["show", "training-jobs", name, "--local"]).expect(0, &[name, "Completed", model]);
+    home.run(&["logs", "training-jobs", name, "--local"]).expect(0, &["loss=0.25"]);
+    home.run(&["logs", "training-jobs", "nobody", "--local"]).expect(1, &["nobody"]);
+    home.run(&["ls", "data", "--local"]).expect(0, &["sagemaker-us-east-1-000000000000"]);
+}
+
+#[test]
+fn train_and_wait_ends_1_with_the_reason_when_the_script_fails() {
+    let home = Home::new();
+    project(&home, "raise ValueError('no such breed')");
+    let ran = home.run(&["train", "--local", "--wait", "--json"]);
+    ran.expect(1, &["Failed"]);
+    let said: serde_json::Value = serde_json::from_str(&ran.out).expect("stdout is one JSON object, the log is on stderr");
+    assert_eq!((&said["state"], &said["phase"], &said["model"]), (&"Failed".into(), &"failed".into(), &serde_json::Value::Null));
+    assert!(said["reason"].as_str().unwrap().contains("no such breed"), "{said}");
+}
+
+#[test]
+fn a_dry_run_shows_the_request_and_sends_nothing() {
+    let home = Home::new();
+    project(&home, "");
+    let ran = home.run(&["train", "--local", "--dry-run"]);
+    ran.expect(0, &[]);
+    let request: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(request["ResourceConfig"]["InstanceType"], "ml.m5.large");
+    assert_eq!(home.run(&["ls", "training-jobs", "--local", "--json"]).out.trim(), "[]");
+}
+
+#[test]
+fn what_cannot_be_launched_is_2_with_the_fields_there_are() {
+    let home = Home::new();
+    project(&home, "");
+    home.run(&["train", "--local", "--set", "instance_tpye=x"]).expect(2, &["did you mean `instance_type`?", "volume_gb"]);
+    home.run(&["train", "--local", "--set", "entry_point=missing.py"]).expect(2, &["entry_point", "missing.py"]);
+    assert_eq!(home.run(&["ls", "training-jobs", "--local", "--json"]).out.trim(), "[]");
+}
+
+#[test]
+fn interrupting_ends_the_job_of_this_process_and_leaves_nothing_running() {
+    let home = Home::new();
+    project(&home, "open(os.environ['PIDS'], 'w').write(str(os.getpid()))\nprint('waiting', flush=True)\nwhile True: time.sleep(0.1)");
+    let pids = home.path("pid");
+    let setting = format!("environment.PIDS={}", pids.display());
+    // Without --wait it waits all the same, and says why.
+    let mut child = home.command(&["train", "--local", "--set", &setting]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("waiting")), "the script does not start");
+    let script: i32 = fs::read_to_string(&pids).unwrap().parse().unwrap();
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    assert!(err.contains("so this waits for the job") && err.contains("was ended"), "{err}");
+    assert!(!Path::new(&format!("/proc/{script}")).exists(), "the script is still there");
+}
+
+#[test]
+fn a_job_in_a_served_region_goes_on_without_the_one_who_launched_it() {
+    let home = Home::new();
+    project(&home, "while not os.path.exists(os.environ['GATE']): time.sleep(0.05)\nprint('through the gate')");
+    let gate = home.path("gate");
+    let (served, _) = Served::start(&home, &["local", "serve"]);
+    let ran = home.run(&["train", "--local", "--json", "--set", &format!("environment.GATE={}", gate.display())]);
+    ran.expect(0, &["--follow"]);
+    let name = serde_json::from_str::<serde_json::Value>(&ran.out).unwrap()["name"].as_str().unwrap().to_owned();
+    fs::write(&gate, "").unwrap();
+    home.run(&["logs", "training-jobs", &name, "--local", "--follow"]).expect(0, &["through the gate", "Completed"]);
+    home.run(&["stop", "training-jobs", &name, "--local"]).expect(3, &["--yes"]);
+    assert_eq!(served.end("-TERM"), 0);
+}
+
+#[test]
+fn a_folder_is_uploaded_where_it_was_told() {
+    let home = Home::new();
+    home.write("pictures/a/1.txt", "one");
+    home.run(&["upload", "pictures", "s3://my-bucket/set/", "--local"]).expect(0, &[]);
+    home.run(&["ls", "data", "--local"]).expect(0, &["my-bucket"]);
+    home.run(&["upload", "nothing-there", "s3://my-bucket/set/", "--local"]).expect(2, &["nothing-there"]);
 }

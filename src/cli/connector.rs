@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use aws_smithy_runtime_api::client::connection::{CaptureSmithyConnection, ConnectionMetadata};
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
@@ -85,6 +86,10 @@ fn failed(error: hyper::Error) -> ConnectorError {
 /// The SDK's request as a server sees it.
 fn on_the_wire(request: HttpRequest) -> Result<http::Request<SdkBody>, ConnectorError> {
     let mut request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+    if let Some(capture) = request.extensions().get::<CaptureSmithyConnection>() {
+        // After a failure the SDK asks for the connection, to have it not used again. None of ours ever is.
+        capture.set_connection_retriever(|| Some(ConnectionMetadata::builder().proxied(false).poison_fn(|| {}).build()));
+    }
     let uri = request.uri();
     let host = uri.authority().map_or("127.0.0.1", |authority| authority.as_str());
     let host = HeaderValue::from_str(host).map_err(|error| ConnectorError::user(error.into()))?;

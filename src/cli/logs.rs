@@ -13,7 +13,7 @@ use super::session::{Purpose, Session};
 use super::signals::Signals;
 use super::watch::until_over;
 use crate::aws::tail;
-use crate::model::{Failure, FailureKind, ItemId, Verb};
+use crate::model::{Failure, FailureKind, ItemId, TailNote, Verb};
 
 /// Arguments of `logs`.
 #[derive(clap::Args)]
@@ -62,8 +62,13 @@ async fn print(session: &Session, args: &Args) -> Result<(), Failure> {
     let mut follower = JoinSet::new();
     follower.spawn(tail::follow(Arc::clone(&session.aws), source, detail.metrics, has_ended, send));
     let mut gutter = Gutter::new(sink);
-    while let Some(batch) = batches.recv().await {
+    while let Some(mut batch) = batches.recv().await {
+        // The follower would try for ever; who asked for the log as it is now wants to know now.
+        let failed = batch.note.take_if(|note| matches!(note, TailNote::Failed(_)));
         gutter.print(batch)?;
+        if let Some(TailNote::Failed(failure)) = failed {
+            return Err(failure);
+        }
     }
     gutter.finish()
 }

@@ -174,7 +174,9 @@ fn flag(session: &Session) -> &'static str {
 }
 
 fn over(detail: &Detail, as_json: bool) -> Result<ExitCode, Failure> {
-    let (model, reason) = (model(detail), reason(detail));
+    // A job that failed has a place for its model, too; what is there is not worth having.
+    let model = model(detail).filter(|_| detail.state.phase != Phase::Failed);
+    let reason = reason(detail);
     let done = detail.state.phase == Phase::Done;
     if as_json {
         let state = &detail.state;

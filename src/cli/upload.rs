@@ -49,7 +49,7 @@ async fn upload(session: &Session, kind: Kind, recipe: &Recipe, args: &Args) -> 
         orders::set(&mut form, &format!("source={}", source.display()))?;
     }
     if let Some(to) = &args.to {
-        orders::set(&mut form, &format!("destination={to}"))?;
+        orders::set(&mut form, &format!("target={to}"))?;
     }
     let mut problems = (kind.0.spec().check)(&form);
     if !problems.iter().any(|problem| problem.fatal) {

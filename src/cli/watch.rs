@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 
 use super::gutter::{Gutter, Sink};
 use super::print;
 use super::session::Session;
 use super::signals::Signals;
 use crate::aws::{Mode, tail};
-use crate::model::{Detail, Failure, FailureKind, ItemId};
+use crate::model::{Detail, Failure, FailureKind, ItemId, TailNote};
 use crate::resource::Resource;
+
+/// How long a log that cannot be read keeps the end of its job from being told.
+const LOG_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How the waiting ended.
 pub enum End {
@@ -42,6 +46,8 @@ pub async fn until_over(session: &Session, resource: &'static dyn Resource, id: 
     let mut said = String::new();
     let mut trouble = false;
     let mut log_open = true;
+    let mut log_trouble = false;
+    let mut over_since = None;
     loop {
         if said != detail.state.word.as_str() {
             said = detail.state.word.as_str().to_owned();
@@ -49,6 +55,7 @@ pub async fn until_over(session: &Session, resource: &'static dyn Resource, id: 
         }
         if !detail.state.phase.is_live() {
             over.send_replace(true);
+            over_since.get_or_insert_with(Instant::now);
             if !log_open {
                 gutter.finish()?;
                 return Ok(End::Over(Box::new(detail)));
@@ -56,9 +63,19 @@ pub async fn until_over(session: &Session, resource: &'static dyn Resource, id: 
         }
         tokio::select! {
             batch = batches.recv(), if log_open => match batch {
-                Some(batch) => gutter.print(batch)?,
+                Some(batch) => {
+                    log_trouble = match &batch.note {
+                        Some(note) => matches!(note, TailNote::Failed(_) | TailNote::Throttled { .. }),
+                        None => log_trouble && batch.lines.is_empty(),
+                    };
+                    gutter.print(batch)?;
+                }
                 None => log_open = false,
             },
+            () = sleep_until(over_since.unwrap_or_else(Instant::now) + LOG_PATIENCE), if over_since.is_some() && log_open && log_trouble => {
+                print::progress("The job is over, but the rest of its log cannot be read now; try `footplate logs` later.");
+                log_open = false;
+            }
             Some(look) = looks.recv(), if detail.state.phase.is_live() => match look {
                 Ok(fresh) => {
                     detail = fresh;
