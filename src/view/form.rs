@@ -33,7 +33,7 @@ pub fn draw(pen: &mut Pen<'_>, screen: Area, view: &FormView, app: &App) {
     let mut x = inside.x;
     for (key, word) in [("Ctrl-s", "launch"), ("Tab", "next"), ("Ctrl-r", "start afresh"), ("Esc", "back")] {
         let word = if word == "launch" { view.form.verb.name() } else { word };
-        x += pen.say(x, footer, inside.x + inside.width - x, key, Role::Accent) + 1;
+        x += pen.say(x, footer, (inside.x + inside.width).saturating_sub(x), key, Role::Accent) + 1;
         x += pen.say(x, footer, (inside.x + inside.width).saturating_sub(x), word, Role::Quiet) + 3;
     }
     // A message would be hidden behind the form otherwise.

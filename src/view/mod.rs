@@ -29,7 +29,7 @@ pub fn draw(frame: &mut Frame<'_>, app: &App, theme: &Theme) {
     bars::tabs(&mut pen, places.tabs, app);
     if app.level == Level::List {
         pen.rule(places.rule);
-        table::draw(&mut pen, places.list_head, places.list, app);
+        table::draw(&mut pen, &places, app);
     } else {
         pen.rule(places.rule);
     }

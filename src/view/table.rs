@@ -2,7 +2,7 @@
 
 use super::pen::{Pen, columns, middle, phase_role};
 use crate::app::App;
-use crate::app::layout::Area;
+use crate::app::layout::{Area, Layout};
 use crate::app::pane::{Load, Pane};
 use crate::config::theme::Role;
 use crate::model::{Align, Cell, Clock, Column, FailureKind, Item, Phase, Safe, show};
@@ -10,7 +10,8 @@ use crate::model::{Align, Cell, Clock, Column, FailureKind, Item, Phase, Safe, s
 /// Columns of the gutter before a row: marker, mark, space.
 const GUTTER: u16 = 3;
 
-pub fn draw(pen: &mut Pen<'_>, head: Area, body: Area, app: &App) {
+pub fn draw(pen: &mut Pen<'_>, places: &Layout, app: &App) {
+    let (head, body) = (places.list_head, places.list);
     let pane = app.pane();
     let (shown, total) = pane.counts();
     if total == 0 {
@@ -35,7 +36,7 @@ pub fn draw(pen: &mut Pen<'_>, head: Area, body: Area, app: &App) {
         };
         x += width + 2;
     }
-    freshness(pen, head, pane, &app.clock, shown, total);
+    freshness(pen, if places.rule.height > 0 { places.rule } else { head }, pane, &app.clock, shown, total);
     if shown == 0 {
         let text: Safe = format!("Nothing here has \"{}\" in any column. Esc shows all {total} again.", Safe::line(&pane.filter)).into();
         pen.put(body.x + GUTTER, body.y + 1, body.width.saturating_sub(GUTTER), &text, Role::Quiet);
@@ -139,8 +140,8 @@ fn fit(all: &'static [Column], width: u16, longest: u16) -> Vec<(usize, &'static
     chosen.into_iter().map(|(at, column)| (at, column, if column.grows { (column.width + spare).min(longest.max(column.width)) } else { column.width })).collect()
 }
 
-/// On the right of the head: how much shows, and how true it still is.
-fn freshness(pen: &mut Pen<'_>, head: Area, pane: &Pane, clock: &Clock, shown: usize, total: usize) {
+/// On the right above the list: how much shows, and how true it still is.
+fn freshness(pen: &mut Pen<'_>, line: Area, pane: &Pane, clock: &Clock, shown: usize, total: usize) {
     let mut notes: Vec<String> = Vec::new();
     if !pane.marks.is_empty() {
         notes.push(format!("{} marked", pane.marks.len()));
@@ -169,9 +170,9 @@ fn freshness(pen: &mut Pen<'_>, head: Area, pane: &Pane, clock: &Clock, shown: u
     }
     if !notes.is_empty() {
         let text = Safe::line(&format!(" {} ", notes.join(" · ")));
-        let wide = columns(text.as_str()).min(head.width);
-        pen.clear(Area { x: head.x + head.width - wide, width: wide, height: 1, ..head });
-        pen.put_right(head.x, head.y, head.width, &text, role);
+        let wide = columns(text.as_str()).min(line.width);
+        pen.clear(Area { x: line.x + line.width - wide, width: wide, height: 1, ..line });
+        pen.put_right(line.x, line.y, line.width, &text, role);
     }
 }
 

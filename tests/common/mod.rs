@@ -219,10 +219,15 @@ pub fn form() -> Form {
         verb: Verb::Launch,
         parent: None,
         fields: vec![
-            field("name", "Name", "Letters, digits and hyphens; unique in the account and region.", FieldKind::Line, "digits-2026-11-22-14-03-00-000"),
-            field("instance_type", "Instance type", "What the job runs on.", FieldKind::Choice { options: vec!["ml.m5.large".into(), "ml.m5.2xlarge".into()], open: true }, "ml.m5.2xlarge"),
-            field("instance_count", "Instances", "More than one needs a script that shares the work.", FieldKind::Whole { min: 1, max: 100 }, "1"),
-            field("hyperparameters", "Hyperparameters", "One `name = value` a line.", FieldKind::Area, "batch_size = 128\nlearning_rate = 0.0025"),
+            field("name", "name", "Base of the job's name; the time is appended. Letters, digits and '-'.", FieldKind::Line, "digits"),
+            field("instance_type", "instance type", "What the job runs on.", FieldKind::Choice { options: vec!["ml.m5.large".into(), "ml.m5.2xlarge".into()], open: true }, "ml.m5.2xlarge"),
+            field("instance_count", "instances", "More than one needs a script that shares the work.", FieldKind::Whole { min: 1, max: 100 }, "1"),
+            field("source_dir", "source folder", "Folder with the code, relative to the project.", FieldKind::Line, "code"),
+            field("entry_point", "script", "The script, relative to the source folder.", FieldKind::Line, "train.py"),
+            field("hyperparameters", "hyperparameters", "One `key = value` a line; passed to the script as --key value.", FieldKind::Area, "batch_size = 128\nlearning_rate = 0.0025"),
+            field("channels", "data", "One `name = place` a line: s3://…, or a folder or .zip that will be uploaded.", FieldKind::Area, "train = digits.zip"),
+            field("metrics", "metrics", "One `name = regex` a line; the first group is the value found in the log.", FieldKind::Area, "test_loss = test_loss=([0-9.]+)"),
+            field("framework_version", "version", "The framework's version, e.g. 2.6.", FieldKind::Line, "1.9"),
         ],
     }
 }

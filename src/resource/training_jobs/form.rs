@@ -57,7 +57,7 @@ pub(super) fn launch(recipe: &Recipe) -> Form {
         py_version: recipe.py_version.clone(),
         bucket: recipe.bucket.clone().unwrap_or_default(),
     };
-    form("launch a training job", Verb::Launch, None, start)
+    form("Launch a training job", Verb::Launch, None, start)
 }
 
 /// From a job that has run: its very values, and the code that it ran.
@@ -94,7 +94,7 @@ pub(super) async fn clone(aws: &Aws, parent: &ItemId) -> Result<Form, Failure> {
         py_version: String::new(),
         bucket: output.strip_prefix("s3://").and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned(),
     };
-    Ok(form(&format!("clone {}", parent.as_str()), Verb::Clone, Some(parent.clone()), start))
+    Ok(form(&format!("Clone {}", parent.as_str()), Verb::Clone, Some(parent.clone()), start))
 }
 
 /// A value as it travelled, as a line that [`encode`] turns back into the same.
