@@ -70,7 +70,12 @@ impl Ran {
     fn expect(&self, code: i32, words: &[&str]) {
         assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.out, self.err);
         for word in words {
-            assert!(self.out.contains(word) || self.err.contains(word), "lacks {word:?}\nstdout:\n{}\nstderr:\n{}", self.out, self.err);
+            assert!(
+                self.out.contains(word) || self.err.contains(word),
+                "lacks {word:?}\nstdout:\n{}\nstderr:\n{}",
+                self.out,
+                self.err
+            );
         }
         assert!(!self.out.contains('\x1b') && !self.err.contains('\x1b'), "escape sequences without a terminal");
     }
@@ -79,7 +84,23 @@ impl Ran {
 #[test]
 fn help_lists_what_works_and_nothing_else() {
     let help = Home::new().run(&["--help"]);
-    help.expect(0, &["ls", "show", "logs", "stop", "delete", "upload", "train", "doctor", "local", "completions", "man", "Exit codes: 0 done, 1 failed"]);
+    help.expect(
+        0,
+        &[
+            "ls",
+            "show",
+            "logs",
+            "stop",
+            "delete",
+            "upload",
+            "train",
+            "doctor",
+            "local",
+            "completions",
+            "man",
+            "Exit codes: 0 done, 1 failed",
+        ],
+    );
     for later in ["tune", "deploy", "invoke", "orphans", "keep"] {
         assert!(!help.out.lines().any(|line| line.trim_start().starts_with(&format!("{later} "))), "{later} does not exist yet");
     }
@@ -185,7 +206,8 @@ fn without_a_home_it_says_which_variable_to_set() {
 fn mistakes_in_the_settings_are_told_before_anything_is_done() {
     let home = Home::new();
     home.write(".config/footplate/config.toml", "read_ony = true\npoll = 99\n");
-    home.run(&["doctor", "--local"]).expect(1, &["config.toml: 2 mistakes", "did you mean `read_only`?", "`poll` in this file must be from 0.5 to 20"]);
+    home.run(&["doctor", "--local"])
+        .expect(1, &["config.toml: 2 mistakes", "did you mean `read_only`?", "`poll` in this file must be from 0.5 to 20"]);
 }
 
 #[test]
@@ -234,7 +256,8 @@ fn reset_deletes_nothing_but_a_region() {
 #[test]
 fn the_programs_log_is_private_and_a_bad_level_is_no_obstacle() {
     let home = Home::new();
-    finish(home.command(&["local", "env"]).env("FOOTPLATE_LOG", "shout=very=loud")).expect(1, &["FOOTPLATE_LOG is not understood"]);
+    finish(home.command(&["local", "env"]).env("FOOTPLATE_LOG", "shout=very=loud"))
+        .expect(1, &["FOOTPLATE_LOG is not understood"]);
     let about = fs::metadata(home.path(".local/state/footplate/footplate.log")).unwrap();
     assert_eq!(about.permissions().mode() & 0o777, 0o600);
     assert_eq!(fs::metadata(home.path(".local/state/footplate")).unwrap().permissions().mode() & 0o777, 0o700);
@@ -256,7 +279,13 @@ impl Served {
     /// Starts and returns it with the line it prints when the door is open.
     fn start(home: &Home, args: &[&str]) -> (Self, String) {
         // Not under timeout(1), which a SIGKILL would hit instead; it ends with the test.
-        let mut child = home.prepare(env!("CARGO_BIN_EXE_footplate")).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = home
+            .prepare(env!("CARGO_BIN_EXE_footplate"))
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         (Self(child), line.trim_end().to_owned())
@@ -284,7 +313,10 @@ impl Drop for Served {
 }
 
 fn exported<'a>(text: &'a str, name: &str) -> &'a str {
-    text.lines().find_map(|line| line.strip_prefix(&format!("export {name}='"))).and_then(|rest| rest.strip_suffix('\'')).unwrap_or_else(|| panic!("no {name} in\n{text}"))
+    text.lines()
+        .find_map(|line| line.strip_prefix(&format!("export {name}='")))
+        .and_then(|rest| rest.strip_suffix('\''))
+        .unwrap_or_else(|| panic!("no {name} in\n{text}"))
 }
 
 #[test]
@@ -401,11 +433,15 @@ fn what_cannot_be_launched_is_2_with_the_fields_there_are() {
 #[test]
 fn interrupting_ends_the_job_of_this_process_and_leaves_nothing_running() {
     let home = Home::new();
-    project(&home, "open(os.environ['PIDS'], 'w').write(str(os.getpid()))\nprint('waiting', flush=True)\nwhile True: time.sleep(0.1)");
+    project(
+        &home,
+        "open(os.environ['PIDS'], 'w').write(str(os.getpid()))\nprint('waiting', flush=True)\nwhile True: time.sleep(0.1)",
+    );
     let pids = home.path("pid");
     let setting = format!("environment.PIDS={}", pids.display());
     // Without --wait it waits all the same, and says why.
-    let mut child = home.command(&["train", "--local", "--set", &setting]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        home.command(&["train", "--local", "--set", &setting]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap().contains("waiting")), "the script does not start");
     let script: i32 = fs::read_to_string(&pids).unwrap().parse().unwrap();

@@ -22,11 +22,15 @@ fn keys() -> String {
 fn the_readme_has_the_keys_that_the_program_has() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let text = fs::read_to_string(&path).expect("there is a README");
-    let start = text.find("<!-- keys:").and_then(|at| text[at..].find("-->\n").map(|end| at + end + 4)).expect("a place for the keys");
+    let start =
+        text.find("<!-- keys:").and_then(|at| text[at..].find("-->\n").map(|end| at + end + 4)).expect("a place for the keys");
     let end = text.find("<!-- /keys -->").expect("the end of the keys");
     let fresh = format!("{}{}{}", &text[..start], keys(), &text[end..]);
     if std::env::var_os("FOOTPLATE_DOCS").is_some() {
         fs::write(&path, &fresh).expect("the README is written");
     }
-    assert!(text == fresh || std::env::var_os("FOOTPLATE_DOCS").is_some(), "run FOOTPLATE_DOCS=1 cargo test --release --test docs");
+    assert!(
+        text == fresh || std::env::var_os("FOOTPLATE_DOCS").is_some(),
+        "run FOOTPLATE_DOCS=1 cargo test --release --test docs"
+    );
 }

@@ -43,7 +43,8 @@ impl Region {
         let buckets = Buckets::open(&folder.join("s3")).expect("opens");
         let logs = Arc::new(Logs::open(&folder.join("logs"), "us-east-1").expect("opens"));
         let metrics = Arc::new(Metrics::open(&folder.join("metrics")).expect("opens"));
-        let sagemaker = SageMaker::open(folder.join("sagemaker"), buckets.clone(), logs.clone(), metrics.clone(), engine).expect("opens");
+        let sagemaker =
+            SageMaker::open(folder.join("sagemaker"), buckets.clone(), logs.clone(), metrics.clone(), engine).expect("opens");
         buckets.create("b").expect("makes a bucket");
         Self { folder: folder.to_owned(), buckets, logs, metrics, sagemaker }
     }
@@ -142,7 +143,10 @@ impl Region {
     }
 
     async fn logged(&self, job: &str, text: &str) {
-        wait_for(&format!("{text:?} in the log of {job}"), async || self.log(job).iter().any(|line| line.contains(text)).then_some(())).await;
+        wait_for(&format!("{text:?} in the log of {job}"), async || {
+            self.log(job).iter().any(|line| line.contains(text)).then_some(())
+        })
+        .await;
     }
 
     /// The files of an archive in the output folder of a job.
@@ -178,7 +182,12 @@ async fn wait_for<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
 }
 
 fn phases(described: &Value) -> Vec<&str> {
-    described["SecondaryStatusTransitions"].as_array().expect("a list").iter().map(|one| one["Status"].as_str().expect("a text")).collect()
+    described["SecondaryStatusTransitions"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| one["Status"].as_str().expect("a text"))
+        .collect()
 }
 
 fn reason(described: &Value) -> &str {
@@ -297,7 +306,8 @@ json.dump(dict(os.environ), open(os.path.join(os.environ["SM_OUTPUT_DATA_DIR"], 
                 "StartTime": described["CreationTime"].as_f64().expect("a time") - 120.0, "EndTime": described["TrainingEndTime"].as_f64().expect("a time") + 120.0, "Period": 3600, "Statistics": ["SampleCount"]}),
         )
         .expect("has statistics");
-    let counted: f64 = statistics["Datapoints"].as_array().expect("a list").iter().filter_map(|point| point["SampleCount"].as_f64()).sum();
+    let counted: f64 =
+        statistics["Datapoints"].as_array().expect("a list").iter().filter_map(|point| point["SampleCount"].as_f64()).sum();
     assert!((counted - 3.0).abs() < 0.1, "NaN is no value: {statistics}");
 
     assert_eq!(described["ModelArtifacts"]["S3ModelArtifacts"], "s3://b/out/happy/output/model.tar.gz");
@@ -306,15 +316,35 @@ json.dump(dict(os.environ), open(os.path.join(os.environ["SM_OUTPUT_DATA_DIR"], 
     let env: Value = serde_json::from_str(&output[0].1).expect("is JSON");
     assert_eq!((&env["MINE"], &env["SM_NUM_GPUS"], &env["MASTER_ADDR"]), (&json!("yes"), &json!("0"), &json!("127.0.0.1")));
     let known = ["SM_", "SAGEMAKER_", "TRAINING_JOB_", "MASTER_", "NCCL_", "GLOO_"];
-    let single = ["PATH", "LANG", "LC_CTYPE", "HOME", "TMPDIR", "PYTHONUNBUFFERED", "PYTHONPATH", "CURRENT_HOST", "AWS_REGION", "AWS_EC2_METADATA_DISABLED", "FOOTPLATE_HOST", "MINE"];
+    let single = [
+        "PATH",
+        "LANG",
+        "LC_CTYPE",
+        "HOME",
+        "TMPDIR",
+        "PYTHONUNBUFFERED",
+        "PYTHONPATH",
+        "CURRENT_HOST",
+        "AWS_REGION",
+        "AWS_EC2_METADATA_DISABLED",
+        "FOOTPLATE_HOST",
+        "MINE",
+    ];
     for name in env.as_object().expect("an object").keys() {
-        assert!(single.contains(&name.as_str()) || known.iter().any(|prefix| name.starts_with(prefix)), "{name} is not of the contract");
+        assert!(
+            single.contains(&name.as_str()) || known.iter().any(|prefix| name.starts_with(prefix)),
+            "{name} is not of the contract"
+        );
     }
     assert!(env["HOME"].as_str().is_some_and(|home| home.contains("/sagemaker/jobs/happy/algo-1/")));
 
     let tags = region.call("ListTags", json!({"ResourceArn": described["TrainingJobArn"]})).await.expect("lists");
     assert_eq!(tags["Tags"], request["Tags"]);
-    assert_eq!(std::fs::read_dir(folder.path().join("sagemaker/jobs")).expect("a folder").count(), 0, "the job's folder was not removed");
+    assert_eq!(
+        std::fs::read_dir(folder.path().join("sagemaker/jobs")).expect("a folder").count(),
+        0,
+        "the job's folder was not removed"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -333,7 +363,12 @@ sys.exit(3)
 "#;
     let described = region.run(region.request("three", script)).await;
     assert_eq!(described["TrainingJobStatus"], "Failed");
-    assert!(reason(&described).starts_with("AlgorithmError: ExecuteUserScriptError:\nExitCode 3\nErrorMessage \"ValueError: the data is empty\"\nCommand \""), "{described:#}");
+    assert!(
+        reason(&described).starts_with(
+            "AlgorithmError: ExecuteUserScriptError:\nExitCode 3\nErrorMessage \"ValueError: the data is empty\"\nCommand \""
+        ),
+        "{described:#}"
+    );
     assert!(reason(&described).ends_with("train.py\", exit code: 3"));
     assert!(!region.has("out/three/output/model.tar.gz"), "AWS keeps no model of a failed job");
     assert_eq!(region.archive("three", "output.tar.gz")[0].1, "kept");
@@ -347,7 +382,11 @@ raise SystemExit(1)
     assert_eq!(reason(&described), "AlgorithmError: my own reason, exit code: 1");
 
     let killed = region.run(region.request("killed", "import os\nos.kill(os.getpid(), 9)")).await;
-    assert!(reason(&killed).contains("ExitCode 137\n") && reason(&killed).contains("OutOfMemory: Process killed by SIGKILL (signal 9)"), "{killed:#}");
+    assert!(
+        reason(&killed).contains("ExitCode 137\n")
+            && reason(&killed).contains("OutOfMemory: Process killed by SIGKILL (signal 9)"),
+        "{killed:#}"
+    );
 
     let mut missing = region.request("missing", "");
     missing["HyperParameters"]["sagemaker_program"] = json!("gone.py");
@@ -380,14 +419,20 @@ while True: time.sleep(1)
     assert_eq!(region.sagemaker.running(), ["stopped"]);
     region.stop("stopped").await;
     let described = region.end("stopped").await;
-    assert_eq!((described["TrainingJobStatus"].as_str(), described["SecondaryStatus"].as_str()), (Some("Stopped"), Some("Stopped")));
+    assert_eq!(
+        (described["TrainingJobStatus"].as_str(), described["SecondaryStatus"].as_str()),
+        (Some("Stopped"), Some("Stopped"))
+    );
     assert_eq!(phases(&described), ["Starting", "Downloading", "Training", "Stopping", "Uploading", "Stopped"]);
     assert_eq!(region.archive("stopped", "model.tar.gz"), [("checkpoint".to_owned(), "epoch 1".to_owned())]);
     assert!(region.log("stopped").contains(&"told to end".to_owned()));
     assert!(described.get("FailureReason").is_none());
 
     let fault = region.call("StopTrainingJob", json!({"TrainingJobName": "stopped"})).await.expect_err("is refused");
-    assert_eq!((fault.code, fault.message.as_str()), ("ValidationException", "The request was rejected because the training job is in status Stopped."));
+    assert_eq!(
+        (fault.code, fault.message.as_str()),
+        ("ValidationException", "The request was rejected because the training job is in status Stopped.")
+    );
     let arn = described["TrainingJobArn"].clone();
     region.call("DeleteTrainingJob", json!({"TrainingJobName": "stopped"})).await.expect("is deleted");
     let fault = region.call("DescribeTrainingJob", json!({"TrainingJobName": "stopped"})).await.expect_err("is gone");
@@ -411,11 +456,16 @@ for n in range(100):
 while True: time.sleep(1)
 "#;
     region.start(region.request("disk", many_files)).await;
-    region.start(region.request("one-file", "import os\nopen(os.environ['SM_MODEL_DIR'] + '/big', 'wb').write(bytes(30 << 20))")).await;
+    region
+        .start(region.request("one-file", "import os\nopen(os.environ['SM_MODEL_DIR'] + '/big', 'wb').write(bytes(30 << 20))"))
+        .await;
     region.start(region.request("memory", "x = bytearray(2 << 30)")).await;
 
     let slow = region.end("slow").await;
-    assert_eq!((slow["TrainingJobStatus"].as_str(), slow["SecondaryStatus"].as_str()), (Some("Stopped"), Some("MaxRuntimeExceeded")));
+    assert_eq!(
+        (slow["TrainingJobStatus"].as_str(), slow["SecondaryStatus"].as_str()),
+        (Some("Stopped"), Some("MaxRuntimeExceeded"))
+    );
     assert!(reason(&region.end("disk").await).contains("20971520 bytes of disk"));
     let one_file = region.end("one-file").await;
     assert!(reason(&one_file).contains("File too large"), "{one_file:#}");
@@ -619,14 +669,17 @@ async fn requests_are_refused_as_aws_refuses_them() {
         let fault = region.call("CreateTrainingJob", request).await.expect_err("is refused");
         format!("{}: {}", fault.code, fault.message)
     };
-    let channel = |uri: &str| json!([{"ChannelName": "c", "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}}}]);
+    let channel =
+        |uri: &str| json!([{"ChannelName": "c", "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}}}]);
 
     let text = refuse(&|request| request["TrainingJobName"] = json!("my_job")).await;
     assert!(text.starts_with("ValidationException: 1 validation error detected: Value 'my_job' at 'trainingJobName' failed to satisfy constraint: Member must satisfy regular expression pattern: "));
     let text = refuse(&|request| request["ResourceConfig"]["InstanceType"] = json!("ml.t2.medium")).await;
     assert!(text.contains("Value 'ml.t2.medium' at 'resourceConfig.instanceType' failed to satisfy constraint: Member must satisfy enum value set: ["));
     let text = refuse(&|request| request["ResourceConfig"]["InstanceType"] = json!("ml.g4dn.xlarge")).await;
-    assert!(text.starts_with("ResourceLimitExceeded: The account-level service limit 'ml.g4dn.xlarge for training job usage' is 0 Instances"));
+    assert!(text.starts_with(
+        "ResourceLimitExceeded: The account-level service limit 'ml.g4dn.xlarge for training job usage' is 0 Instances"
+    ));
     let text = refuse(&|request| request["ResourceConfig"]["InstanceCount"] = json!(16)).await;
     assert!(text.contains("is 15 Instances, with current utilization of 0 Instances and a request delta of 16 Instances"));
     for uri in ["s3://b/nothing/", "s3://no-such-bucket/x"] {
@@ -645,7 +698,10 @@ async fn requests_are_refused_as_aws_refuses_them() {
         }
     })
     .await;
-    assert!(text.contains("at 'hyperParameters' failed to satisfy constraint: Member must have length less than or equal to 100"), "{text}");
+    assert!(
+        text.contains("at 'hyperParameters' failed to satisfy constraint: Member must have length less than or equal to 100"),
+        "{text}"
+    );
     region.put("data/x", b"x");
     let text = refuse(&|request| {
         let one = channel("s3://b/data/")[0].clone();
@@ -653,18 +709,29 @@ async fn requests_are_refused_as_aws_refuses_them() {
     })
     .await;
     assert!(text.contains("Duplicate channel name c"));
-    assert!(region.call("ListTrainingJobs", json!({})).await.expect("lists")["TrainingJobSummaries"].as_array().is_some_and(Vec::is_empty));
+    assert!(
+        region.call("ListTrainingJobs", json!({})).await.expect("lists")["TrainingJobSummaries"]
+            .as_array()
+            .is_some_and(Vec::is_empty)
+    );
 
     region.run(region.request("twice", "")).await;
     let fault = region.call("CreateTrainingJob", region.request("twice", "")).await.expect_err("is refused");
-    assert_eq!((fault.code, fault.message.as_str()), ("ResourceInUse", "Training job names must be unique within an AWS account and region, and a training job with this name already exists (arn:aws:sagemaker:us-east-1:000000000000:training-job/twice)"));
+    assert_eq!(
+        (fault.code, fault.message.as_str()),
+        (
+            "ResourceInUse",
+            "Training job names must be unique within an AWS account and region, and a training job with this name already exists (arn:aws:sagemaker:us-east-1:000000000000:training-job/twice)"
+        )
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_run_side_by_side() {
     let folder = tempfile::tempdir().expect("a folder");
     let region = Region::open(folder.path(), options());
-    let script = "import os, time\nwhile not os.path.exists(os.environ['GO']): time.sleep(0.02)\nprint(os.environ['MASTER_PORT'])";
+    let script =
+        "import os, time\nwhile not os.path.exists(os.environ['GO']): time.sleep(0.02)\nprint(os.environ['MASTER_PORT'])";
     let go = folder.path().join("go");
     for number in 0..6 {
         let mut request = region.request(&format!("side-{number}"), script);
@@ -672,7 +739,8 @@ async fn jobs_run_side_by_side() {
         region.start(request).await;
     }
     wait_for("all in training", async || {
-        let listed = region.call("ListTrainingJobs", json!({"StatusEquals": "InProgress", "MaxResults": 100})).await.expect("lists");
+        let listed =
+            region.call("ListTrainingJobs", json!({"StatusEquals": "InProgress", "MaxResults": 100})).await.expect("lists");
         let jobs = listed["TrainingJobSummaries"].as_array()?;
         (jobs.len() == 6 && jobs.iter().all(|job| job["SecondaryStatus"] == "Training")).then_some(())
     })
@@ -719,12 +787,16 @@ with open(os.environ["SM_MODEL_DIR"] + "/fill", "wb") as fill:
 "#;
     let described = region.run(region.request("writing", writing)).await;
     // The script's own error, when there was still room to log it.
-    assert!(["No space left on device", "the disk of the local region is full"].iter().any(|text| reason(&described).contains(text)), "{described:#}");
+    assert!(
+        ["No space left on device", "the disk of the local region is full"].iter().any(|text| reason(&described).contains(text)),
+        "{described:#}"
+    );
 
     region.put("data/big", &vec![7; 4 << 20]);
     let mut request = region.request("channel", "");
     request["ResourceConfig"]["InstanceCount"] = json!(4);
-    request["InputDataConfig"] = json!([{"ChannelName": "c", "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/data/"}}}]);
+    request["InputDataConfig"] =
+        json!([{"ChannelName": "c", "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/data/"}}}]);
     let described = region.run(request).await;
     assert!(reason(&described).contains("the disk of the local region is full (writing the channel c)"), "{described:#}");
     assert_eq!(region.run(region.request("after", "print('fits')")).await["TrainingJobStatus"], "Completed");

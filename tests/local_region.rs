@@ -8,7 +8,9 @@ use aws_credential_types::Credentials;
 use aws_sdk_s3::config::{BehaviorVersion, Region};
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata as _};
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier, ServerSideEncryption};
+use aws_sdk_s3::types::{
+    ChecksumAlgorithm, ChecksumMode, CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier, ServerSideEncryption,
+};
 use footplate::local::sagemaker::EngineOptions;
 use footplate::local::{LocalRegion, OpenError, Options, read_credentials, socket_path};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -169,7 +171,10 @@ async fn objects_keep_bytes_headers_and_conditions() {
     assert_eq!(stored.e_tag(), Some("\"5eb63bbbe01eeed093cb22bb8f5acdc3\""));
     assert_eq!(stored.server_side_encryption(), Some(&ServerSideEncryption::AwsKms));
     let head = s3.head_object().bucket("bkt").key("full").checksum_mode(ChecksumMode::Enabled).send().await.unwrap();
-    assert_eq!((head.content_length(), head.content_type(), head.cache_control()), (Some(11), Some("text/plain"), Some("no-cache")));
+    assert_eq!(
+        (head.content_length(), head.content_type(), head.cache_control()),
+        (Some(11), Some("text/plain"), Some("no-cache"))
+    );
     assert_eq!(head.metadata().unwrap()["who"], "me");
     assert_eq!(head.checksum_crc64_nvme(), stored.checksum_crc64_nvme());
     assert!(stored.checksum_crc64_nvme().is_some());
@@ -195,7 +200,8 @@ async fn objects_keep_bytes_headers_and_conditions() {
     let error = s3.get_object().bucket("bkt").key("full").if_none_match(&etag).send().await.unwrap_err();
     assert_eq!(error.raw_response().unwrap().status().as_u16(), 304);
 
-    let wrong = s3.put_object().bucket("bkt").key("full").body(ByteStream::from_static(b"x")).content_md5("1B2M2Y8AsgTpgAmY7PhCfg==");
+    let wrong =
+        s3.put_object().bucket("bkt").key("full").body(ByteStream::from_static(b"x")).content_md5("1B2M2Y8AsgTpgAmY7PhCfg==");
     assert_eq!(code(&wrong.send().await.unwrap_err()), "BadDigest");
     let wrong = s3.put_object().bucket("bkt").key("full").body(ByteStream::from_static(b"x")).checksum_crc32("AAAAAA==");
     assert_eq!(code(&wrong.send().await.unwrap_err()), "BadDigest");
@@ -265,7 +271,16 @@ async fn a_multipart_upload_is_one_object_at_the_end_and_nothing_before() {
     let large = vec![7_u8; 5 * 1024 * 1024];
     let mut parts = Vec::new();
     for (number, bytes) in [(1, large.clone()), (2, b"end".to_vec())] {
-        let part = s3.upload_part().bucket("bkt").key("big").upload_id(id).part_number(number).body(ByteStream::from(bytes)).send().await.unwrap();
+        let part = s3
+            .upload_part()
+            .bucket("bkt")
+            .key("big")
+            .upload_id(id)
+            .part_number(number)
+            .body(ByteStream::from(bytes))
+            .send()
+            .await
+            .unwrap();
         parts.push(CompletedPart::builder().part_number(number).e_tag(part.e_tag().unwrap()).build());
     }
     assert!(s3.get_object().bucket("bkt").key("big").send().await.unwrap_err().into_service_error().is_no_such_key());
@@ -357,9 +372,15 @@ async fn a_follower_sees_every_event_once_late_ones_too() {
 
     let latest = logs.get_log_events().log_group_name("/g").log_stream_name("s").limit(3).send().await.unwrap();
     assert_eq!(latest.events().iter().map(|event| event.message().unwrap()).collect::<Vec<_>>(), ["4.22", "4.23", "4.24"]);
-    let before = logs.get_log_events().log_group_name("/g").log_stream_name("s").limit(2).next_token(latest.next_backward_token().unwrap());
+    let before = logs
+        .get_log_events()
+        .log_group_name("/g")
+        .log_stream_name("s")
+        .limit(2)
+        .next_token(latest.next_backward_token().unwrap());
     assert_eq!(before.send().await.unwrap().events()[1].message(), Some("4.21"));
-    let window = logs.get_log_events().log_group_name("/g").log_stream_name("s").start_time(1_000).end_time(1_020).start_from_head(true);
+    let window =
+        logs.get_log_events().log_group_name("/g").log_stream_name("s").start_time(1_000).end_time(1_020).start_from_head(true);
     assert_eq!(window.send().await.unwrap().events().len(), 25);
     let error = logs.get_log_events().log_group_name("/g").log_stream_name("s").next_token("f/x").send().await.unwrap_err();
     assert!(error.into_service_error().is_invalid_parameter_exception());
@@ -373,7 +394,8 @@ async fn streams_are_found_and_filtered_across() {
     for number in 0..3 {
         let name = format!("job/algo-{number}");
         logs.create_log_stream().log_group_name("/g").log_stream_name(&name).send().await.unwrap();
-        let events: Vec<(i64, String)> = (0..4).map(|line| (1_000 + line * 10 + number, format!("host {number} line {line}"))).collect();
+        let events: Vec<(i64, String)> =
+            (0..4).map(|line| (1_000 + line * 10 + number, format!("host {number} line {line}"))).collect();
         write(&logs, &name, &events).await;
     }
     logs.create_log_stream().log_group_name("/g").log_stream_name("jobs/other").send().await.unwrap();
@@ -382,11 +404,19 @@ async fn streams_are_found_and_filtered_across() {
     let page = logs.describe_log_streams().log_group_name("/g").limit(2).send().await.unwrap();
     let rest = logs.describe_log_streams().log_group_name("/g").next_token(page.next_token().unwrap()).send().await.unwrap();
     assert_eq!(rest.log_streams()[1].log_stream_name(), Some("jobs/other"));
-    let newest = logs.describe_log_streams().log_group_name("/g").order_by("LastEventTime".into()).descending(true).send().await.unwrap();
+    let newest =
+        logs.describe_log_streams().log_group_name("/g").order_by("LastEventTime".into()).descending(true).send().await.unwrap();
     assert_eq!(newest.log_streams()[0].log_stream_name(), Some("job/algo-2"));
     let mut texts = Vec::new();
     let mut ids = std::collections::HashSet::new();
-    let mut pages = logs.filter_log_events().log_group_name("/g").log_stream_name_prefix("job/").filter_pattern("-\"line 0\"").limit(4).into_paginator().send();
+    let mut pages = logs
+        .filter_log_events()
+        .log_group_name("/g")
+        .log_stream_name_prefix("job/")
+        .filter_pattern("-\"line 0\"")
+        .limit(4)
+        .into_paginator()
+        .send();
     while let Some(page) = pages.next().await {
         for event in page.unwrap().events() {
             texts.push(event.message().unwrap().to_owned());
@@ -407,7 +437,11 @@ async fn metrics_fold_into_periods() {
     let metrics = fixture.metrics();
     let dimension = || Dimension::builder().name("TrainingJobName").value("job").build();
     for (second, value) in [(0, 4.0), (30, 2.0), (60, 1.0), (185, 0.5)] {
-        let datum = MetricDatum::builder().metric_name("loss").dimensions(dimension()).value(value).timestamp(DateTime::from_secs(600_000 + second));
+        let datum = MetricDatum::builder()
+            .metric_name("loss")
+            .dimensions(dimension())
+            .value(value)
+            .timestamp(DateTime::from_secs(600_000 + second));
         metrics.put_metric_data().namespace("/aws/sagemaker/TrainingJobs").metric_data(datum.build()).send().await.unwrap();
     }
     let statistics = metrics
@@ -423,8 +457,11 @@ async fn metrics_fold_into_periods() {
         .send()
         .await
         .unwrap();
-    let found: Vec<(i64, f64, f64)> =
-        statistics.datapoints().iter().map(|point| (point.timestamp().unwrap().secs() - 600_000, point.average().unwrap(), point.minimum().unwrap())).collect();
+    let found: Vec<(i64, f64, f64)> = statistics
+        .datapoints()
+        .iter()
+        .map(|point| (point.timestamp().unwrap().secs() - 600_000, point.average().unwrap(), point.minimum().unwrap()))
+        .collect();
     assert_eq!(found, [(0, 3.0, 2.0), (60, 1.0, 1.0), (180, 0.5, 0.5)]);
     let metric = Metric::builder().namespace("/aws/sagemaker/TrainingJobs").metric_name("loss").dimensions(dimension()).build();
     let stat = MetricStat::builder().metric(metric).period(60).stat("Maximum").build();
@@ -543,14 +580,17 @@ async fn the_door_refuses_what_is_not_an_aws_client() {
         format!("GET http://{here}/ HTTP/1.1\r\nHost: {here}\r\nConnection: close\r\n\r\n"),
         format!("GET http://evil.com/ HTTP/1.1\r\nHost: {here}\r\nConnection: close\r\n\r\n"),
         format!("CONNECT {here} HTTP/1.1\r\nHost: {here}\r\nConnection: close\r\n\r\n"),
-        format!("GET / HTTP/1.1\r\nHost: {here}\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\nConnection: close\r\n\r\n"),
+        format!(
+            "GET / HTTP/1.1\r\nHost: {here}\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\nConnection: close\r\n\r\n"
+        ),
         format!("GET / HTTP/1.1\r\nHost: {here}\r\nX: {}\r\nConnection: close\r\n\r\n", "a".repeat(100_000)),
         format!("GET / HTTP/1.1\r\nHost: {here}\r\n{}Connection: close\r\n\r\n", "X: a\r\n".repeat(200)),
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
     ];
     for request in &wrong {
         let answer = fixture.raw(request).await;
-        let refused = ["HTTP/1.1 421", "HTTP/1.1 400", "HTTP/1.1 431", "HTTP/1.1 403"].iter().any(|status| answer.starts_with(status));
+        let refused =
+            ["HTTP/1.1 421", "HTTP/1.1 400", "HTTP/1.1 431", "HTTP/1.1 403"].iter().any(|status| answer.starts_with(status));
         assert!(refused || answer.is_empty(), "{}: {answer}", &request[..request.len().min(120)]);
     }
     let pages = [
@@ -578,13 +618,19 @@ async fn the_door_refuses_what_is_not_an_aws_client() {
     ];
     for (method, header) in pages.iter().chain(&unsigned) {
         for host in [&here, &format!("localhost:{port}"), &format!("bkt.localhost:{port}")] {
-            let answer = fixture.raw(&format!("{method} / HTTP/1.1\r\nHost: {host}\r\n{header}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")).await;
+            let answer = fixture
+                .raw(&format!(
+                    "{method} / HTTP/1.1\r\nHost: {host}\r\n{header}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                ))
+                .await;
             assert!(answer.starts_with("HTTP/1.1 403"), "{method} {header}: {answer}");
             assert!(!answer.to_ascii_lowercase().contains("access-control"), "{answer}");
         }
     }
     for authorization in ["Bearer x", "Basic YTpi", "AWS AKIA:sig", "AWS4-HMAC-SHA256 Credential=x"] {
-        let answer = fixture.raw(&format!("GET / HTTP/1.1\r\nHost: {here}\r\nAuthorization: {authorization}\r\nConnection: close\r\n\r\n")).await;
+        let answer = fixture
+            .raw(&format!("GET / HTTP/1.1\r\nHost: {here}\r\nAuthorization: {authorization}\r\nConnection: close\r\n\r\n"))
+            .await;
         assert!(answer.starts_with("HTTP/1.1 400"), "{authorization}: {answer}");
     }
 }
@@ -602,7 +648,9 @@ async fn a_presigned_link_reads_one_object() {
         .unwrap();
     let link = s3.get_object().bucket("bkt").key("k ü").presigned(config).await.unwrap();
     let target = link.uri().strip_prefix(&fixture.endpoint()).unwrap();
-    let ask = async |target: &str| fixture.raw(&format!("GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\r\n", fixture.port)).await;
+    let ask = async |target: &str| {
+        fixture.raw(&format!("GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\r\n", fixture.port)).await
+    };
     assert!(ask(target).await.ends_with("linked"));
     assert!(ask(&target.replace("X-Amz-Expires=60", "X-Amz-Expires=61")).await.contains("SignatureDoesNotMatch"));
     assert!(ask(&target.replace("/bkt/", "/bkx/")).await.contains("SignatureDoesNotMatch"));

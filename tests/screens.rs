@@ -31,7 +31,11 @@ fn picture(name: &str, stage: &Stage) {
 
 fn failing(kind: FailureKind, what: &str, hint: &str, width: u16, height: u16) -> Stage {
     let mut stage = Stage::new(width, height);
-    stage.send(Event::ListEnded { resource: "training-jobs".to_owned(), scope: None, result: Err(Failure::new(kind, what, hint)) });
+    stage.send(Event::ListEnded {
+        resource: "training-jobs".to_owned(),
+        scope: None,
+        result: Err(Failure::new(kind, what, hint)),
+    });
     stage
 }
 
@@ -131,7 +135,13 @@ fn loading_empty_denied_stale_are_four_looks() {
         stage
     });
     check("denied", |width, height| {
-        failing(FailureKind::Denied, "not authorized to perform: sagemaker:ListTrainingJobs", "ask for sagemaker:ListTrainingJobs on this account", width, height)
+        failing(
+            FailureKind::Denied,
+            "not authorized to perform: sagemaker:ListTrainingJobs",
+            "ask for sagemaker:ListTrainingJobs on this account",
+            width,
+            height,
+        )
     });
     check("stale", |width, height| {
         let mut stage = busy(width, height);
@@ -147,7 +157,13 @@ fn data(width: u16, height: u16) -> Stage {
     let bucket = |name: &str| {
         let mut cells = vec![Cell::Absent; footplate::resource::find("data").expect("the data pane").spec().columns.len()];
         cells[0] = Cell::Text(name.into());
-        Item { id: ItemId(format!("s3://{name}/")), state: State { phase: Phase::Still, word: "".into() }, cells, container: true, per_hour: None }
+        Item {
+            id: ItemId(format!("s3://{name}/")),
+            state: State { phase: Phase::Still, word: "".into() },
+            cells,
+            container: true,
+            per_hour: None,
+        }
     };
     let items = vec![bucket("sagemaker-us-east-1-000000000000"), bucket("dog-breeds")];
     stage.press("Tab");
@@ -188,7 +204,13 @@ fn every_size_down_to_one_by_one_is_drawn_without_a_panic() {
 fn ten_thousand_rows_and_names_of_any_kind() {
     let mut rows = jobs();
     for n in 0..10_000 {
-        rows.push(common::job(&format!("job-{n:05}-{}", "x".repeat(50)), Phase::Done, "Completed", Some(f64::from(n)), common::ago(i64::from(n))));
+        rows.push(common::job(
+            &format!("job-{n:05}-{}", "x".repeat(50)),
+            Phase::Done,
+            "Completed",
+            Some(f64::from(n)),
+            common::ago(i64::from(n)),
+        ));
     }
     rows.push(common::job("\u{202e}evil\u{1b}[2J\u{9b}31m", Phase::Failed, "Fai\u{7}led", None, common::ago(1)));
     let mut stage = Stage::new(120, 40);

@@ -101,7 +101,11 @@ fn outside_crates_have_owners() {
     for source in sources() {
         for (name, owners) in OWNERS {
             let named = lines(&source.code).find(|line| {
-                line.starts_with(&format!("use {name}::")) || line.starts_with(&format!("pub use {name}::")) || line.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).any(|word| word.starts_with(&format!("{name}::")))
+                line.starts_with(&format!("use {name}::"))
+                    || line.starts_with(&format!("pub use {name}::"))
+                    || line
+                        .split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'))
+                        .any(|word| word.starts_with(&format!("{name}::")))
             });
             if let Some(line) = named
                 && !owners.contains(&source.room.as_str())

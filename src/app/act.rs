@@ -1,10 +1,10 @@
 //! What the user wants, carried out on the state.
 
 use super::event::Effect;
+use super::input::Input;
 use super::layout::layout;
 use super::overlay::{ConfirmView, Confirmed, Overlay, PaletteView};
 use super::pane::Load;
-use super::input::Input;
 use super::{App, Level, Tone};
 use crate::config::action::{self, Action, Place};
 use crate::model::{Confirm, ItemId, Order, Safe, Verb};
@@ -22,7 +22,9 @@ impl App {
         let pane = self.pane();
         match action {
             Action::Verb(verb) => {
-                pane.spec.verbs.contains(&verb) && (!verb.needs_target() || self.selected().is_some()) && !(self.read_only && verb.mutates())
+                pane.spec.verbs.contains(&verb)
+                    && (!verb.needs_target() || self.selected().is_some())
+                    && !(self.read_only && verb.mutates())
             }
             Action::Tab(n) => usize::from(n) < self.panes.len(),
             Action::Solo(n) => self.log().is_some_and(|log| log.hosts.len() > 1 && usize::from(n) < log.hosts.len()),
@@ -31,7 +33,9 @@ impl App {
             Action::LogScale => self.has_curve(),
             Action::NextMatch | Action::PreviousMatch => self.log().is_some_and(|log| !log.search.is_empty()),
             Action::Lock => !self.read_only,
-            Action::Back => self.level != Level::List || !pane.scope.is_empty() || !pane.marks.is_empty() || !pane.filter.is_empty(),
+            Action::Back => {
+                self.level != Level::List || !pane.scope.is_empty() || !pane.marks.is_empty() || !pane.filter.is_empty()
+            }
             _ => true,
         }
     }
@@ -246,7 +250,11 @@ impl App {
         if verb.has_form() {
             if !self.forming {
                 self.forming = true;
-                let target = if verb == Verb::Upload { self.pane().scope.last().cloned() } else { self.selected().map(|item| item.id.clone()).filter(|_| verb.needs_target()) };
+                let target = if verb == Verb::Upload {
+                    self.pane().scope.last().cloned()
+                } else {
+                    self.selected().map(|item| item.id.clone()).filter(|_| verb.needs_target())
+                };
                 out.push(Effect::Form { resource: spec.id.to_owned(), verb, target });
             }
             return;
@@ -283,7 +291,13 @@ impl App {
         if hidden > 0 {
             lines.push(format!("{hidden} of them hidden by the filter").into());
         }
-        let rate: f64 = order.targets.iter().filter_map(|id| self.pane().get(id)).filter(|item| item.state.phase.is_live()).filter_map(|item| item.per_hour).sum();
+        let rate: f64 = order
+            .targets
+            .iter()
+            .filter_map(|id| self.pane().get(id))
+            .filter(|item| item.state.phase.is_live())
+            .filter_map(|item| item.per_hour)
+            .sum();
         if rate > 0.0 {
             lines.push(format!("saves {} per hour", crate::model::show::money(rate)).into());
         }

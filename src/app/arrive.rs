@@ -38,7 +38,9 @@ impl App {
             Event::Tailed { resource, id, batch } => self.tailed(&resource, &id, batch),
             Event::Formed(result) => self.formed(result, out),
             Event::Previewed { serial, result } => {
-                if let Some(Overlay::Form(form)) = self.overlays.iter_mut().find(|overlay| matches!(overlay, Overlay::Form(form) if form.serial == serial)) {
+                if let Some(Overlay::Form(form)) =
+                    self.overlays.iter_mut().find(|overlay| matches!(overlay, Overlay::Form(form) if form.serial == serial))
+                {
                     form.preview = Some(result);
                     self.revision += 1;
                 }
@@ -109,7 +111,9 @@ impl App {
 
     fn remembered(&mut self, resource: &str, items: Vec<Item>, at: jiff::Timestamp) {
         let clock = self.clock.clone();
-        if let Some(pane) = self.panes.iter_mut().find(|pane| pane.spec.id == resource && pane.load == Load::Loading && pane.scope.is_empty()) {
+        if let Some(pane) =
+            self.panes.iter_mut().find(|pane| pane.spec.id == resource && pane.load == Load::Loading && pane.scope.is_empty())
+        {
             pane.load = Load::Remembered(at);
             pane.merge(crate::model::Page { items, whole: false, more: false }, &clock);
             self.revision += 1;
@@ -147,7 +151,11 @@ impl App {
         }
         let period = if pane.is_live() || at == self.active { pane.spec.poll.live } else { pane.spec.poll.still };
         let back_off = f64::from(2_u32.pow((*failed).min(5)));
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds to milliseconds, far inside the range")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "seconds to milliseconds, far inside the range"
+        )]
         let millis = (f64::from(period) * 1000.0 * self.setup.poll_factor * back_off).clamp(200.0, 300_000.0) as u64;
         out.push(Effect::After { millis, wake: Wake::Poll(resource.to_owned()) });
         if scope.is_none() && *failed == 0 && !pane.items().is_empty() {
@@ -157,7 +165,8 @@ impl App {
         if at == self.active
             && *failed == 0
             && let Some(item) = self.selected()
-            && (item.state.phase.is_live() || self.pane().details.get(&item.id).is_none_or(|(detail, _)| detail.state != item.state))
+            && (item.state.phase.is_live()
+                || self.pane().details.get(&item.id).is_none_or(|(detail, _)| detail.state != item.state))
         {
             out.push(Effect::Detail { resource: resource.to_owned(), id: item.id.clone() });
         }
@@ -277,7 +286,8 @@ impl App {
 
     /// Shows a failure in full.
     pub(super) fn explain(&mut self, failure: &Failure) {
-        let text = if failure.hint.is_empty() { failure.what.to_string() } else { format!("{}\n\n{}", failure.what, failure.hint) };
+        let text =
+            if failure.hint.is_empty() { failure.what.to_string() } else { format!("{}\n\n{}", failure.what, failure.hint) };
         self.overlays.push(Overlay::Text { title: "That did not work".into(), text: text.into() });
     }
 }

@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::config::key::Key;
-use crate::model::{Detail, Failure, Form, Item, ItemId, LogBatch, MetricRule, Order, Outcome, Page, Preview, Progress, Safe, Verb};
+use crate::model::{
+    Detail, Failure, Form, Item, ItemId, LogBatch, MetricRule, Order, Outcome, Page, Preview, Progress, Safe, Verb,
+};
 
 /// Something that happened outside the core. The only way in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,16 +20,46 @@ pub enum Event {
     /// Who we are, from STS.
     Identified(Result<Safe, Failure>),
     /// Rows remembered from last time.
-    Remembered { resource: String, items: Vec<Item>, at: Timestamp },
-    Listed { resource: String, scope: Option<ItemId>, page: Page },
+    Remembered {
+        resource: String,
+        items: Vec<Item>,
+        at: Timestamp,
+    },
+    Listed {
+        resource: String,
+        scope: Option<ItemId>,
+        page: Page,
+    },
     /// A round of listing has ended.
-    ListEnded { resource: String, scope: Option<ItemId>, result: Result<(), Failure> },
-    Detailed { resource: String, id: ItemId, result: Result<Detail, Failure> },
-    Tailed { resource: String, id: ItemId, batch: LogBatch },
+    ListEnded {
+        resource: String,
+        scope: Option<ItemId>,
+        result: Result<(), Failure>,
+    },
+    Detailed {
+        resource: String,
+        id: ItemId,
+        result: Result<Detail, Failure>,
+    },
+    Tailed {
+        resource: String,
+        id: ItemId,
+        batch: LogBatch,
+    },
     Formed(Result<Form, Failure>),
-    Previewed { serial: u64, result: Result<Preview, Failure> },
-    Progressed { serial: u64, progress: Progress },
-    Ran { serial: u64, order: Order, result: Result<Outcome, Failure> },
+    Previewed {
+        serial: u64,
+        result: Result<Preview, Failure>,
+    },
+    Progressed {
+        serial: u64,
+        progress: Progress,
+    },
+    Ran {
+        serial: u64,
+        order: Order,
+        result: Result<Outcome, Failure>,
+    },
     /// The terminal came back from a suspension.
     Resumed,
     /// SIGTERM, SIGHUP, a lost tty: leave without asking.
@@ -53,23 +85,49 @@ pub enum Wake {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Effect {
     /// Wake the core with this after so many milliseconds; a later one for the same purpose replaces it.
-    After { millis: u64, wake: Wake },
+    After {
+        millis: u64,
+        wake: Wake,
+    },
     Identify,
-    List { resource: String, scope: Option<ItemId> },
-    Detail { resource: String, id: ItemId },
+    List {
+        resource: String,
+        scope: Option<ItemId>,
+    },
+    Detail {
+        resource: String,
+        id: ItemId,
+    },
     /// Follow this log, and no other.
-    Tail { resource: String, id: ItemId, rules: Vec<MetricRule> },
+    Tail {
+        resource: String,
+        id: ItemId,
+        rules: Vec<MetricRule>,
+    },
     /// The thing whose log is followed has ended: drain the log and stop.
     TailEnded,
     /// Stop following.
     Untail,
-    Form { resource: String, verb: Verb, target: Option<ItemId> },
-    Preview { serial: u64, form: Form },
-    Run { serial: u64, order: Order },
+    Form {
+        resource: String,
+        verb: Verb,
+        target: Option<ItemId>,
+    },
+    Preview {
+        serial: u64,
+        form: Form,
+    },
+    Run {
+        serial: u64,
+        order: Order,
+    },
     /// Put this on the user's own clipboard (OSC 52).
     Copy(Safe),
     /// Keep these rows for the next start.
-    Remember { resource: String, items: Vec<Item> },
+    Remember {
+        resource: String,
+        items: Vec<Item>,
+    },
     /// Refuse mutating calls from now on.
     Lock,
     Suspend,

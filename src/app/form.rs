@@ -62,7 +62,10 @@ impl FormView {
             _ => &[],
         };
         let instant = &self.problems;
-        instant.iter().chain(previewed.iter().filter(|late| !instant.iter().any(|known| known.field == late.field && known.fatal))).filter(move |problem| problem.field == field)
+        instant
+            .iter()
+            .chain(previewed.iter().filter(|late| !instant.iter().any(|known| known.field == late.field && known.fatal)))
+            .filter(move |problem| problem.field == field)
     }
 
     /// The first field that keeps the form from being sent.

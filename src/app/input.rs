@@ -58,7 +58,12 @@ impl Input {
 
     /// Inserts pasted text; control characters other than line feed and tab are dropped.
     pub fn paste(&mut self, text: &str) {
-        let clean: String = text.replace("\r\n", "\n").replace('\r', "\n").chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
+        let clean: String = text
+            .replace("\r\n", "\n")
+            .replace('\r', "\n")
+            .chars()
+            .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
+            .collect();
         let clean = if self.lines { clean } else { clean.replace('\n', " ") };
         self.area.insert_str(clean);
     }

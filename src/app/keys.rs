@@ -99,7 +99,14 @@ impl App {
                 let text = match key.code {
                     Code::Esc => before.clone(),
                     Code::Up | Code::Down => {
-                        self.act(if key.code == Code::Up { crate::config::action::Action::Up } else { crate::config::action::Action::Down }, out);
+                        self.act(
+                            if key.code == Code::Up {
+                                crate::config::action::Action::Up
+                            } else {
+                                crate::config::action::Action::Down
+                            },
+                            out,
+                        );
                         self.overlays.push(Overlay::Filter { input, before });
                         return;
                     }
@@ -200,7 +207,10 @@ impl App {
         match &mut top {
             Overlay::Form(form) => {
                 let check = self.check_of(form);
-                if matches!(form.form.fields.get(form.focus).map(|field| &field.kind), Some(FieldKind::Line | FieldKind::Area | FieldKind::Whole { .. } | FieldKind::Choice { open: true, .. })) {
+                if matches!(
+                    form.form.fields.get(form.focus).map(|field| &field.kind),
+                    Some(FieldKind::Line | FieldKind::Area | FieldKind::Whole { .. } | FieldKind::Choice { open: true, .. })
+                ) {
                     form.paste(text, check);
                     self.preview_soon(form, out);
                 }

@@ -156,7 +156,12 @@ impl LogView {
     fn before(&self, end: u64) -> impl Iterator<Item = (u64, &LogLine)> {
         let count = usize::try_from(end.saturating_sub(self.first)).unwrap_or(usize::MAX).min(self.lines.len());
         let first = self.first;
-        self.lines.range(..count).enumerate().rev().map(move |(at, line)| (first + at as u64, line)).filter(|(_, line)| self.shows(line))
+        self.lines
+            .range(..count)
+            .enumerate()
+            .rev()
+            .map(move |(at, line)| (first + at as u64, line))
+            .filter(|(_, line)| self.shows(line))
     }
 
     fn after(&self, start: u64) -> impl Iterator<Item = (u64, &LogLine)> {
@@ -173,7 +178,8 @@ impl LogView {
     pub fn scroll(&mut self, lines: i64) {
         let count = usize::try_from(lines.unsigned_abs()).unwrap_or(usize::MAX).max(1);
         if lines < 0 {
-            let up = self.before(self.lowest()).nth(count - 1).or_else(|| self.after(self.first).next()).map(|(number, _)| number);
+            let up =
+                self.before(self.lowest()).nth(count - 1).or_else(|| self.after(self.first).next()).map(|(number, _)| number);
             if let Some(number) = up {
                 self.bottom = number;
                 self.follow = false;
@@ -224,7 +230,8 @@ impl LogView {
         if self.search.is_empty() {
             return false;
         }
-        let matches = |(number, line): (u64, &LogLine)| line.text.as_str().to_lowercase().contains(&self.search).then_some(number);
+        let matches =
+            |(number, line): (u64, &LogLine)| line.text.as_str().to_lowercase().contains(&self.search).then_some(number);
         let from = self.hit.unwrap_or_else(|| self.lowest() + 1);
         let found = if onwards {
             self.after(from + 1).find_map(matches).or_else(|| self.after(self.first).find_map(matches))
@@ -271,7 +278,13 @@ mod tests {
 
     #[test]
     fn a_progress_bar_is_one_line_that_changes() {
-        let view = view(vec![line(0, "10 %", true), line(1, "other", false), line(0, "60 %", true), line(0, "done", false), line(0, "5 %", true)]);
+        let view = view(vec![
+            line(0, "10 %", true),
+            line(1, "other", false),
+            line(0, "60 %", true),
+            line(0, "done", false),
+            line(0, "5 %", true),
+        ]);
         assert_eq!(shown(&view, 9), ["60 %", "other", "done", "5 %"]);
     }
 

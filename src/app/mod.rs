@@ -215,7 +215,8 @@ impl App {
 
     #[must_use]
     pub fn has_phases(&self) -> bool {
-        self.detail().is_some_and(|detail| detail.blocks.iter().any(|block| matches!(block, Block::Phases(spans) if !spans.is_empty())))
+        self.detail()
+            .is_some_and(|detail| detail.blocks.iter().any(|block| matches!(block, Block::Phases(spans) if !spans.is_empty())))
     }
 
     #[must_use]
@@ -247,7 +248,12 @@ impl App {
     /// Things at work, and what they cost per hour together.
     #[must_use]
     pub fn burn(&self) -> (usize, f64) {
-        let live = self.panes.iter().filter(|pane| pane.scope.is_empty()).flat_map(Pane::items).filter(|item| item.state.phase.is_live());
+        let live = self
+            .panes
+            .iter()
+            .filter(|pane| pane.scope.is_empty())
+            .flat_map(Pane::items)
+            .filter(|item| item.state.phase.is_live());
         live.fold((0, 0.0), |(count, rate), item| (count + 1, rate + item.per_hour.unwrap_or(0.0)))
     }
 

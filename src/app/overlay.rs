@@ -16,9 +16,15 @@ pub enum Overlay {
     /// The columns to sort by, and the row the cursor is on.
     Sort(usize),
     /// A text to read, e.g. a failure in full.
-    Text { title: Safe, text: Safe },
+    Text {
+        title: Safe,
+        text: Safe,
+    },
     /// The filter being typed; what it was before, for Esc.
-    Filter { input: Input, before: String },
+    Filter {
+        input: Input,
+        before: String,
+    },
     /// A search in the log being typed.
     Search(Input),
 }
@@ -82,7 +88,8 @@ impl PaletteView {
                 None
             }
         };
-        let mut found: Vec<_> = self.entries.iter().filter_map(|entry| rank(entry.1.as_str()).map(|rank| (rank, entry))).collect();
+        let mut found: Vec<_> =
+            self.entries.iter().filter_map(|entry| rank(entry.1.as_str()).map(|rank| (rank, entry))).collect();
         found.sort_by_key(|(rank, _)| *rank);
         found.into_iter().map(|(_, entry)| entry).collect()
     }

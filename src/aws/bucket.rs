@@ -43,9 +43,8 @@ pub async fn ensure(aws: &Aws, bucket: &str) -> Result<bool, Failure> {
         return Ok(false);
     }
     // us-east-1 is the one region that must not be named.
-    let place = (aws.region() != "us-east-1").then(|| {
-        CreateBucketConfiguration::builder().location_constraint(BucketLocationConstraint::from(aws.region())).build()
-    });
+    let place = (aws.region() != "us-east-1")
+        .then(|| CreateBucketConfiguration::builder().location_constraint(BucketLocationConstraint::from(aws.region())).build());
     let made = aws.s3.create_bucket().bucket(bucket).set_create_bucket_configuration(place).send().await;
     made.map(|_| true).map_err(|error| fault::tell(&format!("making bucket {bucket}"), &error))
 }

@@ -78,7 +78,11 @@ async fn find_region(profile: Option<&str>, region: Option<&str>) -> Result<Regi
     let file = file.build();
     let environment = EnvironmentVariableRegionProvider::new();
     // A profile that was named beats the environment; otherwise the environment comes first, as everywhere.
-    let found = if profile.is_some() { ours_or(file.region().await, environment.region().await) } else { ours_or(environment.region().await, file.region().await) };
+    let found = if profile.is_some() {
+        ours_or(file.region().await, environment.region().await)
+    } else {
+        ours_or(environment.region().await, file.region().await)
+    };
     if let Some(region) = found {
         return Ok(region);
     }
@@ -108,10 +112,14 @@ fn credentials(profile: Option<&str>, config: &ProviderConfig) -> SharedCredenti
     }
     let mut chain = CredentialsProviderChain::first_try("environment", EnvironmentVariableCredentialsProvider::new())
         .or_else("profile", file.build())
-        .or_else("web identity", aws_config::web_identity_token::WebIdentityTokenCredentialsProvider::builder().configure(config).build())
+        .or_else(
+            "web identity",
+            aws_config::web_identity_token::WebIdentityTokenCredentialsProvider::builder().configure(config).build(),
+        )
         .or_else("container", aws_config::ecs::EcsCredentialsProvider::builder().configure(config).build());
     if on_ec2() {
-        chain = chain.or_else("instance", aws_config::imds::credentials::ImdsCredentialsProvider::builder().configure(config).build());
+        chain = chain
+            .or_else("instance", aws_config::imds::credentials::ImdsCredentialsProvider::builder().configure(config).build());
     }
     SharedCredentialsProvider::new(chain)
 }
@@ -130,12 +138,15 @@ fn on_ec2() -> bool {
 pub(super) fn clients(settings: &SdkConfig, guard: &Guard) -> Clients {
     // Bucket names do not resolve under a loopback address.
     let plain = |url: &str| url.starts_with("http://");
-    let path_style = settings.endpoint_url().is_some_and(plain) || std::env::var("AWS_ENDPOINT_URL_S3").is_ok_and(|url| plain(&url));
+    let path_style =
+        settings.endpoint_url().is_some_and(plain) || std::env::var("AWS_ENDPOINT_URL_S3").is_ok_and(|url| plain(&url));
     Clients {
         sagemaker: aws_sdk_sagemaker::Client::from_conf(
             aws_sdk_sagemaker::config::Builder::from(settings)
                 .timeout_config(deadline::client("SageMaker"))
-                .retry_partition(RETRIES.clone()).interceptor(guard.clone()).build(),
+                .retry_partition(RETRIES.clone())
+                .interceptor(guard.clone())
+                .build(),
         ),
         s3: aws_sdk_s3::Client::from_conf(
             aws_sdk_s3::config::Builder::from(settings)
@@ -148,18 +159,23 @@ pub(super) fn clients(settings: &SdkConfig, guard: &Guard) -> Clients {
         logs: aws_sdk_cloudwatchlogs::Client::from_conf(
             aws_sdk_cloudwatchlogs::config::Builder::from(settings)
                 .timeout_config(deadline::client("CloudWatch Logs"))
-                .retry_partition(RETRIES.clone()).interceptor(guard.clone()).build(),
+                .retry_partition(RETRIES.clone())
+                .interceptor(guard.clone())
+                .build(),
         ),
         cloudwatch: aws_sdk_cloudwatch::Client::from_conf(
             aws_sdk_cloudwatch::config::Builder::from(settings)
                 .timeout_config(deadline::client("CloudWatch"))
-                .retry_partition(RETRIES.clone()).interceptor(guard.clone()).build(),
+                .retry_partition(RETRIES.clone())
+                .interceptor(guard.clone())
+                .build(),
         ),
         sts: aws_sdk_sts::Client::from_conf(
             aws_sdk_sts::config::Builder::from(settings)
                 .timeout_config(deadline::client("STS"))
-                .retry_partition(RETRIES.clone()).interceptor(guard.clone()).build(),
+                .retry_partition(RETRIES.clone())
+                .interceptor(guard.clone())
+                .build(),
         ),
     }
 }
-

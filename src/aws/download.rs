@@ -13,9 +13,15 @@ use crate::model::{Failure, FailureKind, Progress, Safe};
 ///
 /// # Errors
 /// The first failure; files that are complete stay.
-pub async fn download(aws: &Aws, from: &S3Uri, folder: &Path, progress: &(dyn Fn(Progress) + Send + Sync)) -> Result<u64, Failure> {
+pub async fn download(
+    aws: &Aws,
+    from: &S3Uri,
+    folder: &Path,
+    progress: &(dyn Fn(Progress) + Send + Sync),
+) -> Result<u64, Failure> {
     let objects = bucket::objects(aws, from).await?;
-    let objects: Vec<_> = objects.into_iter().filter(|object| !object.key.ends_with('/') && (from.is_folder() || object.key == from.key)).collect();
+    let objects: Vec<_> =
+        objects.into_iter().filter(|object| !object.key.ends_with('/') && (from.is_folder() || object.key == from.key)).collect();
     if objects.is_empty() {
         return Err(Failure::new(FailureKind::NotFound, format!("there is nothing at {from}"), ""));
     }
@@ -35,16 +41,31 @@ pub async fn download(aws: &Aws, from: &S3Uri, folder: &Path, progress: &(dyn Fn
 fn harmless(key: &str) -> Result<PathBuf, Failure> {
     let path = PathBuf::from(key);
     let inside = !key.is_empty() && !key.contains('\0') && path.components().all(|part| matches!(part, Component::Normal(_)));
-    if inside { Ok(path) } else { Err(Failure::new(FailureKind::Refused, format!("the key '{key}' would leave the folder"), "download that object by another tool")) }
+    if inside {
+        Ok(path)
+    } else {
+        Err(Failure::new(
+            FailureKind::Refused,
+            format!("the key '{key}' would leave the folder"),
+            "download that object by another tool",
+        ))
+    }
 }
 
 async fn fetch(aws: &Aws, from: &S3Uri, path: &Path) -> Result<(), Failure> {
-    let machine = |error: std::io::Error| Failure::new(FailureKind::Machine, format!("cannot write {}: {error}", path.display()), "check the folder and the disk's free space");
+    let machine = |error: std::io::Error| {
+        Failure::new(
+            FailureKind::Machine,
+            format!("cannot write {}: {error}", path.display()),
+            "check the folder and the disk's free space",
+        )
+    };
     if let Some(folder) = path.parent() {
         tokio::fs::create_dir_all(folder).await.map_err(machine)?;
     }
     let doing = format!("downloading {from}");
-    let mut body = aws.s3.get_object().bucket(&from.bucket).key(&from.key).send().await.map_err(|error| fault::tell(&doing, &error))?.body;
+    let mut body =
+        aws.s3.get_object().bucket(&from.bucket).key(&from.key).send().await.map_err(|error| fault::tell(&doing, &error))?.body;
     let part = path.with_added_extension("part");
     let mut file = tokio::fs::File::create(&part).await.map_err(machine)?;
     let written = async {

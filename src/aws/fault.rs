@@ -46,7 +46,11 @@ where
 }
 
 fn timeout(doing: &str) -> Failure {
-    Failure::new(FailureKind::Timeout, format!("{doing}: no answer within the deadline"), "check the network; footplate tries again by itself")
+    Failure::new(
+        FailureKind::Timeout,
+        format!("{doing}: no answer within the deadline"),
+        "check the network; footplate tries again by itself",
+    )
 }
 
 /// What our own guard or the credential providers said, wherever it sits in the chain of causes.
@@ -72,15 +76,20 @@ fn from_credentials(doing: &str, error: &CredentialsError) -> Failure {
     }
     match error {
         CredentialsError::CredentialsNotLoaded(_) => no_credentials(doing),
-        CredentialsError::ProviderTimedOut(_) => Failure::new(FailureKind::Timeout, format!("{doing}: the credentials took too long"), REMEDY),
-        CredentialsError::InvalidConfiguration(_) => {
-            Failure::new(FailureKind::NoCredentials, format!("{doing}: the AWS configuration is wrong: {said}"), "check ~/.aws/config and ~/.aws/credentials")
+        CredentialsError::ProviderTimedOut(_) => {
+            Failure::new(FailureKind::Timeout, format!("{doing}: the credentials took too long"), REMEDY)
         }
+        CredentialsError::InvalidConfiguration(_) => Failure::new(
+            FailureKind::NoCredentials,
+            format!("{doing}: the AWS configuration is wrong: {said}"),
+            "check ~/.aws/config and ~/.aws/credentials",
+        ),
         _ => Failure::new(FailureKind::NoCredentials, format!("{doing}: no credentials: {said}"), REMEDY),
     }
 }
 
-const REMEDY: &str = "run `aws configure`, or `aws sso login --profile P` and add `--profile P`; `footplate --local` needs no account";
+const REMEDY: &str =
+    "run `aws configure`, or `aws sso login --profile P` and add `--profile P`; `footplate --local` needs no account";
 
 fn no_credentials(doing: &str) -> Failure {
     Failure::new(FailureKind::NoCredentials, format!("{doing}: no AWS credentials found"), REMEDY)
@@ -96,20 +105,35 @@ fn expired(doing: &str) -> Failure {
 
 /// Sorts a service's answer by its code, then its status.
 fn from_code(doing: &str, status: u16, code: &str, message: &str) -> Failure {
-    let said = if message.is_empty() { if code.is_empty() { format!("HTTP {status}") } else { code.to_owned() } } else { message.to_owned() };
+    let said = if message.is_empty() {
+        if code.is_empty() { format!("HTTP {status}") } else { code.to_owned() }
+    } else {
+        message.to_owned()
+    };
     let what = format!("{doing}: {said}");
     let lower = said.to_lowercase();
     match code {
         "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "TokenRefreshRequired" => return expired(doing),
-        "CredentialsNotLoaded" | "MissingAuthenticationToken" | "MissingAuthenticationTokenException" => return no_credentials(doing),
+        "CredentialsNotLoaded" | "MissingAuthenticationToken" | "MissingAuthenticationTokenException" => {
+            return no_credentials(doing);
+        }
         "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidAccessKeyId" | "AuthFailure" => {
-            return Failure::new(FailureKind::Denied, what, "the access key is not valid (any more): run `aws configure`, or choose another `--profile`");
+            return Failure::new(
+                FailureKind::Denied,
+                what,
+                "the access key is not valid (any more): run `aws configure`, or choose another `--profile`",
+            );
         }
         "SignatureDoesNotMatch" | "InvalidSignatureException" | "RequestTimeTooSkewed" => {
             return Failure::new(FailureKind::Denied, what, "check this machine's clock, then the secret key (`aws configure`)");
         }
         "ResourceLimitExceeded" | "ServiceQuotaExceededException" | "TooManyBuckets" => return quota(doing, &said),
-        "ResourceInUse" | "ResourceInUseException" | "ConflictException" | "BucketAlreadyExists" | "BucketNotEmpty" | "OperationAborted" => {
+        "ResourceInUse"
+        | "ResourceInUseException"
+        | "ConflictException"
+        | "BucketAlreadyExists"
+        | "BucketNotEmpty"
+        | "OperationAborted" => {
             return Failure::new(FailureKind::Conflict, what, "choose another name, or wait until it is free");
         }
         "ResourceNotFound" | "ResourceNotFoundException" | "NoSuchKey" | "NoSuchBucket" | "NotFound" | "NoSuchUpload" => {
@@ -121,16 +145,30 @@ fn from_code(doing: &str, status: u16, code: &str, message: &str) -> Failure {
         _ => {}
     }
     if is_throttle(code) {
-        return Failure::new(FailureKind::Throttled, what, "too many calls in this account and region; footplate slows down by itself");
+        return Failure::new(
+            FailureKind::Throttled,
+            what,
+            "too many calls in this account and region; footplate slows down by itself",
+        );
     }
-    if code.starts_with("AccessDenied") || code.starts_with("UnauthorizedOperation") || code == "NotAuthorized" || code == "OptInRequired" {
-        return Failure::new(FailureKind::Denied, what, "ask for the permission it names; the README lists all that footplate needs");
+    if code.starts_with("AccessDenied")
+        || code.starts_with("UnauthorizedOperation")
+        || code == "NotAuthorized"
+        || code == "OptInRequired"
+    {
+        return Failure::new(
+            FailureKind::Denied,
+            what,
+            "ask for the permission it names; the README lists all that footplate needs",
+        );
     }
     if code.starts_with("Validation") {
         if lower.contains("requested resource not found") || lower.contains("could not find") {
             return Failure::new(FailureKind::NotFound, what, "");
         }
-        if lower.contains("cannot create already existing") || lower.contains("request was rejected because the training job is in status") {
+        if lower.contains("cannot create already existing")
+            || lower.contains("request was rejected because the training job is in status")
+        {
             return Failure::new(FailureKind::Conflict, what, "");
         }
         return Failure::new(FailureKind::Invalid, what, "");
@@ -167,7 +205,8 @@ fn is_throttle(code: &str) -> bool {
 /// is 0 Instances, with current utilization of 0 Instances and a request delta of 1 Instances.`
 fn quota(doing: &str, said: &str) -> Failure {
     static SENTENCE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r"service limit '([^']+)' is (\d+) \w+, with current utilization of (\d+) \w+ and a request delta of (\d+)").ok()
+        Regex::new(r"service limit '([^']+)' is (\d+) \w+, with current utilization of (\d+) \w+ and a request delta of (\d+)")
+            .ok()
     });
     let Some(found) = SENTENCE.as_ref().and_then(|sentence| sentence.captures(said)) else {
         return Failure::new(FailureKind::Quota, format!("{doing}: {said}"), "ask for more in the Service Quotas console");
@@ -212,7 +251,12 @@ mod tests {
             (400, "ValidationException", "Requested resource not found.", FailureKind::NotFound),
             (400, "ValidationException", "Could not find model \"arn\".", FailureKind::NotFound),
             (400, "ValidationException", "1 validation error detected: Value 'a_b'", FailureKind::Invalid),
-            (400, "ValidationException", "The request was rejected because the training job is in status Stopped.", FailureKind::Conflict),
+            (
+                400,
+                "ValidationException",
+                "The request was rejected because the training job is in status Stopped.",
+                FailureKind::Conflict,
+            ),
             (400, "ResourceInUse", "Training job names must be unique", FailureKind::Conflict),
             (400, "ResourceNotFoundException", "The specified log group does not exist.", FailureKind::NotFound),
             (400, "ResourceLimitExceeded", "no sentence", FailureKind::Quota),
@@ -228,7 +272,10 @@ mod tests {
         let said = "The account-level service limit 'ml.p3.2xlarge for training job usage' is 0 Instances, with current utilization of 0 Instances and a request delta of 1 Instances. Please use AWS Service Quotas.";
         let failure = from_code("launching", 400, "ResourceLimitExceeded", said);
         assert_eq!(failure.kind, FailureKind::Quota);
-        assert_eq!(failure.what.as_str(), "launching: the quota 'ml.p3.2xlarge for training job usage' is 0; 0 in use, 1 more asked for");
+        assert_eq!(
+            failure.what.as_str(),
+            "launching: the quota 'ml.p3.2xlarge for training job usage' is 0; 0 in use, 1 more asked for"
+        );
         assert!(failure.hint.as_str().contains("Service Quotas"));
     }
 

@@ -137,7 +137,10 @@ impl Guard {
             ));
         }
         if permit().is_none() {
-            return Err(refuse(format!("{operation} without a confirmed order"), "this is a mistake in footplate; nothing was sent"));
+            return Err(refuse(
+                format!("{operation} without a confirmed order"),
+                "this is a mistake in footplate; nothing was sent",
+            ));
         }
         Ok(effect)
     }
@@ -161,15 +164,23 @@ impl Guard {
                 format!("this is the real account, but the request would go to {host} on this machine"),
                 "unset AWS_ENDPOINT_URL, or use `footplate --local`",
             )),
-            Mode::Aws if uri.scheme_str() != Some("https") => {
-                Err(refuse(format!("the request to {host} would travel unencrypted"), "use an https:// endpoint; check AWS_ENDPOINT_URL"))
-            }
+            Mode::Aws if uri.scheme_str() != Some("https") => Err(refuse(
+                format!("the request to {host} would travel unencrypted"),
+                "use an https:// endpoint; check AWS_ENDPOINT_URL",
+            )),
             Mode::Aws => Ok(()),
         }
     }
 
     /// Rule 5: the first attempt notes the intent, later ones only count.
-    fn note(&self, request: &HttpRequest, service: &str, operation: &str, effect: Effect, cfg: &mut ConfigBag) -> Result<(), BoxError> {
+    fn note(
+        &self,
+        request: &HttpRequest,
+        service: &str,
+        operation: &str,
+        effect: Effect,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
         if let Some(noted) = cfg.load::<Noted>() {
             noted.attempted_again();
             return Ok(());
@@ -217,7 +228,9 @@ fn effect(service: &str, operation: &str) -> Option<Effect> {
 
 fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.ends_with(".localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback() || ip.is_unspecified())
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback() || ip.is_unspecified())
 }
 
 /// The bucket that a bulk of objects goes to: the host's first label, or the path's first part.

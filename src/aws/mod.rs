@@ -109,7 +109,11 @@ impl Aws {
         let settings = match (connect.mode, &connect.local) {
             (Mode::Local, Some(local)) => clients::local_settings(local),
             (Mode::Local, None) => {
-                return Err(Failure::new(FailureKind::Machine, "the local region is not running", "start it with `footplate local serve`, or use `footplate --local`"));
+                return Err(Failure::new(
+                    FailureKind::Machine,
+                    "the local region is not running",
+                    "start it with `footplate local serve`, or use `footplate --local`",
+                ));
             }
             (Mode::Aws, _) => clients::aws_settings(connect.profile.as_deref(), connect.region.as_deref()).await?,
         };

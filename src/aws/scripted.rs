@@ -92,7 +92,12 @@ impl HttpConnector for Scripted {
             None => format!("{} {}", request.method(), uri.path()),
         };
         let headers = request.headers().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let asked = Asked { operation, uri: request.uri().to_owned(), headers, body: request.body().bytes().unwrap_or_default().to_vec() };
+        let asked = Asked {
+            operation,
+            uri: request.uri().to_owned(),
+            headers,
+            body: request.body().bytes().unwrap_or_default().to_vec(),
+        };
         let (status, body) = (self.script)(&asked);
         self.asked.lock().unwrap().push(asked);
         if status == 0 {

@@ -279,7 +279,8 @@ impl Follower {
             // Tokens die after 24 hours.
             Err(failure) if failure.kind == FailureKind::Invalid && ask.token.is_some() => {
                 stream.cursor.token_lost();
-                self.gap("the service forgot our place in the log; lines that came more than 10 minutes late may be missing").await;
+                self.gap("the service forgot our place in the log; lines that came more than 10 minutes late may be missing")
+                    .await;
                 Ok(false)
             }
             Err(failure) if failure.kind == FailureKind::NotFound => {

@@ -48,7 +48,12 @@ pub struct Done {
 ///
 /// # Errors
 /// The first failure; objects that were sent before stay, an object in parts is taken back.
-pub async fn upload(aws: &Aws, plan: &Plan, target: &S3Uri, progress: &(dyn Fn(Progress) + Send + Sync)) -> Result<Done, Failure> {
+pub async fn upload(
+    aws: &Aws,
+    plan: &Plan,
+    target: &S3Uri,
+    progress: &(dyn Fn(Progress) + Send + Sync),
+) -> Result<Done, Failure> {
     bucket::ensure(aws, &target.bucket).await?;
     let there = bucket::objects(aws, target).await?;
     let sender = Sender {
@@ -61,7 +66,10 @@ pub async fn upload(aws: &Aws, plan: &Plan, target: &S3Uri, progress: &(dyn Fn(P
     let place = |piece: &Piece| if plan.single && !target.is_folder() { target.clone() } else { target.join(&piece.name) };
     // One task for all: the permit of the order does not reach spawned ones.
     let pieces = plan.files.iter().map(|piece| (piece.clone(), place(piece))).collect::<Vec<_>>();
-    stream::iter(pieces.into_iter().map(|(piece, to)| sender.send(piece, to))).buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await?;
+    stream::iter(pieces.into_iter().map(|(piece, to)| sender.send(piece, to)))
+        .buffer_unordered(PARALLEL)
+        .try_collect::<Vec<()>>()
+        .await?;
     Ok(sender.meter.finish())
 }
 
@@ -91,11 +99,16 @@ impl Sender<'_> {
     async fn send_whole(&self, piece: &Piece, to: &S3Uri) -> Result<(), Failure> {
         let _room = self.room(piece.size).await?;
         let bytes = read(piece, 0, piece.size).await?;
-        if self.there.get(&to.key).is_some_and(|object| object.size == piece.size && object.etag == hex::encode(Md5::digest(&bytes))) {
+        if self
+            .there
+            .get(&to.key)
+            .is_some_and(|object| object.size == piece.size && object.etag == hex::encode(Md5::digest(&bytes)))
+        {
             self.meter.unchanged(piece.size);
             return Ok(());
         }
-        let call = self.aws.s3.put_object().bucket(&to.bucket).key(&to.key).expected_bucket_owner(&self.account).body(bytes.into());
+        let call =
+            self.aws.s3.put_object().bucket(&to.bucket).key(&to.key).expected_bucket_owner(&self.account).body(bytes.into());
         call.send().await.map_err(|error| fault::tell(&format!("uploading {to}"), &error))?;
         self.meter.sent(piece.size, true);
         Ok(())
@@ -173,7 +186,9 @@ impl Sender<'_> {
 async fn read(piece: &Piece, start: u64, length: u64) -> Result<Vec<u8>, Failure> {
     let own = piece.clone();
     let name = piece.name.clone();
-    let unreadable = move |why: String| Failure::new(FailureKind::Machine, format!("cannot read {name}: {why}"), "it may have been changed or removed meanwhile");
+    let unreadable = move |why: String| {
+        Failure::new(FailureKind::Machine, format!("cannot read {name}: {why}"), "it may have been changed or removed meanwhile")
+    };
     match tokio::task::spawn_blocking(move || own.read(start, length)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) => Err(unreadable(error.to_string())),
@@ -193,7 +208,13 @@ struct Meter<'a> {
 impl<'a> Meter<'a> {
     fn new(plan: &Plan, tell: &'a (dyn Fn(Progress) + Send + Sync)) -> Self {
         let started = Instant::now();
-        Self { files: plan.files.len() as u64, bytes: plan.bytes, started, state: Mutex::new((Done::default(), 0, started)), tell }
+        Self {
+            files: plan.files.len() as u64,
+            bytes: plan.bytes,
+            started,
+            state: Mutex::new((Done::default(), 0, started)),
+            tell,
+        }
     }
 
     fn sent(&self, bytes: u64, whole: bool) {
@@ -246,13 +267,22 @@ mod tests {
             let (method, path) = asked.operation.split_once(' ').unwrap();
             match method {
                 "POST" if path == "/" => said(200, WHO.into()),
-                "POST" if asked.uri.contains("uploads") => said(200, "<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>".into()),
+                "POST" if asked.uri.contains("uploads") => {
+                    said(200, "<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>".into())
+                }
                 "POST" => said(200, "<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>".into()),
                 "GET" => {
-                    let rows: String = there.iter().map(|(key, size, etag)| format!("<Contents><Key>{key}</Key><Size>{size}</Size><ETag>\"{etag}\"</ETag></Contents>")).collect();
+                    let rows: String = there
+                        .iter()
+                        .map(|(key, size, etag)| {
+                            format!("<Contents><Key>{key}</Key><Size>{size}</Size><ETag>\"{etag}\"</ETag></Contents>")
+                        })
+                        .collect();
                     said(200, format!("<ListBucketResult><IsTruncated>false</IsTruncated>{rows}</ListBucketResult>"))
                 }
-                "PUT" if asked.uri.contains("partNumber=2") && parts_fail => said(403, "<Error><Code>AccessDenied</Code><Message>no</Message></Error>".into()),
+                "PUT" if asked.uri.contains("partNumber=2") && parts_fail => {
+                    said(403, "<Error><Code>AccessDenied</Code><Message>no</Message></Error>".into())
+                }
                 "DELETE" => said(204, String::new()),
                 _ => said(200, String::new()),
             }
@@ -263,7 +293,8 @@ mod tests {
         let aws = http.connect(false, Some(Arc::new(Notes::default()))).await;
         let plan = plan(folder).unwrap();
         let done = with_order("o".into(), upload(&aws, &plan, &S3Uri::new("data", "in/"), &|_| {})).await;
-        let changes = http.operations().into_iter().filter(|name| ["PUT", "DELETE"].iter().any(|verb| name.starts_with(verb))).collect();
+        let changes =
+            http.operations().into_iter().filter(|name| ["PUT", "DELETE"].iter().any(|verb| name.starts_with(verb))).collect();
         (done, changes)
     }
 

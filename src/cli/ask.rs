@@ -13,7 +13,11 @@ pub fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
         return Ok(());
     }
     let answer = prompt(&format!("{question} [y/N] "))?;
-    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") { Ok(()) } else { Err(refused("not confirmed; nothing was done")) }
+    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+        Ok(())
+    } else {
+        Err(refused("not confirmed; nothing was done"))
+    }
 }
 
 /// Asks for a name to be typed, for what cannot be undone.
@@ -30,14 +34,24 @@ pub fn confirm_by_name(question: &str, name: &str, yes: bool) -> Result<(), Fail
 
 fn prompt(text: &str) -> Result<String, Failure> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(Failure::new(FailureKind::Refused, "this needs a confirmation, and there is no terminal to ask on", "Add --yes to confirm it beforehand."));
+        return Err(Failure::new(
+            FailureKind::Refused,
+            "this needs a confirmation, and there is no terminal to ask on",
+            "Add --yes to confirm it beforehand.",
+        ));
     }
     let mut err = io::stderr().lock();
     let mut answer = String::new();
     write!(err, "{}", Safe::text(text))
         .and_then(|()| err.flush())
         .and_then(|()| io::stdin().lock().read_line(&mut answer))
-        .map_err(|error| Failure::new(FailureKind::Machine, format!("the terminal cannot be read: {error}"), "Add --yes to confirm it beforehand."))?;
+        .map_err(|error| {
+            Failure::new(
+                FailureKind::Machine,
+                format!("the terminal cannot be read: {error}"),
+                "Add --yes to confirm it beforehand.",
+            )
+        })?;
     Ok(answer)
 }
 

@@ -102,7 +102,11 @@ pub fn failure(folder: &Path, error: &OpenError) -> Failure {
         OpenError::InUse { pid } => {
             let holder = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
             let what = format!("the local region in {folder} is in use by {holder}");
-            Failure::new(FailureKind::Conflict, what, "Quit that footplate first, or use the region through it: footplate --local attaches by itself.")
+            Failure::new(
+                FailureKind::Conflict,
+                what,
+                "Quit that footplate first, or use the region through it: footplate --local attaches by itself.",
+            )
         }
         OpenError::Io(error) => {
             let hint = format!("Free some room, or make {folder} a folder that you can write to.");
@@ -110,7 +114,11 @@ pub fn failure(folder: &Path, error: &OpenError) -> Failure {
         }
         OpenError::State(said) => {
             let what = format!("the local region in {folder} is damaged: {said}");
-            Failure::new(FailureKind::Machine, what, "Start afresh with: footplate local reset (its jobs, logs and buckets are lost)")
+            Failure::new(
+                FailureKind::Machine,
+                what,
+                "Start afresh with: footplate local reset (its jobs, logs and buckets are lost)",
+            )
         }
     }
 }
@@ -120,8 +128,13 @@ pub fn failure(folder: &Path, error: &OpenError) -> Failure {
 /// # Errors
 /// When the program cannot find itself.
 pub fn engine(recipe: Option<&Recipe>) -> Result<EngineOptions, Failure> {
-    let keeper = std::env::current_exe()
-        .map_err(|error| Failure::new(FailureKind::Machine, format!("footplate cannot find its own program file: {error}"), "Start it by its full path."))?;
+    let keeper = std::env::current_exe().map_err(|error| {
+        Failure::new(
+            FailureKind::Machine,
+            format!("footplate cannot find its own program file: {error}"),
+            "Start it by its full path.",
+        )
+    })?;
     Ok(EngineOptions { keeper, python: python(recipe), speed: 1.0, memory_bytes: None, disk_bytes: None, seconds: None })
 }
 
@@ -148,7 +161,8 @@ mod tests {
 
     #[test]
     fn the_project_chooses_the_interpreter() {
-        let recipe = |python: &str| Recipe { root: PathBuf::from("/p"), local_python: Some(PathBuf::from(python)), ..Recipe::default() };
+        let recipe =
+            |python: &str| Recipe { root: PathBuf::from("/p"), local_python: Some(PathBuf::from(python)), ..Recipe::default() };
         assert_eq!(python(Some(&recipe("venv/bin/python"))), Path::new("/p/venv/bin/python"));
         assert_eq!(python(Some(&recipe("/usr/bin/pypy"))), Path::new("/usr/bin/pypy"));
         assert_eq!(python(Some(&recipe("no-such-python"))), Path::new("no-such-python"));

@@ -58,7 +58,11 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let session = Session::open(globals, if read_only { Purpose::Look } else { Purpose::Change }, recipe.as_ref()).await?;
     setup.owns_region = session.holds_region();
     setup.region = Safe::line(session.aws.region());
-    let place = if setup.local { "local".to_owned() } else { format!("{}-{}", globals.profile.as_deref().unwrap_or("default"), session.aws.region()) };
+    let place = if setup.local {
+        "local".to_owned()
+    } else {
+        format!("{}-{}", globals.profile.as_deref().unwrap_or("default"), session.aws.region())
+    };
     let start = Cockpit {
         aws: std::sync::Arc::clone(&session.aws),
         setup,
@@ -94,12 +98,19 @@ fn theme(dirs: &Dirs, name: Option<&str>) -> Result<Theme, Failure> {
 fn many_colours() -> bool {
     let var = |name| std::env::var(name).unwrap_or_default();
     let term = var("TERM");
-    !var("COLORTERM").is_empty() || term.contains("256color") || term.contains("kitty") || term.contains("ghostty") || term.contains("alacritty")
+    !var("COLORTERM").is_empty()
+        || term.contains("256color")
+        || term.contains("kitty")
+        || term.contains("ghostty")
+        || term.contains("alacritty")
 }
 
 /// Whether the locale is one of UTF-8, so that braille and box drawing can be shown.
 fn unicode() -> bool {
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty())).unwrap_or_default();
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        .unwrap_or_default();
     let term = std::env::var("TERM").unwrap_or_default();
     // Containers often have no locale at all on terminals that are fine; the Linux console and dumb terminals are not.
     (locale.is_empty() || locale.to_ascii_lowercase().contains("utf")) && term != "linux" && term != "dumb"

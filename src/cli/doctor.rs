@@ -91,14 +91,32 @@ fn machine(globals: &Globals, found: &mut Findings) {
     found.add(Verdict::Good, "version", format!("footplate {}", env!("CARGO_PKG_VERSION")), "");
     match std::env::var("TERM") {
         Ok(term) if !term.is_empty() && term != "dumb" => found.add(Verdict::Good, "terminal", term, ""),
-        _ => found.add(Verdict::Note, "terminal", "TERM is not set or dumb: the cockpit needs a terminal", "Set TERM, for instance to xterm-256color; the other commands work without."),
+        _ => found.add(
+            Verdict::Note,
+            "terminal",
+            "TERM is not set or dumb: the cockpit needs a terminal",
+            "Set TERM, for instance to xterm-256color; the other commands work without.",
+        ),
     }
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty())).unwrap_or_default();
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        .unwrap_or_default();
     if !locale.to_lowercase().replace('-', "").contains("utf8") {
-        found.add(Verdict::Note, "locale", format!("`{locale}` is not UTF-8: symbols may look odd"), "Set LANG=C.UTF-8, or ascii = true in config.toml.");
+        found.add(
+            Verdict::Note,
+            "locale",
+            format!("`{locale}` is not UTF-8: symbols may look odd"),
+            "Set LANG=C.UTF-8, or ascii = true in config.toml.",
+        );
     }
     match globals.dirs().and_then(made) {
-        Ok(dirs) => found.add(Verdict::Good, "folders", format!("{}, {}, {}", dirs.state.display(), dirs.cache.display(), dirs.data.display()), ""),
+        Ok(dirs) => found.add(
+            Verdict::Good,
+            "folders",
+            format!("{}, {}, {}", dirs.state.display(), dirs.cache.display(), dirs.data.display()),
+            "",
+        ),
         Err(failure) => found.failed("folders", &failure),
     }
     match globals.settings() {
@@ -108,7 +126,9 @@ fn machine(globals: &Globals, found: &mut Findings) {
     let recipe = globals.recipe();
     match &recipe {
         Ok(recipe) => found.add(Verdict::Good, "project", format!("{} in {}", recipe.name, recipe.root.display()), ""),
-        Err(failure) if failure.kind == FailureKind::NotFound => found.add(Verdict::Note, "project", failure.what.as_str(), failure.hint.as_str()),
+        Err(failure) if failure.kind == FailureKind::NotFound => {
+            found.add(Verdict::Note, "project", failure.what.as_str(), failure.hint.as_str())
+        }
         Err(failure) => found.failed("project", failure),
     }
     python(&attach::python(recipe.ok().as_ref()), found);
@@ -127,7 +147,8 @@ fn python(python: &std::path::Path, found: &mut Findings) {
     match std::process::Command::new(python).arg("--version").stdin(std::process::Stdio::null()).output() {
         Ok(output) if output.status.success() => {
             // Python 2 says it on stderr.
-            let said = String::from_utf8_lossy(if output.stdout.is_empty() { &output.stderr } else { &output.stdout }).trim().to_owned();
+            let said =
+                String::from_utf8_lossy(if output.stdout.is_empty() { &output.stderr } else { &output.stdout }).trim().to_owned();
             found.add(Verdict::Good, "python", format!("{said} ({})", python.display()), "");
         }
         Ok(output) => found.add(Verdict::Bad, "python", format!("{} --version: {}", python.display(), output.status), hint),
@@ -179,21 +200,38 @@ async fn account(session: &Session, journal: Option<&Journal>, found: &mut Findi
 /// told.
 async fn settle(session: &Session, account: &str, journal: &Journal, open: &Open, found: &mut Findings) {
     let intent = &open.intent;
-    let call = format!("{} {} of {} ({}, account {}, {})", intent.operation, intent.token, open.at, intent.mode, intent.account, intent.region);
+    let call = format!(
+        "{} {} of {} ({}, account {}, {})",
+        intent.operation, intent.token, open.at, intent.mode, intent.account, intent.region
+    );
     if open.under_way {
         return found.add(Verdict::Note, "journal", format!("under way in another footplate: {call}"), "");
     }
     let here = intent.mode == session.aws.mode().word() && intent.account == account && intent.region == session.aws.region();
     if !here {
-        return found.add(Verdict::Note, "journal", format!("never answered: {call}"), "Run footplate doctor with the flags of that account and region to have it looked up.");
+        return found.add(
+            Verdict::Note,
+            "journal",
+            format!("never answered: {call}"),
+            "Run footplate doctor with the flags of that account and region to have it looked up.",
+        );
     }
     let (verdict, said) = if intent.operation == "CreateTrainingJob" {
         // The name is the token: whether a job of that name exists tells whether the call got through.
         match resource::find("training-jobs") {
             Some(jobs) => match within(jobs.detail(&session.aws, &ItemId(intent.token.clone()))).await {
                 Ok(detail) => (Verdict::Note, format!("the job exists and is {}", detail.state.word)),
-                Err(failure) if failure.kind == FailureKind::NotFound => (Verdict::Note, "there is no such job: it was not launched, or has been deleted".to_owned()),
-                Err(failure) => return found.add(Verdict::Bad, "journal", format!("never answered: {call}"), format!("It could not be looked up: {}", failure.what)),
+                Err(failure) if failure.kind == FailureKind::NotFound => {
+                    (Verdict::Note, "there is no such job: it was not launched, or has been deleted".to_owned())
+                }
+                Err(failure) => {
+                    return found.add(
+                        Verdict::Bad,
+                        "journal",
+                        format!("never answered: {call}"),
+                        format!("It could not be looked up: {}", failure.what),
+                    );
+                }
             },
             None => return,
         }
@@ -223,6 +261,10 @@ async fn first_page(session: &Session, resource: &'static dyn Resource) -> Resul
 
 async fn within<T>(look: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::time::timeout(PATIENCE, look).await.unwrap_or_else(|_| {
-        Err(Failure::new(FailureKind::Timeout, format!("no answer within {} s", PATIENCE.as_secs()), "Check the network, proxies and the region's name."))
+        Err(Failure::new(
+            FailureKind::Timeout,
+            format!("no answer within {} s", PATIENCE.as_secs()),
+            "Check the network, proxies and the region's name.",
+        ))
     })
 }

@@ -91,7 +91,13 @@ impl Globals {
     }
 
     fn folder(&self) -> Result<PathBuf, Failure> {
-        let current = std::env::current_dir().map_err(|error| Failure::new(FailureKind::Machine, format!("the current folder cannot be used: {error}"), "Change to a folder that exists."))?;
+        let current = std::env::current_dir().map_err(|error| {
+            Failure::new(
+                FailureKind::Machine,
+                format!("the current folder cannot be used: {error}"),
+                "Change to a folder that exists.",
+            )
+        })?;
         Ok(self.project.as_ref().map_or(current.clone(), |folder| current.join(folder)))
     }
 }

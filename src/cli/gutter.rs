@@ -46,7 +46,9 @@ impl Gutter {
                 self.waiting = true;
                 print::progress("No log yet; waiting for its first line.");
             }
-            Some(TailNote::Throttled { retry_seconds }) => print::progress(&format!("The log is throttled; trying again in {retry_seconds:.0} s.")),
+            Some(TailNote::Throttled { retry_seconds }) => {
+                print::progress(&format!("The log is throttled; trying again in {retry_seconds:.0} s."))
+            }
             Some(TailNote::Gap(why)) => print::progress(&format!("Lines may be missing here: {why}")),
             Some(TailNote::Failed(failure)) => print::failure(&failure),
             Some(TailNote::Ended) => self.finish()?,
@@ -102,7 +104,6 @@ impl Gutter {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,10 +116,15 @@ mod tests {
     fn a_progress_bar_is_one_line_in_its_place() {
         let mut gutter = Gutter::new(Sink::Out);
         let texts = |lines: Vec<LogLine>| lines.iter().map(|line| format!("{} {}", line.host, line.text)).collect::<Vec<_>>();
-        let first = gutter.fold(vec![line(0, "start", false), line(0, "10 %", true), line(1, "5 %", true), line(0, "90 %", true)]);
+        let first =
+            gutter.fold(vec![line(0, "start", false), line(0, "10 %", true), line(1, "5 %", true), line(0, "90 %", true)]);
         assert_eq!(texts(first), ["0 start"]);
         let second = gutter.fold(vec![line(0, "100 %", true), line(0, "done", false), line(1, "50 %", true)]);
         assert_eq!(texts(second), ["0 100 %", "0 done"]);
-        assert_eq!(gutter.live.iter().flatten().map(|line| line.text.as_str()).collect::<Vec<_>>(), ["50 %"], "printed by finish");
+        assert_eq!(
+            gutter.live.iter().flatten().map(|line| line.text.as_str()).collect::<Vec<_>>(),
+            ["50 %"],
+            "printed by finish"
+        );
     }
 }

@@ -38,9 +38,13 @@ pub fn detail(detail: &Detail) -> Value {
     insert_state(&mut object, &detail.state);
     for block in &detail.blocks {
         let (title, value) = match block {
-            Block::Facts { title, facts } => (key(title.as_str()), facts.iter().map(|(name, value)| (key(name.as_str()), cell(value))).collect()),
+            Block::Facts { title, facts } => {
+                (key(title.as_str()), facts.iter().map(|(name, value)| (key(name.as_str()), cell(value))).collect())
+            }
             Block::Phases(spans) => ("phases".to_owned(), json!(spans)),
-            Block::Curves { title, series } => (key(title.as_str()), series.iter().map(|one| (one.name.as_str().to_owned(), json!(one.points))).collect()),
+            Block::Curves { title, series } => {
+                (key(title.as_str()), series.iter().map(|one| (one.name.as_str().to_owned(), json!(one.points))).collect())
+            }
             Block::Table { title, head, rows } => (key(title.as_str()), rows.iter().map(|row| self::row(head, row)).collect()),
             Block::Text { title, text } => (key(title.as_str()), json!(text)),
         };

@@ -20,7 +20,9 @@ pub fn parser() -> impl TypedValueParser<Value = Kind> {
 /// # Errors
 /// When this build does not have it.
 pub fn named(id: &str) -> Result<Kind, Failure> {
-    resource::find(id).map(Kind).ok_or_else(|| Failure::new(FailureKind::Invalid, format!("this build knows no {id}"), "footplate ls --help lists what it knows."))
+    resource::find(id).map(Kind).ok_or_else(|| {
+        Failure::new(FailureKind::Invalid, format!("this build knows no {id}"), "footplate ls --help lists what it knows.")
+    })
 }
 
 impl Kind {
@@ -34,6 +36,10 @@ impl Kind {
             return Ok(());
         }
         let verbs: Vec<&str> = spec.verbs.iter().map(|verb| verb.name()).collect();
-        Err(Failure::new(FailureKind::Invalid, format!("a {} cannot do `{}`", spec.singular, verb.name()), format!("It can: {}.", verbs.join(", "))))
+        Err(Failure::new(
+            FailureKind::Invalid,
+            format!("a {} cannot do `{}`", spec.singular, verb.name()),
+            format!("It can: {}.", verbs.join(", ")),
+        ))
     }
 }

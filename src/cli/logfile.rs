@@ -26,7 +26,9 @@ const LARGEST: u64 = 10 << 20;
 pub fn start(globals: &Globals) -> Result<(), Failure> {
     let dirs = globals.dirs()?;
     let opened = private_folder(&dirs.state).and_then(|()| {
-        open(&dirs.log()).map_err(|error| Failure::new(crate::model::FailureKind::Machine, format!("no log is kept: {}: {error}", dirs.log().display()), ""))
+        open(&dirs.log()).map_err(|error| {
+            Failure::new(crate::model::FailureKind::Machine, format!("no log is kept: {}: {error}", dirs.log().display()), "")
+        })
     });
     let file = match opened {
         Ok(file) => file,

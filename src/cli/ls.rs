@@ -36,7 +36,11 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let session = Session::open(globals, Purpose::Look, globals.recipe_or_bare().ok().as_ref()).await?;
     let rows = Mutex::new(Vec::new());
     let scope = args.scope.clone().map(ItemId);
-    let listed = args.resource.0.list(&session.aws, scope.as_ref(), &|page| merge(&mut rows.lock().unwrap_or_else(PoisonError::into_inner), page)).await;
+    let listed = args
+        .resource
+        .0
+        .list(&session.aws, scope.as_ref(), &|page| merge(&mut rows.lock().unwrap_or_else(PoisonError::into_inner), page))
+        .await;
     session.close().await;
     listed?;
     let rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -70,10 +74,12 @@ fn merge(rows: &mut Vec<Item>, page: Page) {
 fn table(spec: &Spec, rows: &[Item]) -> Result<(), Failure> {
     let clock = print::clock();
     let head: Vec<Safe> = spec.columns.iter().map(|column| Safe::line(column.title)).collect();
-    let right: Vec<bool> = (0..head.len()).map(|column| rows.iter().filter_map(|row| row.cells.get(column)).any(is_numeric)).collect();
+    let right: Vec<bool> =
+        (0..head.len()).map(|column| rows.iter().filter_map(|row| row.cells.get(column)).any(is_numeric)).collect();
     let texts: Vec<Vec<Safe>> = rows.iter().map(|row| row.cells.iter().map(|value| value.show(&clock)).collect()).collect();
     let is_state = |value: &Cell| matches!(value, Cell::State(_));
-    let states: Vec<_> = rows.iter().map(|row| row.cells.iter().position(is_state).map(|column| (column, row.state.phase))).collect();
+    let states: Vec<_> =
+        rows.iter().map(|row| row.cells.iter().position(is_state).map(|column| (column, row.state.phase))).collect();
     print::table(&head, &right, &texts, &states)
 }
 
@@ -90,7 +96,13 @@ fn csv(spec: &Spec, rows: &[Item]) -> String {
         Value::String(text) => text,
         other => other.to_string(),
     };
-    let mut lines = vec![std::iter::once("id").chain(spec.columns.iter().map(|column| column.title)).map(|title| quote(title.to_lowercase())).collect::<Vec<_>>().join(",")];
+    let mut lines = vec![
+        std::iter::once("id")
+            .chain(spec.columns.iter().map(|column| column.title))
+            .map(|title| quote(title.to_lowercase()))
+            .collect::<Vec<_>>()
+            .join(","),
+    ];
     for row in rows {
         lines.push(std::iter::once(row.id.0.clone()).chain(row.cells.iter().map(plain)).map(quote).collect::<Vec<_>>().join(","));
     }
@@ -114,7 +126,10 @@ mod tests {
         let page = |items, whole| Page { items, whole, more: false };
         merge(&mut rows, page(vec![item("a", "1"), item("b", "1")], false));
         merge(&mut rows, page(vec![item("b", "2"), item("c", "1")], false));
-        assert_eq!(rows.iter().map(|row| (row.id.as_str(), row.state.word.as_str())).collect::<Vec<_>>(), [("a", "1"), ("b", "2"), ("c", "1")]);
+        assert_eq!(
+            rows.iter().map(|row| (row.id.as_str(), row.state.word.as_str())).collect::<Vec<_>>(),
+            [("a", "1"), ("b", "2"), ("c", "1")]
+        );
         merge(&mut rows, page(vec![item("z", "1")], true));
         assert_eq!(rows.len(), 1);
     }

@@ -23,7 +23,11 @@ pub fn run(args: &Args) -> Result<ExitCode, Failure> {
     page.build();
     for name in &args.command {
         let Some(below) = page.find_subcommand(name).filter(|below| !below.is_hide_set()) else {
-            return Err(Failure::new(FailureKind::Invalid, format!("there is no command `{name}`"), "footplate --help lists the commands."));
+            return Err(Failure::new(
+                FailureKind::Invalid,
+                format!("there is no command `{name}`"),
+                "footplate --help lists the commands.",
+            ));
         };
         page = below.clone();
     }

@@ -13,8 +13,8 @@ mod doctor;
 mod globals;
 mod gutter;
 mod json;
-mod kind;
 mod keeper;
+mod kind;
 mod local;
 mod logfile;
 mod logs;
@@ -141,7 +141,11 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|error| {
-        Failure::new(FailureKind::Machine, format!("cannot start: {error}"), "Raise the limits on processes and open files (ulimit -u, ulimit -n).")
+        Failure::new(
+            FailureKind::Machine,
+            format!("cannot start: {error}"),
+            "Raise the limits on processes and open files (ulimit -u, ulimit -n).",
+        )
     })
 }
 
@@ -159,7 +163,9 @@ mod tests {
         let parse = |line: &str| parse(line.split(' ').map(OsString::from));
         assert!(parse("footplate --local doctor").is_ok());
         assert!(parse("footplate doctor --profile work --region eu-west-1").is_ok());
-        for line in ["footplate --local doctor --profile work", "footplate --region x doctor --local", "footplate --local --profile p"] {
+        for line in
+            ["footplate --local doctor --profile work", "footplate --region x doctor --local", "footplate --local --profile p"]
+        {
             let error = parse(line).err().unwrap_or_else(|| panic!("{line} must be refused"));
             assert_eq!(error.exit_code(), 2);
         }

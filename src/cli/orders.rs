@@ -16,7 +16,11 @@ use crate::resource::Resource;
 pub async fn run(session: &Session, resource: &'static dyn Resource, recipe: &Recipe, order: &Order) -> Result<Outcome, Failure> {
     let said = Mutex::new(String::new());
     let progress = |progress: Progress| {
-        let share = if progress.total == 0 { String::new() } else { format!(" {} %", progress.done.saturating_mul(100) / progress.total) };
+        let share = if progress.total == 0 {
+            String::new()
+        } else {
+            format!(" {} %", progress.done.saturating_mul(100) / progress.total)
+        };
         let text = format!("{}{share}", progress.said);
         // Called often; what looks the same is not worth a line.
         if let Ok(mut said) = said.lock()
@@ -32,7 +36,8 @@ pub async fn run(session: &Session, resource: &'static dyn Resource, recipe: &Re
 /// A number for an order that no other order has.
 fn number() -> Result<String, Failure> {
     let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).map_err(|error| Failure::new(FailureKind::Machine, format!("this machine has no random numbers: {error}"), ""))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Failure::new(FailureKind::Machine, format!("this machine has no random numbers: {error}"), ""))?;
     Ok(hex::encode(bytes))
 }
 
@@ -49,9 +54,13 @@ pub fn set(form: &mut Form, setting: &str) -> Result<(), Failure> {
     let (key, value) = (key.trim(), value.trim());
     let (name, line) = key.split_once('.').map_or((key, None), |(name, line)| (name, Some(line)));
     // `instance-type` reads as well as `instance_type`.
-    let Some(place) = form.fields.iter().position(|field| field.name == name || field.name == name.replace('-', "_").as_str()) else {
+    let Some(place) = form.fields.iter().position(|field| field.name == name || field.name == name.replace('-', "_").as_str())
+    else {
         let names: Vec<&str> = form.fields.iter().map(|field| field.name.as_ref()).collect();
-        return invalid(format!("--set {key}: there is no such field; {}", suggest(name, &names)), format!("Fields: {}", names.join(", ")));
+        return invalid(
+            format!("--set {key}: there is no such field; {}", suggest(name, &names)),
+            format!("Fields: {}", names.join(", ")),
+        );
     };
     let field = &mut form.fields[place];
     match (line, &field.kind) {
@@ -89,7 +98,11 @@ pub fn report(form: &Form, problems: &[Problem]) -> Result<(), Failure> {
         said.push(problem);
     }
     if problems.iter().any(|problem| problem.fatal) {
-        return Err(Failure::new(FailureKind::Invalid, format!("{}: nothing was sent", form.title), "Correct footplate.toml, or override with --set KEY=VALUE."));
+        return Err(Failure::new(
+            FailureKind::Invalid,
+            format!("{}: nothing was sent", form.title),
+            "Correct footplate.toml, or override with --set KEY=VALUE.",
+        ));
     }
     Ok(())
 }
@@ -114,7 +127,10 @@ mod tests {
             resource: "training-jobs".to_owned(),
             verb: Verb::Launch,
             parent: None,
-            fields: vec![field("instance_type", FieldKind::Line, "ml.m5.large"), field("hyperparameters", FieldKind::Area, "epochs = 2\nlr = 0.1\n")],
+            fields: vec![
+                field("instance_type", FieldKind::Line, "ml.m5.large"),
+                field("hyperparameters", FieldKind::Area, "epochs = 2\nlr = 0.1\n"),
+            ],
         }
     }
 
@@ -135,7 +151,10 @@ mod tests {
             assert_eq!(failure.exit_code(), 2, "{failure}");
         }
         let failure = set(&mut form(), "instance_tpye=x").unwrap_err();
-        assert!(failure.to_string().contains("did you mean `instance_type`?") && failure.to_string().contains("hyperparameters"), "{failure}");
+        assert!(
+            failure.to_string().contains("did you mean `instance_type`?") && failure.to_string().contains("hyperparameters"),
+            "{failure}"
+        );
     }
 
     #[test]

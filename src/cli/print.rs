@@ -107,8 +107,16 @@ pub fn paint(text: &str, phase: Phase, colours: bool) -> String {
 /// When stdout is gone or full.
 pub fn table(head: &[Safe], right: &[bool], rows: &[Vec<Safe>], states: &[Option<(usize, Phase)>]) -> Result<(), Failure> {
     let wide = |text: &str| unicode_width::UnicodeWidthStr::width(text);
-    let widths: Vec<usize> =
-        (0..head.len()).map(|column| rows.iter().filter_map(|row| row.get(column)).chain([&head[column]]).map(|text| wide(text.as_str())).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..head.len())
+        .map(|column| {
+            rows.iter()
+                .filter_map(|row| row.get(column))
+                .chain([&head[column]])
+                .map(|text| wide(text.as_str()))
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
     let colours = colours();
     let mut text = String::new();
     for (number, row) in std::iter::once(head).chain(rows.iter().map(Vec::as_slice)).enumerate() {
@@ -120,7 +128,8 @@ pub fn table(head: &[Safe], right: &[bool], rows: &[Vec<Safe>], states: &[Option
                 Some((place, phase)) if place == column => paint(cell.as_str(), phase, colours),
                 _ => cell.as_str().to_owned(),
             };
-            let (before, after) = if right.get(column).copied().unwrap_or(false) { (gap, String::new()) } else { (String::new(), gap) };
+            let (before, after) =
+                if right.get(column).copied().unwrap_or(false) { (gap, String::new()) } else { (String::new(), gap) };
             line.push_str(&format!("{before}{shown}{after}  "));
         }
         text.push_str(line.trim_end());

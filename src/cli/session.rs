@@ -59,7 +59,10 @@ impl Session {
         let connect = Connect {
             mode: globals.mode(),
             profile: globals.profile.clone().or_else(|| settings.profile.filter(|_| unset("AWS_PROFILE"))),
-            region: globals.region.clone().or_else(|| settings.region.filter(|_| unset("AWS_REGION") && unset("AWS_DEFAULT_REGION"))),
+            region: globals
+                .region
+                .clone()
+                .or_else(|| settings.region.filter(|_| unset("AWS_REGION") && unset("AWS_DEFAULT_REGION"))),
             read_only,
             ledger,
             local,
@@ -113,7 +116,10 @@ async fn idle(held: &Held) {
             return;
         }
         if begun.elapsed() > Duration::from_secs(1) && !std::mem::replace(&mut told, true) {
-            print::progress(&format!("Still at work in the local region of this process: {}. Waiting; Ctrl-C ends them.", running.join(", ")));
+            print::progress(&format!(
+                "Still at work in the local region of this process: {}. Waiting; Ctrl-C ends them.",
+                running.join(", ")
+            ));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -124,9 +130,13 @@ async fn idle(held: &Held) {
 /// # Errors
 /// When the home folder is not known.
 pub fn local_folder(globals: &Globals, named: Option<&PathBuf>) -> Result<PathBuf, Failure> {
-    named.map_or_else(|| Ok(globals.dirs()?.local()), |folder| {
-        std::path::absolute(folder).map_err(|error| Failure::new(FailureKind::Invalid, format!("--data {}: {error}", folder.display()), ""))
-    })
+    named.map_or_else(
+        || Ok(globals.dirs()?.local()),
+        |folder| {
+            std::path::absolute(folder)
+                .map_err(|error| Failure::new(FailureKind::Invalid, format!("--data {}: {error}", folder.display()), ""))
+        },
+    )
 }
 
 fn unset(name: &str) -> bool {

@@ -30,7 +30,11 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let detail = args.resource.0.detail(&session.aws, &ItemId(args.id.clone())).await;
     session.close().await;
     let detail = detail?;
-    if args.json { json::print(&json::detail(&detail))? } else { human(&detail)? }
+    if args.json {
+        json::print(&json::detail(&detail))?
+    } else {
+        human(&detail)?
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -51,7 +55,10 @@ fn human(detail: &Detail) -> Result<(), Failure> {
                 print::line("\nPhases")?;
                 for span in spans {
                     let length = show::span(show::seconds_between(span.start, span.end.unwrap_or(clock.now)));
-                    print::line(format!("  {}  {:>8}  {}  {}", show::moment(span.start, &clock), length, span.word, span.message).trim_end())?;
+                    print::line(
+                        format!("  {}  {:>8}  {}  {}", show::moment(span.start, &clock), length, span.word, span.message)
+                            .trim_end(),
+                    )?;
                 }
             }
             Block::Curves { title, series } => {

@@ -17,8 +17,14 @@ impl Signals {
     /// # Errors
     /// When the system does not allow it.
     pub fn listen() -> Result<Self, Failure> {
-        let on = |kind| signal(kind).map_err(|error| Failure::new(FailureKind::Machine, format!("cannot listen for signals: {error}"), ""));
-        Ok(Self { interrupt: on(SignalKind::interrupt())?, terminate: on(SignalKind::terminate())?, hangup: on(SignalKind::hangup())? })
+        let on = |kind| {
+            signal(kind).map_err(|error| Failure::new(FailureKind::Machine, format!("cannot listen for signals: {error}"), ""))
+        };
+        Ok(Self {
+            interrupt: on(SignalKind::interrupt())?,
+            terminate: on(SignalKind::terminate())?,
+            hangup: on(SignalKind::hangup())?,
+        })
     }
 
     /// Waits for the next of them.

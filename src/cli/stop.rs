@@ -34,7 +34,11 @@ pub async fn run(globals: &Globals, verb: Verb, args: &Args) -> Result<ExitCode,
     let recipe = globals.recipe_or_bare()?;
     let session = Session::open(globals, Purpose::Change, Some(&recipe)).await?;
     let done = order(&session, &recipe, verb, args).await;
-    if done.is_ok() { session.close().await } else { session.abandon().await }
+    if done.is_ok() {
+        session.close().await
+    } else {
+        session.abandon().await
+    }
     done
 }
 
@@ -49,7 +53,13 @@ async fn order(session: &Session, recipe: &Recipe, verb: Verb, args: &Args) -> R
         let account = session.aws.identity().await?.account;
         let names = args.ids.join(", ");
         let spec = resource.spec();
-        let question = format!("{}\n{} {} in account {account}, {}: {names}", (spec.warns)(verb), verb.name(), spec.singular, session.aws.region());
+        let question = format!(
+            "{}\n{} {} in account {account}, {}: {names}",
+            (spec.warns)(verb),
+            verb.name(),
+            spec.singular,
+            session.aws.region()
+        );
         match verb.confirm() {
             Confirm::None => {}
             Confirm::Ask => ask::confirm(&format!("{question}?"), false)?,
@@ -58,6 +68,10 @@ async fn order(session: &Session, recipe: &Recipe, verb: Verb, args: &Args) -> R
     }
     let order = Order { resource: resource.spec().id.to_owned(), verb, targets, form: None };
     let (Outcome::Said(said) | Outcome::Made { said, .. }) = orders::run(session, resource, recipe, &order).await?;
-    if args.json { json::print(&serde_json::json!({ "done": verb.name(), "ids": args.ids, "said": said }))? } else { print::line(said.as_str())? }
+    if args.json {
+        json::print(&serde_json::json!({ "done": verb.name(), "ids": args.ids, "said": said }))?
+    } else {
+        print::line(said.as_str())?
+    }
     Ok(ExitCode::SUCCESS)
 }

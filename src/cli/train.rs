@@ -54,7 +54,11 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     if session.holds_region() && !attach::python(Some(&recipe)).is_file() {
         let what = format!("there is no interpreter {}", attach::python(Some(&recipe)).display());
         session.abandon().await;
-        return Err(Failure::new(FailureKind::Machine, what, "Install Python 3, or name one in footplate.toml: [local] python = \"…\"."));
+        return Err(Failure::new(
+            FailureKind::Machine,
+            what,
+            "Install Python 3, or name one in footplate.toml: [local] python = \"…\".",
+        ));
     }
     let mut signals = Signals::listen()?;
     let launched = tokio::select! {
@@ -76,7 +80,9 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
         return accepted(&session, &id, args.json);
     }
     if !args.wait {
-        print::progress("The local region runs in this process, so this waits for the job. To leave jobs running, start `footplate local serve` first.");
+        print::progress(
+            "The local region runs in this process, so this waits for the job. To leave jobs running, start `footplate local serve` first.",
+        );
     }
     let sink = if args.json { Sink::Err } else { Sink::Out };
     match until_over(&session, kind.0, &id, sink, &mut signals).await {
@@ -119,7 +125,11 @@ async fn launch(session: &Session, kind: Kind, recipe: &Recipe, args: &Args) -> 
             print::progress(said.as_str());
             Ok(Some(id))
         }
-        Outcome::Said(said) => Err(Failure::new(FailureKind::Service, format!("{said}, but no job was named"), "footplate ls training-jobs shows what there is.")),
+        Outcome::Said(said) => Err(Failure::new(
+            FailureKind::Service,
+            format!("{said}, but no job was named"),
+            "footplate ls training-jobs shows what there is.",
+        )),
     }
 }
 
@@ -159,7 +169,11 @@ async fn interrupted(session: Session, id: &ItemId) -> Failure {
     if session.holds_region() {
         print::progress("The local region runs in this process: leaving ends the job. Ending it…");
         session.abandon().await;
-        return Failure::new(FailureKind::Cancelled, format!("interrupted: {} was ended", id.as_str()), "With `footplate local serve` running, jobs go on when this command is left.");
+        return Failure::new(
+            FailureKind::Cancelled,
+            format!("interrupted: {} was ended", id.as_str()),
+            "With `footplate local serve` running, jobs go on when this command is left.",
+        );
     }
     let hint = format!(
         "Follow it: footplate{0} logs training-jobs {1} --follow\n  Stop it: footplate{0} stop training-jobs {1}",
@@ -180,7 +194,9 @@ fn over(detail: &Detail, as_json: bool) -> Result<ExitCode, Failure> {
     let done = detail.state.phase == Phase::Done;
     if as_json {
         let state = &detail.state;
-        json::print(&json!({ "name": detail.id.as_str(), "state": state.word, "phase": json::phase(state.phase), "model": model, "reason": reason }))?;
+        json::print(
+            &json!({ "name": detail.id.as_str(), "state": state.word, "phase": json::phase(state.phase), "model": model, "reason": reason }),
+        )?;
     } else if let Some(model) = model.as_ref().filter(|_| done) {
         print::line(model)?;
     }
@@ -193,10 +209,14 @@ fn over(detail: &Detail, as_json: bool) -> Result<ExitCode, Failure> {
 
 /// Where the model is, by the fact of that name.
 fn model(detail: &Detail) -> Option<String> {
-    let facts = detail.blocks.iter().filter_map(|block| if let Block::Facts { facts, .. } = block { Some(facts) } else { None }).flatten();
-    facts
-        .filter(|(name, _)| name.as_str().eq_ignore_ascii_case("model"))
-        .find_map(|(_, value)| if let Cell::Text(text) = value { text.as_str().starts_with("s3://").then(|| text.to_string()) } else { None })
+    let facts = detail
+        .blocks
+        .iter()
+        .filter_map(|block| if let Block::Facts { facts, .. } = block { Some(facts) } else { None })
+        .flatten();
+    facts.filter(|(name, _)| name.as_str().eq_ignore_ascii_case("model")).find_map(|(_, value)| {
+        if let Cell::Text(text) = value { text.as_str().starts_with("s3://").then(|| text.to_string()) } else { None }
+    })
 }
 
 /// Why it failed, by the text of that title.

@@ -37,7 +37,11 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let purpose = if args.dry_run { Purpose::Look } else { Purpose::Change };
     let session = Session::open(globals, purpose, Some(&recipe)).await?;
     let done = upload(&session, kind, &recipe, args).await;
-    if done.is_ok() { session.close().await } else { session.abandon().await }
+    if done.is_ok() {
+        session.close().await
+    } else {
+        session.abandon().await
+    }
     done
 }
 
@@ -45,7 +49,8 @@ async fn upload(session: &Session, kind: Kind, recipe: &Recipe, args: &Args) -> 
     let mut form = kind.0.form(&session.aws, recipe, Verb::Upload, None).await?;
     if let Some(source) = &args.source {
         // As typed, it is relative to the current folder and not to the project.
-        let source = std::path::absolute(source).map_err(|error| Failure::new(FailureKind::Invalid, format!("{source}: {error}"), "Name a folder or a .zip."))?;
+        let source = std::path::absolute(source)
+            .map_err(|error| Failure::new(FailureKind::Invalid, format!("{source}: {error}"), "Name a folder or a .zip."))?;
         orders::set(&mut form, &format!("source={}", source.display()))?;
     }
     if let Some(to) = &args.to {

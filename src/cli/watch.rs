@@ -30,7 +30,13 @@ pub enum End {
 ///
 /// # Errors
 /// When the job cannot be read at all, or stdout is gone. Passing troubles (throttling, no network) are waited out.
-pub async fn until_over(session: &Session, resource: &'static dyn Resource, id: &ItemId, sink: Sink, signals: &mut Signals) -> Result<End, Failure> {
+pub async fn until_over(
+    session: &Session,
+    resource: &'static dyn Resource,
+    id: &ItemId,
+    sink: Sink,
+    signals: &mut Signals,
+) -> Result<End, Failure> {
     let mut detail = resource.detail(&session.aws, id).await?;
     let mut tasks = JoinSet::new();
     let (over, is_over) = watch::channel(false);
@@ -95,7 +101,12 @@ pub async fn until_over(session: &Session, resource: &'static dyn Resource, id: 
 }
 
 /// Looks at the job again and again until nobody listens.
-async fn look(aws: Arc<crate::aws::Aws>, resource: &'static dyn Resource, id: ItemId, send: mpsc::Sender<Result<Detail, Failure>>) {
+async fn look(
+    aws: Arc<crate::aws::Aws>,
+    resource: &'static dyn Resource,
+    id: ItemId,
+    send: mpsc::Sender<Result<Detail, Failure>>,
+) {
     // On this machine looking costs nothing; AWS gives an account a few looks a second for everything it does.
     let period = match aws.mode() {
         Mode::Local => Duration::from_millis(500),

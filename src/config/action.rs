@@ -70,7 +70,14 @@ pub struct Entry {
     pub hint: &'static str,
 }
 
-const fn row(action: Action, name: &'static str, keys: &'static [&'static str], help: &'static str, place: Place, hint: &'static str) -> Entry {
+const fn row(
+    action: Action,
+    name: &'static str,
+    keys: &'static [&'static str],
+    help: &'static str,
+    place: Place,
+    hint: &'static str,
+) -> Entry {
     Entry { action, name, keys, help, place, hint }
 }
 

@@ -39,9 +39,16 @@ impl Dirs {
         // The XDG specification: a relative path in one of these variables is invalid and to be ignored.
         let absolute = |name: &str| var(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let folder = |name: &str, fallback: &str| {
-            absolute(name).or_else(|| absolute("HOME").map(|home| home.join(fallback))).map(|base| base.join("footplate")).ok_or_else(|| {
-                Failure::new(FailureKind::Machine, "no home folder: HOME is not set to an absolute path", format!("Set HOME, or {name}."))
-            })
+            absolute(name)
+                .or_else(|| absolute("HOME").map(|home| home.join(fallback)))
+                .map(|base| base.join("footplate"))
+                .ok_or_else(|| {
+                    Failure::new(
+                        FailureKind::Machine,
+                        "no home folder: HOME is not set to an absolute path",
+                        format!("Set HOME, or {name}."),
+                    )
+                })
         };
         Ok(Self {
             config: folder("XDG_CONFIG_HOME", ".config")?,

@@ -62,7 +62,8 @@ impl Key {
             *flag = true;
             rest = &rest[len..];
         }
-        key.code = code(rest).ok_or_else(|| format!("`{text}` is not a key; write for instance x, space, Enter, F5, Ctrl-s or Shift-Left"))?;
+        key.code = code(rest)
+            .ok_or_else(|| format!("`{text}` is not a key; write for instance x, space, Enter, F5, Ctrl-s or Shift-Left"))?;
         Ok(key)
     }
 }

@@ -50,7 +50,10 @@ impl Keymap {
             for key in &keys {
                 if let Some(other) = map.bound.insert((entry.place, *key), entry.action) {
                     let other = action::entry(other).map_or("another action", |entry| entry.name);
-                    return Err(bad(&format!("the key {key} is given to both `{other}` and `{}`; give one of them another key", entry.name)));
+                    return Err(bad(&format!(
+                        "the key {key} is given to both `{other}` and `{}`; give one of them another key",
+                        entry.name
+                    )));
                 }
             }
             map.shown.insert(entry.action, keys);

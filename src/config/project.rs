@@ -133,7 +133,10 @@ fn project(section: &Section, recipe: &mut Recipe) {
         if is_bucket(&bucket) {
             recipe.bucket = Some(bucket);
         } else {
-            section.wrong("bucket", "must be a bucket's name alone: 3 to 63 lower-case letters, digits, dots and dashes, without s3:// and path");
+            section.wrong(
+                "bucket",
+                "must be a bucket's name alone: 3 to 63 lower-case letters, digits, dots and dashes, without s3:// and path",
+            );
         }
     }
     recipe.role = section.text("role");
@@ -150,7 +153,10 @@ fn code(section: &Section, recipe: &mut Recipe) {
         if stays_inside(Path::new(&script)) {
             recipe.entry_point = script;
         } else {
-            section.wrong("entry_point", "must be a path inside source_dir, for instance \"train.py\"; set source_dir to the folder that holds the script");
+            section.wrong(
+                "entry_point",
+                "must be a path inside source_dir, for instance \"train.py\"; set source_dir to the folder that holds the script",
+            );
         }
     }
     if let Some(framework) = section.text("framework") {
@@ -184,7 +190,9 @@ fn data(section: &Section, recipe: &mut Recipe) {
             section.note(span, format!("the channel `{name}` must be 1 to 64 letters, digits, dots, dashes and underscores"));
         } else if source.trim().is_empty() {
             section.note(span, format!("the channel `{name}` is empty; write an s3:// URI, a folder or a .zip"));
-        } else if source.contains("://") && !source.strip_prefix("s3://").is_some_and(|rest| is_bucket(rest.split('/').next().unwrap_or_default())) {
+        } else if source.contains("://")
+            && !source.strip_prefix("s3://").is_some_and(|rest| is_bucket(rest.split('/').next().unwrap_or_default()))
+        {
             section.note(span, format!("the channel `{name}` must be s3://BUCKET/PREFIX, a folder or a .zip"));
         } else {
             recipe.channels.push(Channel { name, source });
@@ -200,7 +208,10 @@ fn training(section: &Section, recipe: &mut Recipe) {
         if is_instance_type(&kind) {
             recipe.instance_type = kind;
         } else {
-            section.wrong("instance_type", "must be one of SageMaker's instance types, for instance \"ml.m5.large\" or \"ml.g5.xlarge\"");
+            section.wrong(
+                "instance_type",
+                "must be one of SageMaker's instance types, for instance \"ml.m5.large\" or \"ml.g5.xlarge\"",
+            );
         }
     }
     let whole = |key, range| section.whole(key, range).and_then(|number| u32::try_from(number).ok());
@@ -221,7 +232,10 @@ fn training(section: &Section, recipe: &mut Recipe) {
     }
     if recipe.hyperparameters.len() > HYPERPARAMETERS - RESERVED_HYPERPARAMETERS {
         let most = HYPERPARAMETERS - RESERVED_HYPERPARAMETERS;
-        hyperparameters.note(hyperparameters.place(), format!("there are {} hyperparameters; SageMaker leaves room for {most}", recipe.hyperparameters.len()));
+        hyperparameters.note(
+            hyperparameters.place(),
+            format!("there are {} hyperparameters; SageMaker leaves room for {most}", recipe.hyperparameters.len()),
+        );
     }
     let environment = section.section("environment");
     recipe.environment = limited(&environment, 512, 512);
@@ -250,7 +264,9 @@ fn check_regex(section: &Section, regex: &str) {
         return;
     }
     match Regex::new(regex) {
-        Ok(compiled) if compiled.captures_len() < 2 => section.wrong("regex", "has no group; put brackets around the number, for instance 'loss=([0-9.e+-]+)'"),
+        Ok(compiled) if compiled.captures_len() < 2 => {
+            section.wrong("regex", "has no group; put brackets around the number, for instance 'loss=([0-9.e+-]+)'")
+        }
         Ok(_) => {}
         Err(error) => {
             // The last line of the crate's drawing says what is wrong; the lines above repeat the pattern.
@@ -279,9 +295,15 @@ fn limited(section: &Section, name_length: usize, value_length: usize) -> Vec<(S
             !wrong
         };
         let long = |text: &str, most: usize| text.chars().count() > most;
-        if check(name.is_empty() || long(&name, name_length), span.clone(), format!("a name in {} must have 1 to {name_length} characters", section.title()))
-            && check(long(&value, value_length), span, format!("`{name}` in {} must have at most {value_length} characters", section.title()))
-        {
+        if check(
+            name.is_empty() || long(&name, name_length),
+            span.clone(),
+            format!("a name in {} must have 1 to {name_length} characters", section.title()),
+        ) && check(
+            long(&value, value_length),
+            span,
+            format!("`{name}` in {} must have at most {value_length} characters", section.title()),
+        ) {
             fine.push((name, value));
         }
     }
@@ -319,7 +341,9 @@ fn is_bucket(name: &str) -> bool {
 
 fn is_instance_type(kind: &str) -> bool {
     let parts: Vec<&str> = kind.split('.').collect();
-    let word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    let word = |part: &&str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
     parts.len() == 3 && parts[0] == "ml" && parts.iter().all(word)
 }
 
@@ -385,7 +409,9 @@ mod tests {
     #[test]
     fn a_mistyped_key_is_named_with_its_line_and_the_right_one() {
         assert_eq!(
-            mistakes("[project]\nname = \"digits\"\n\n[training]\nvolume_gb = 30\ninstance_count = 1\ninstnce_type = \"ml.m5.large\"\n"),
+            mistakes(
+                "[project]\nname = \"digits\"\n\n[training]\nvolume_gb = 30\ninstance_count = 1\ninstnce_type = \"ml.m5.large\"\n"
+            ),
             ["line 7, column 1: unknown key `instnce_type` in [training]; did you mean `instance_type`?"]
         );
     }

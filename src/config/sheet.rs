@@ -23,7 +23,13 @@ const LARGEST: u64 = 1 << 20;
 /// # Errors
 /// When the file is there but cannot be read, is too large or not text.
 pub fn read(path: &Path) -> Result<Option<String>, Failure> {
-    let failed = |what: String| Failure::new(FailureKind::Invalid, format!("cannot read {}: {what}", path.display()), "Make it a text file that you can read.");
+    let failed = |what: String| {
+        Failure::new(
+            FailureKind::Invalid,
+            format!("cannot read {}: {what}", path.display()),
+            "Make it a text file that you can read.",
+        )
+    };
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -130,7 +136,9 @@ impl<'s, 't> Section<'s, 't> {
     pub fn text(&self, key: &'static str) -> Option<String> {
         let value = self.value(key)?;
         match value.get_ref() {
-            DeValue::String(text) if text.trim().is_empty() => self.complain(key, value, "is empty; write a value or remove the line"),
+            DeValue::String(text) if text.trim().is_empty() => {
+                self.complain(key, value, "is empty; write a value or remove the line")
+            }
             DeValue::String(text) => Some(text.to_string()),
             other => self.mistyped(key, value, "text in quotes", other),
         }
@@ -183,7 +191,9 @@ impl<'s, 't> Section<'s, 't> {
         match found {
             Some(number) if range.contains(&number) => Some(number),
             Some(_) => self.complain(key, value, &format!("must be from {} s to {} days", range.start(), range.end() / 86_400)),
-            None => self.complain(key, value, "is no length of time; write seconds as a number, or text like \"90m\", \"2h\", \"1d\""),
+            None => {
+                self.complain(key, value, "is no length of time; write seconds as a number, or text like \"90m\", \"2h\", \"1d\"")
+            }
         }
     }
 
@@ -202,7 +212,8 @@ impl<'s, 't> Section<'s, 't> {
     /// The tables of an array of tables (`[[metrics]]`).
     pub fn sections(&self, key: &'static str) -> Vec<Section<'s, 't>> {
         let Some(value) = self.value(key) else { return Vec::new() };
-        let wrong = |span| self.sheet.note(span, format!("`{key}` must be a list of sections: write [[{}]] above each", self.path(key)));
+        let wrong =
+            |span| self.sheet.note(span, format!("`{key}` must be a list of sections: write [[{}]] above each", self.path(key)));
         let DeValue::Array(array) = value.get_ref() else {
             wrong(value.span());
             return Vec::new();
@@ -233,12 +244,20 @@ impl<'s, 't> Section<'s, 't> {
                 DeValue::String(text) => Some(Scalar::Text(text.to_string())),
                 DeValue::Boolean(flag) => Some(Scalar::Bool(*flag)),
                 whole @ DeValue::Integer(_) => integer(whole).map(Scalar::Whole),
-                DeValue::Float(float) => float.as_str().replace('_', "").parse().ok().filter(|float: &f64| float.is_finite()).map(Scalar::Number),
+                DeValue::Float(float) => {
+                    float.as_str().replace('_', "").parse().ok().filter(|float: &f64| float.is_finite()).map(Scalar::Number)
+                }
                 _ => None,
             };
             match scalar {
                 Some(scalar) => found.push((name, key.span(), scalar)),
-                None => self.sheet.note(value.span(), format!("`{name}` in {} must be text, a finite number, true or false; put anything else in quotes", self.title())),
+                None => self.sheet.note(
+                    value.span(),
+                    format!(
+                        "`{name}` in {} must be text, a finite number, true or false; put anything else in quotes",
+                        self.title()
+                    ),
+                ),
             }
         }
         found.sort_by_key(|(_, span, _)| span.start);

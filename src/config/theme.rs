@@ -147,7 +147,8 @@ impl Theme {
     /// # Errors
     /// Names the role or colour that is wrong.
     pub fn parse(name: &str, text: &str) -> Result<Self, Failure> {
-        let bad = |what: String| Failure::new(FailureKind::Invalid, format!("theme {name}: {what}"), "compare with a built-in theme");
+        let bad =
+            |what: String| Failure::new(FailureKind::Invalid, format!("theme {name}: {what}"), "compare with a built-in theme");
         let file: File = toml::from_str(text).map_err(|error| bad(error.to_string()))?;
         let colour = |value: &Option<toml::Value>| -> Result<Option<Colour>, Failure> {
             let Some(value) = value else { return Ok(None) };
@@ -199,8 +200,22 @@ fn read_colour(value: &toml::Value) -> Option<Colour> {
         return Some(Colour::Rgb(r, g, b));
     }
     const NAMES: [&str; 16] = [
-        "black", "red", "green", "yellow", "blue", "magenta", "cyan", "white", "bright-black", "bright-red", "bright-green",
-        "bright-yellow", "bright-blue", "bright-magenta", "bright-cyan", "bright-white",
+        "black",
+        "red",
+        "green",
+        "yellow",
+        "blue",
+        "magenta",
+        "cyan",
+        "white",
+        "bright-black",
+        "bright-red",
+        "bright-green",
+        "bright-yellow",
+        "bright-blue",
+        "bright-magenta",
+        "bright-cyan",
+        "bright-white",
     ];
     NAMES.iter().position(|name| *name == text).and_then(|index| u8::try_from(index).ok()).map(Colour::Indexed)
 }

@@ -201,7 +201,10 @@ fn refused(path: &Path, error: &dyn std::fmt::Display) -> Failure {
     Failure::new(
         FailureKind::Refused,
         format!("the journal {} cannot be used: {error}", path.display()),
-        format!("Without it nothing is sent that changes AWS. Free the disk or make it writable; if it is damaged, move it away: mv {0} {0}.old", path.display()),
+        format!(
+            "Without it nothing is sent that changes AWS. Free the disk or make it writable; if it is damaged, move it away: mv {0} {0}.old",
+            path.display()
+        ),
     )
 }
 

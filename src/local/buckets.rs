@@ -115,7 +115,14 @@ impl Buckets {
         let sums = digests.finish();
         let mut facts = Facts { content_type: Some("binary/octet-stream".to_owned()), ..Facts::default() };
         facts.add_checksums(&sums.checksums, "FULL_OBJECT");
-        let row = Row { key: key.to_owned(), blob: draft.name().to_owned(), size: sums.size, etag: sums.md5, modified: now_millis(), facts };
+        let row = Row {
+            key: key.to_owned(),
+            blob: draft.name().to_owned(),
+            size: sums.size,
+            etag: sums.md5,
+            modified: now_millis(),
+            facts,
+        };
         self.put(bucket, &mut draft, &row, |_| true)?;
         Ok(())
     }
@@ -131,10 +138,11 @@ impl Buckets {
     /// # Errors
     /// When the index cannot be written.
     pub fn create(&self, bucket: &str) -> Result<bool, BucketError> {
-        let made = self.0.index.lock().execute(
-            "INSERT INTO bucket (name, created) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-            (bucket, now_millis()),
-        )?;
+        let made = self
+            .0
+            .index
+            .lock()
+            .execute("INSERT INTO bucket (name, created) VALUES (?1, ?2) ON CONFLICT DO NOTHING", (bucket, now_millis()))?;
         Ok(made > 0)
     }
 
@@ -196,7 +204,8 @@ mod tests {
         let source = folder.path().join("source");
         fs::write(&source, b"x").unwrap();
         let long = "k".repeat(1024);
-        let mut keys = vec!["../../etc/passwd", "a", "a/", "a/b", "a//b", "ü ✓", "/abs", ".", "..", "a\u{0}b", long.as_str(), "A"];
+        let mut keys =
+            vec!["../../etc/passwd", "a", "a/", "a/b", "a//b", "ü ✓", "/abs", ".", "..", "a\u{0}b", long.as_str(), "A"];
         for key in &keys {
             buckets.store("b", key, &source).unwrap();
         }

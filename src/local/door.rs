@@ -143,7 +143,8 @@ async fn enter(region: &LocalRegion, request: Request<Incoming>, port: Option<u1
     }
     let expects = request.headers().contains_key(http::header::EXPECT);
     let empty = http_body::Body::is_end_stream(request.body());
-    let mut response = region.handle(request.map(|body| body.map_err(|error| -> BodyError { Box::new(error) }).boxed_unsync())).await;
+    let mut response =
+        region.handle(request.map(|body| body.map_err(|error| -> BodyError { Box::new(error) }).boxed_unsync())).await;
     // botocore asks before each upload whether to go on, and when the answer comes at once, without "100 Continue", it
     // misreads the next answer on the same connection. Like S3, end the connection then.
     if expects && (empty || !response.status().is_success()) {
@@ -166,5 +167,6 @@ fn is_ours<B>(request: &Request<B>, port: u16) -> bool {
         None if port == 80 => host,
         None => return false,
     };
-    matches!(name, "127.0.0.1" | "localhost" | "[::1]") || name.strip_suffix(".localhost").is_some_and(s3s::path::check_bucket_name)
+    matches!(name, "127.0.0.1" | "localhost" | "[::1]")
+        || name.strip_suffix(".localhost").is_some_and(s3s::path::check_bucket_name)
 }

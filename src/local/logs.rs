@@ -134,7 +134,8 @@ mod tests {
     fn a_hundred_thousand_lines_are_one_quick_batch() {
         let folder = tempfile::tempdir().unwrap();
         let logs = Logs::open(folder.path(), "us-east-1").unwrap();
-        let events: Vec<LogEvent> = (0..100_000).map(|number| LogEvent { timestamp: 1_000 + number / 50, message: format!("line {number}") }).collect();
+        let events: Vec<LogEvent> =
+            (0..100_000).map(|number| LogEvent { timestamp: 1_000 + number / 50, message: format!("line {number}") }).collect();
         let start = std::time::Instant::now();
         logs.append("/g", "s", &events).unwrap();
         assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
@@ -162,7 +163,8 @@ mod tests {
         let mut pages = 0;
         loop {
             let page = logs.call("GetLogEvents", &input).unwrap();
-            let messages: Vec<&str> = page["events"].as_array().unwrap().iter().filter_map(|event| event["message"].as_str()).collect();
+            let messages: Vec<&str> =
+                page["events"].as_array().unwrap().iter().filter_map(|event| event["message"].as_str()).collect();
             assert!(messages.iter().all(|message| message.len() <= MESSAGE_LIMIT));
             assert!(messages.iter().map(|message| message.len()).sum::<usize>() <= 1_048_576);
             text.extend(messages);

@@ -68,7 +68,13 @@ impl Metrics {
     }
 }
 
-fn insert(connection: &Connection, namespace: &str, name: &str, dimensions: Dimensions, points: &[Point]) -> rusqlite::Result<()> {
+fn insert(
+    connection: &Connection,
+    namespace: &str,
+    name: &str,
+    dimensions: Dimensions,
+    points: &[Point],
+) -> rusqlite::Result<()> {
     let dimensions = canonical(dimensions);
     connection
         .prepare_cached("INSERT INTO metric (namespace, name, dimensions) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?

@@ -21,8 +21,12 @@ const UNKNOWN_TOKEN: &str = "The security token included in the request is inval
 fn s3(refusal: Refusal, region: &str) -> Fault {
     match refusal {
         Refusal::Missing => Fault::new("AccessDenied", 403, "Access Denied"),
-        Refusal::Malformed(text) => Fault::new("AuthorizationHeaderMalformed", 400, format!("The authorization header is malformed; {text}")),
-        Refusal::UnknownKey => Fault::new("InvalidAccessKeyId", 403, "The AWS Access Key Id you provided does not exist in our records."),
+        Refusal::Malformed(text) => {
+            Fault::new("AuthorizationHeaderMalformed", 400, format!("The authorization header is malformed; {text}"))
+        }
+        Refusal::UnknownKey => {
+            Fault::new("InvalidAccessKeyId", 403, "The AWS Access Key Id you provided does not exist in our records.")
+        }
         Refusal::WrongRegion(name) => Fault::new(
             "AuthorizationHeaderMalformed",
             400,
@@ -33,9 +37,13 @@ fn s3(refusal: Refusal, region: &str) -> Fault {
             400,
             format!("The authorization header is malformed; incorrect service \"{name}\". This endpoint belongs to \"s3\"."),
         ),
-        Refusal::Skewed(_) => Fault::new("RequestTimeTooSkewed", 403, "The difference between the request time and the current time is too large."),
+        Refusal::Skewed(_) => {
+            Fault::new("RequestTimeTooSkewed", 403, "The difference between the request time and the current time is too large.")
+        }
         Refusal::Expired => Fault::new("AccessDenied", 403, "Request has expired"),
-        Refusal::Unsigned(name) => Fault::new("AccessDenied", 403, format!("There were headers present in the request which were not signed: {name}")),
+        Refusal::Unsigned(name) => {
+            Fault::new("AccessDenied", 403, format!("There were headers present in the request which were not signed: {name}"))
+        }
         Refusal::Mismatch => Fault::new(
             "SignatureDoesNotMatch",
             403,

@@ -112,7 +112,8 @@ impl LocalRegion {
         let buckets = Buckets::open(&folder.join("s3")).map_err(unreadable)?;
         let logs = Arc::new(Logs::open(&folder.join("logs"), &region).map_err(unreadable)?);
         let metrics = Arc::new(Metrics::open(&folder.join("metrics")).map_err(unreadable)?);
-        let sagemaker = SageMaker::open(folder.join("sagemaker"), buckets.clone(), Arc::clone(&logs), Arc::clone(&metrics), engine);
+        let sagemaker =
+            SageMaker::open(folder.join("sagemaker"), buckets.clone(), Arc::clone(&logs), Arc::clone(&metrics), engine);
         let sagemaker = sagemaker.map_err(|fault| OpenError::State(fault.message))?;
         let s3 = s3::service(buckets, &region, &credentials);
         let services = Services { region, credentials, s3, logs, metrics, sagemaker };

@@ -25,9 +25,15 @@ const BODY_LIMIT: usize = 16 * 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Protocol {
     /// `X-Amz-Target`: service, operation and version.
-    Json { service: Service, operation: String, version: &'static str },
+    Json {
+        service: Service,
+        operation: String,
+        version: &'static str,
+    },
     /// Smithy RPC v2; CloudWatch only.
-    Cbor { operation: String },
+    Cbor {
+        operation: String,
+    },
     /// Form in, XML out; which service is in the signature's scope.
     Query,
     S3,
@@ -180,7 +186,9 @@ async fn call_json(services: &Services, service: Service, operation: String, inp
             let metrics = Arc::clone(&services.metrics);
             blocking(move || metrics.call(&operation, &input)).await
         }
-        Service::Unknown => Err(Fault::new("UnknownOperationException", 400, format!("The local region does not know {operation}"))),
+        Service::Unknown => {
+            Err(Fault::new("UnknownOperationException", 400, format!("The local region does not know {operation}")))
+        }
     }
 }
 
@@ -200,7 +208,9 @@ async fn s3(services: &Services, parts: Parts, content: Body, request_id: &str) 
             }
             response
         }
-        Err(_) => finish(xml::write(&Fault::new("InternalError", 500, "The local region could not answer"), request_id), request_id),
+        Err(_) => {
+            finish(xml::write(&Fault::new("InternalError", 500, "The local region could not answer"), request_id), request_id)
+        }
     }
 }
 

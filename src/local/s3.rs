@@ -50,7 +50,10 @@ struct Front {
 
 impl Front {
     /// Runs what waits for the disk where waiting is allowed.
-    async fn disk<T: Send + 'static>(&self, work: impl FnOnce(&Buckets) -> Result<T, BucketError> + Send + 'static) -> S3Result<T> {
+    async fn disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Buckets) -> Result<T, BucketError> + Send + 'static,
+    ) -> S3Result<T> {
         let buckets = self.buckets.clone();
         match tokio::task::spawn_blocking(move || work(&buckets)).await {
             Ok(result) => result.map_err(to_s3),
@@ -112,7 +115,9 @@ impl S3 for Front {
         let constraint = input.create_bucket_configuration.and_then(|configuration| configuration.location_constraint);
         let asked = constraint.as_ref().map_or("us-east-1", BucketLocationConstraint::as_str).to_owned();
         if asked != *self.region {
-            let text = format!("The {asked} location constraint is incompatible for the region specific endpoint this request was sent to.");
+            let text = format!(
+                "The {asked} location constraint is incompatible for the region specific endpoint this request was sent to."
+            );
             return Err(S3Error::with_message(S3ErrorCode::IllegalLocationConstraintException, text));
         }
         let name = input.bucket.clone();
@@ -141,14 +146,20 @@ impl S3 for Front {
         answer(HeadBucketOutput { bucket_region: Some(self.region.to_string()), ..Default::default() })
     }
 
-    async fn get_bucket_location(&self, request: S3Request<GetBucketLocationInput>) -> S3Result<S3Response<GetBucketLocationOutput>> {
+    async fn get_bucket_location(
+        &self,
+        request: S3Request<GetBucketLocationInput>,
+    ) -> S3Result<S3Response<GetBucketLocationOutput>> {
         expect_owner(request.input.expected_bucket_owner.as_deref())?;
         self.disk(move |buckets| buckets.expect_bucket(&request.input.bucket)).await?;
         let elsewhere = (*self.region != *"us-east-1").then(|| BucketLocationConstraint::from(self.region.to_string()));
         answer(GetBucketLocationOutput { location_constraint: elsewhere })
     }
 
-    async fn get_bucket_versioning(&self, request: S3Request<GetBucketVersioningInput>) -> S3Result<S3Response<GetBucketVersioningOutput>> {
+    async fn get_bucket_versioning(
+        &self,
+        request: S3Request<GetBucketVersioningInput>,
+    ) -> S3Result<S3Response<GetBucketVersioningOutput>> {
         expect_owner(request.input.expected_bucket_owner.as_deref())?;
         self.disk(move |buckets| buckets.expect_bucket(&request.input.bucket)).await?;
         answer(GetBucketVersioningOutput::default())

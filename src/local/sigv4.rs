@@ -71,7 +71,9 @@ impl Claim {
         let presigned = canonical::pairs(query).any(|(name, _)| name == "X-Amz-Signature");
         match (headers.next(), headers.next()) {
             (Some(_), Some(_)) => Err(malformed("there is more than one Authorization header")),
-            (Some(_), None) if presigned => Err(malformed("only one authentication mechanism is allowed: the query or the Authorization header")),
+            (Some(_), None) if presigned => {
+                Err(malformed("only one authentication mechanism is allowed: the query or the Authorization header"))
+            }
             (Some(header), None) => {
                 let date = parts.headers.get("x-amz-date").and_then(|date| date.to_str().ok());
                 Self::from_header(header.to_str().map_err(|_| malformed("the Authorization header is not text"))?, date)
@@ -99,7 +101,14 @@ impl Claim {
     ///
     /// # Errors
     /// What is wrong.
-    pub fn verify(&self, parts: &Parts, credentials: &Credentials, scope: Scope<'_>, payload: &str, now: i64) -> Result<(), Refusal> {
+    pub fn verify(
+        &self,
+        parts: &Parts,
+        credentials: &Credentials,
+        scope: Scope<'_>,
+        payload: &str,
+        now: i64,
+    ) -> Result<(), Refusal> {
         self.check_key(credentials)?;
         if !scope.services.contains(&self.service.as_str()) {
             return Err(Refusal::WrongService(self.service.clone()));
@@ -141,7 +150,11 @@ impl Claim {
                 Some(("Credential", value)) => credential = Some(value),
                 Some(("SignedHeaders", value)) => signed = Some(value),
                 Some(("Signature", value)) => signature = Some(value),
-                _ => return Err(malformed("the Authorization header has parts other than Credential, SignedHeaders and Signature")),
+                _ => {
+                    return Err(malformed(
+                        "the Authorization header has parts other than Credential, SignedHeaders and Signature",
+                    ));
+                }
             }
         }
         let (Some(credential), Some(signed), Some(signature)) = (credential, signed, signature) else {
@@ -155,14 +168,24 @@ impl Claim {
         let get = |wanted: &str| {
             let mut values = canonical::pairs(query).filter(|(name, _)| name == wanted).map(|(_, value)| value);
             let value = values.next().ok_or_else(|| malformed(&format!("the query parameter {wanted} is missing")))?;
-            if values.next().is_some() { Err(malformed(&format!("the query parameter {wanted} is there twice"))) } else { Ok(value) }
+            if values.next().is_some() {
+                Err(malformed(&format!("the query parameter {wanted} is there twice")))
+            } else {
+                Ok(value)
+            }
         };
         if get("X-Amz-Algorithm")? != ALGORITHM {
             return Err(malformed("the algorithm is not AWS4-HMAC-SHA256"));
         }
         let expires = get("X-Amz-Expires")?.parse::<i64>().ok().filter(|seconds| (1..=604_800).contains(seconds));
         let expires = expires.ok_or_else(|| malformed("X-Amz-Expires must be between 1 and 604800 seconds"))?;
-        Self::new(&get("X-Amz-Credential")?, &get("X-Amz-SignedHeaders")?, &get("X-Amz-Signature")?, &get("X-Amz-Date")?, Some(expires))
+        Self::new(
+            &get("X-Amz-Credential")?,
+            &get("X-Amz-SignedHeaders")?,
+            &get("X-Amz-Signature")?,
+            &get("X-Amz-Date")?,
+            Some(expires),
+        )
     }
 
     fn new(credential: &str, signed: &str, signature: &str, date: &str, expires: Option<i64>) -> Result<Self, Refusal> {

@@ -70,9 +70,15 @@ pub enum Cell {
     /// US dollars.
     Money(f64),
     /// US dollars that accrue: `per_hour` since then.
-    Accrues { since: Timestamp, per_hour: f64 },
+    Accrues {
+        since: Timestamp,
+        per_hour: f64,
+    },
     /// A last value, if there is one, with the way it came (oldest first, at most a few dozen values).
-    Trend { last: Option<f64>, values: Vec<f64> },
+    Trend {
+        last: Option<f64>,
+        values: Vec<f64>,
+    },
 }
 
 /// One thing in a list. `cells` has exactly one cell per column of the resource's `Spec`; the first is the name.

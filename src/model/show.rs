@@ -45,7 +45,11 @@ impl Cell {
             Self::Absent | Self::Text(_) | Self::State(_) | Self::Trend { last: None, .. } => None,
             #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 and sizes in use stay far below 2^53")]
             Self::Time(at) => Some(at.as_millisecond() as f64),
-            Self::Seconds(value) | Self::Number(value) | Self::Trend { last: Some(value), .. } | Self::Share(value) | Self::Money(value) => Some(*value),
+            Self::Seconds(value)
+            | Self::Number(value)
+            | Self::Trend { last: Some(value), .. }
+            | Self::Share(value)
+            | Self::Money(value) => Some(*value),
             Self::Since(start) => Some(seconds_between(*start, clock.now)),
             #[expect(clippy::cast_precision_loss, reason = "see above")]
             Self::Count(value) | Self::Bytes(value) => Some(*value as f64),
@@ -104,7 +108,17 @@ pub fn decimal(number: f64) -> String {
     if !(1e-4..1e7).contains(&size) {
         return format!("{number:.2e}");
     }
-    let digits = if size >= 1000.0 { 0 } else if size >= 100.0 { 1 } else if size >= 10.0 { 2 } else if size >= 1.0 { 3 } else { 4 };
+    let digits = if size >= 1000.0 {
+        0
+    } else if size >= 100.0 {
+        1
+    } else if size >= 10.0 {
+        2
+    } else if size >= 1.0 {
+        3
+    } else {
+        4
+    };
     format!("{number:.digits$}")
 }
 
@@ -155,7 +169,10 @@ mod tests {
     #[test]
     fn values_read_well() {
         assert_eq!([span(41.9), span(723.0), span(3723.0), span(273_600.0)], ["00:41", "12:03", "1:02:03", "3 d 04 h"]);
-        assert_eq!([decimal(0.41184), decimal(2045.0), decimal(0.000_012), decimal(-1.5)], ["0.4118", "2045", "1.20e-05", "-1.500"]);
+        assert_eq!(
+            [decimal(0.41184), decimal(2045.0), decimal(0.000_012), decimal(-1.5)],
+            ["0.4118", "2045", "1.20e-05", "-1.500"]
+        );
         assert_eq!([money(0.0), money(0.001), money(0.104), money(1204.4)], ["$0.00", "<$0.01", "$0.10", "$1,204"]);
         assert_eq!([size(812), size(1_400_000), size(999_950), size(125_000)], ["812 B", "1.4 MB", "1.0 MB", "125 kB"]);
     }
@@ -164,11 +181,9 @@ mod tests {
     fn times_shrink_to_what_matters() {
         let clock = Clock { now: "2026-11-22T14:03:00Z".parse().expect("a time"), zone: TimeZone::UTC };
         let at = |text: &str| moment(text.parse().expect("a time"), &clock);
-        assert_eq!([at("2026-11-22T09:05:00Z"), at("2026-11-21T23:59:00Z"), at("2026-03-20T00:00:00Z"), at("2023-03-20T00:00:00Z")], [
-            "09:05",
-            "yesterday",
-            "Mar 20",
-            "2023-03-20"
-        ]);
+        assert_eq!(
+            [at("2026-11-22T09:05:00Z"), at("2026-11-21T23:59:00Z"), at("2026-03-20T00:00:00Z"), at("2023-03-20T00:00:00Z")],
+            ["09:05", "yesterday", "Mar 20", "2023-03-20"]
+        );
     }
 }

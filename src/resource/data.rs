@@ -7,8 +7,8 @@ use aws_sdk_s3::types::{Delete, Object, ObjectIdentifier};
 use crate::aws::s3_uri::S3Uri;
 use crate::aws::{Aws, bucket, download, fault, script_mode, time, upload};
 use crate::model::{
-    Align, Block, Cell, Column, Detail, Failure, FailureKind, Field, FieldKind, Form, Item, ItemId, LogSource, Order, Outcome, Page, Phase,
-    Poll, Preview, Problem, Progress, Recipe, Safe, Spec, State, Verb,
+    Align, Block, Cell, Column, Detail, Failure, FailureKind, Field, FieldKind, Form, Item, ItemId, LogSource, Order, Outcome,
+    Page, Phase, Poll, Preview, Problem, Progress, Recipe, Safe, Spec, State, Verb,
 };
 use crate::resource::{Job, Resource};
 
@@ -32,10 +32,20 @@ static SPEC: Spec = Spec {
     verbs: &[Verb::Upload, Verb::Download, Verb::Delete],
     poll: Poll { live: 30, still: 60 },
     empty: "Nothing in S3 here. Training reads its data from here: upload a folder or a .zip.",
-    iam: &["s3:ListAllMyBuckets", "s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:CreateBucket", "s3:AbortMultipartUpload"],
+    iam: &[
+        "s3:ListAllMyBuckets",
+        "s3:ListBucket",
+        "s3:GetObject",
+        "s3:PutObject",
+        "s3:DeleteObject",
+        "s3:CreateBucket",
+        "s3:AbortMultipartUpload",
+    ],
     check,
     warns: |verb| match verb {
-        Verb::Delete => Safe::line("Deleted objects cannot be brought back unless the bucket keeps versions; a folder goes with all that is in it."),
+        Verb::Delete => Safe::line(
+            "Deleted objects cannot be brought back unless the bucket keeps versions; a folder goes with all that is in it.",
+        ),
         _ => Safe::default(),
     },
 };
@@ -58,7 +68,13 @@ impl Resource for Data {
         Box::pin(async move {
             let at = address(id)?;
             let blocks = if at.is_folder() { folder(aws, &at).await? } else { object(aws, &at).await? };
-            Ok(Detail { id: id.clone(), state: state(if at.is_folder() { "folder" } else { "object" }), blocks, metrics: Vec::new(), log: false })
+            Ok(Detail {
+                id: id.clone(),
+                state: state(if at.is_folder() { "folder" } else { "object" }),
+                blocks,
+                metrics: Vec::new(),
+                log: false,
+            })
         })
     }
 
@@ -79,7 +95,11 @@ impl Resource for Data {
                 && let Err(failure) = look(aws, recipe, form, &mut preview).await
             {
                 let field = if form.verb == Verb::Upload { "source" } else { "" };
-                preview.problems.push(Problem { field: field.to_owned(), message: Safe::line(&failure.to_string()), fatal: true });
+                preview.problems.push(Problem {
+                    field: field.to_owned(),
+                    message: Safe::line(&failure.to_string()),
+                    fatal: true,
+                });
             }
             Ok(preview)
         })
@@ -121,7 +141,8 @@ impl Resource for Data {
 }
 
 fn address(id: &ItemId) -> Result<S3Uri, Failure> {
-    S3Uri::parse(id.as_str()).ok_or_else(|| invalid(&format!("'{}' is no S3 address; it looks like s3://bucket/folder/", id.as_str())))
+    S3Uri::parse(id.as_str())
+        .ok_or_else(|| invalid(&format!("'{}' is no S3 address; it looks like s3://bucket/folder/", id.as_str())))
 }
 
 fn target_of(form: &Form) -> Result<S3Uri, Failure> {
@@ -146,7 +167,9 @@ fn row(at: &S3Uri, size: Cell, modified: Cell, class: &str) -> Item {
 async fn list_buckets(aws: &Aws, page: &(dyn Fn(Page) + Send + Sync)) -> Result<(), Failure> {
     let answer = aws.s3.list_buckets().send().await.map_err(|error| fault::tell("listing buckets", &error))?;
     let made = |at: Option<&aws_sdk_s3::primitives::DateTime>| at.map_or(Cell::Absent, |at| Cell::Time(time::ours(at)));
-    let items = answer.buckets().iter().map(|bucket| row(&S3Uri::new(bucket.name().unwrap_or_default(), ""), Cell::Absent, made(bucket.creation_date()), "bucket"));
+    let items = answer.buckets().iter().map(|bucket| {
+        row(&S3Uri::new(bucket.name().unwrap_or_default(), ""), Cell::Absent, made(bucket.creation_date()), "bucket")
+    });
     page(Page { items: items.collect(), whole: true, more: false });
     Ok(())
 }
@@ -155,12 +178,15 @@ async fn list_objects(aws: &Aws, at: &S3Uri, page: &(dyn Fn(Page) + Send + Sync)
     let mut all = Vec::new();
     let mut token: Option<String> = None;
     for _ in 0..PAGES {
-        let call = aws.s3.list_objects_v2().bucket(&at.bucket).prefix(&at.key).delimiter("/").set_continuation_token(token.clone());
+        let call =
+            aws.s3.list_objects_v2().bucket(&at.bucket).prefix(&at.key).delimiter("/").set_continuation_token(token.clone());
         let answer = call.send().await.map_err(|error| fault::tell(&format!("listing {at}"), &error))?;
         let folders = answer.common_prefixes().iter().filter_map(|folder| folder.prefix());
-        let mut items: Vec<Item> = folders.map(|key| row(&S3Uri::new(&at.bucket, key), Cell::Absent, Cell::Absent, "folder")).collect();
+        let mut items: Vec<Item> =
+            folders.map(|key| row(&S3Uri::new(&at.bucket, key), Cell::Absent, Cell::Absent, "folder")).collect();
         // The folder's own marker is not inside it.
-        items.extend(answer.contents().iter().filter(|object| object.key() != Some(&at.key)).map(|object| object_row(at, object)));
+        items
+            .extend(answer.contents().iter().filter(|object| object.key() != Some(&at.key)).map(|object| object_row(at, object)));
         let next = answer.next_continuation_token.filter(|next| Some(next) != token.as_ref());
         if next.is_none() {
             all.extend(items);
@@ -186,8 +212,14 @@ async fn folder(aws: &Aws, at: &S3Uri) -> Result<Vec<Block>, Failure> {
     let page = call.send().await.map_err(|error| fault::tell(&format!("looking at {at}"), &error))?;
     let size = page.contents().iter().filter_map(|object| u64::try_from(object.size()?).ok()).sum();
     let count = page.contents().len() as u64;
-    let more = if page.is_truncated() == Some(true) { "of the first 1000 objects; there are more" } else { "of all objects below" };
-    let facts = vec![("address".into(), Cell::Text(Safe::line(&at.to_string()))), ("objects".into(), Cell::Count(count)), ("size".into(), Cell::Bytes(size)), ("counted".into(), Cell::Text(more.into()))];
+    let more =
+        if page.is_truncated() == Some(true) { "of the first 1000 objects; there are more" } else { "of all objects below" };
+    let facts = vec![
+        ("address".into(), Cell::Text(Safe::line(&at.to_string()))),
+        ("objects".into(), Cell::Count(count)),
+        ("size".into(), Cell::Bytes(size)),
+        ("counted".into(), Cell::Text(more.into())),
+    ];
     Ok(vec![Block::Facts { title: "folder".into(), facts }])
 }
 
@@ -206,7 +238,12 @@ async fn object(aws: &Aws, at: &S3Uri) -> Result<Vec<Block>, Failure> {
     if size > 0 {
         let call = aws.s3.get_object().bucket(&at.bucket).key(&at.key).range("bytes=0-1023");
         let start = call.send().await.map_err(|error| fault::tell(&doing, &error))?;
-        let start = start.body.collect().await.map_err(|error| Failure::new(FailureKind::Network, format!("{doing}: {error}"), ""))?.into_bytes();
+        let start = start
+            .body
+            .collect()
+            .await
+            .map_err(|error| Failure::new(FailureKind::Network, format!("{doing}: {error}"), ""))?
+            .into_bytes();
         blocks.extend(readable(&start).map(|text| Block::Text { title: "begins with".into(), text: Safe::text(text) }));
     }
     Ok(blocks)
@@ -238,7 +275,11 @@ async fn upload_form(aws: &Aws, recipe: &Recipe, target: Option<&ItemId>) -> Res
             let name = channel.map_or("data/", |channel| channel.name.as_str());
             // Where a launch looks for the same channel, so that nothing is sent twice.
             let base = script_mode::names::legal(&recipe.name);
-            if channel.is_some() && !base.is_empty() { format!("s3://{bucket}/{base}/data/{name}/") } else { format!("s3://{bucket}/data/") }
+            if channel.is_some() && !base.is_empty() {
+                format!("s3://{bucket}/{base}/data/{name}/")
+            } else {
+                format!("s3://{bucket}/data/")
+            }
         }
     };
     let source = channel.map(|channel| channel.source.clone()).unwrap_or_default();
@@ -250,7 +291,12 @@ async fn upload_form(aws: &Aws, recipe: &Recipe, target: Option<&ItemId>) -> Res
 }
 
 fn download_form(target: &ItemId) -> Form {
-    let fields = vec![field("folder", "to folder", "A folder on this machine, relative to the project; files of the same name are replaced.", "downloads".to_owned())];
+    let fields = vec![field(
+        "folder",
+        "to folder",
+        "A folder on this machine, relative to the project; files of the same name are replaced.",
+        "downloads".to_owned(),
+    )];
     let title = Safe::line(&format!("download {}", target.as_str()));
     Form { title, resource: SPEC.id.to_owned(), verb: Verb::Download, parent: Some(target.clone()), fields }
 }
@@ -292,7 +338,11 @@ async fn look(aws: &Aws, recipe: &Recipe, form: &Form, preview: &mut Preview) ->
     preview.facts.push(("files".into(), Safe::line(&plan.files.len().to_string())));
     preview.facts.push(("bytes".into(), Safe::line(&plan.bytes.to_string())));
     preview.facts.push(("bucket".into(), if there { "exists, and is yours".into() } else { "will be made".into() }));
-    preview.problems.extend(plan.notices.iter().map(|notice| Problem { field: "source".to_owned(), message: notice.clone(), fatal: false }));
+    preview.problems.extend(plan.notices.iter().map(|notice| Problem {
+        field: "source".to_owned(),
+        message: notice.clone(),
+        fatal: false,
+    }));
     preview.request = Safe::line(&format!("PutObject {target}… for {} files", plan.files.len()));
     Ok(())
 }
@@ -303,18 +353,32 @@ async fn delete(aws: &Aws, targets: &[ItemId], progress: &(dyn Fn(Progress) + Se
     for target in targets {
         let at = address(target)?;
         if at.is_bucket() {
-            return Err(Failure::new(FailureKind::Refused, format!("{at} is a bucket; footplate deletes objects and folders only"), "delete the bucket in the AWS console"));
+            return Err(Failure::new(
+                FailureKind::Refused,
+                format!("{at} is a bucket; footplate deletes objects and folders only"),
+                "delete the bucket in the AWS console",
+            ));
         }
-        let keys = if at.is_folder() { bucket::objects(aws, &at).await?.into_iter().map(|object| object.key).collect() } else { vec![at.key.clone()] };
+        let keys = if at.is_folder() {
+            bucket::objects(aws, &at).await?.into_iter().map(|object| object.key).collect()
+        } else {
+            vec![at.key.clone()]
+        };
         let total = keys.len() as u64;
         for (number, batch) in keys.chunks(1000).enumerate() {
             let doing = format!("deleting {at}");
             let ids: Result<Vec<_>, _> = batch.iter().map(|key| ObjectIdentifier::builder().key(key).build()).collect();
-            let what = ids.and_then(|ids| Delete::builder().set_objects(Some(ids)).quiet(true).build()).map_err(|error| invalid(&format!("{doing}: {error}")))?;
+            let what = ids
+                .and_then(|ids| Delete::builder().set_objects(Some(ids)).quiet(true).build())
+                .map_err(|error| invalid(&format!("{doing}: {error}")))?;
             let call = aws.s3.delete_objects().bucket(&at.bucket).expected_bucket_owner(&account).delete(what);
             let answer = call.send().await.map_err(|error| fault::tell(&doing, &error))?;
             if let Some(error) = answer.errors().first() {
-                return Err(Failure::new(FailureKind::Denied, format!("{doing}: {}: {}", error.key().unwrap_or_default(), error.message().unwrap_or_default()), ""));
+                return Err(Failure::new(
+                    FailureKind::Denied,
+                    format!("{doing}: {}: {}", error.key().unwrap_or_default(), error.message().unwrap_or_default()),
+                    "",
+                ));
             }
             count += batch.len() as u64;
             progress(Progress { said: "objects deleted".into(), done: number as u64 * 1000 + batch.len() as u64, total });

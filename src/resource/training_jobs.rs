@@ -9,7 +9,8 @@ mod list;
 
 use crate::aws::{Aws, fault};
 use crate::model::{
-    Align, Column, Detail, Failure, FailureKind, Form, ItemId, LogSource, Order, Outcome, Page, Poll, Preview, Progress, Recipe, Safe, Spec, Verb,
+    Align, Column, Detail, Failure, FailureKind, Form, ItemId, LogSource, Order, Outcome, Page, Poll, Preview, Progress, Recipe,
+    Safe, Spec, Verb,
 };
 use crate::resource::{Job, Resource};
 
@@ -122,6 +123,8 @@ async fn stop(aws: &Aws, targets: &[ItemId]) -> Result<Outcome, Failure> {
         None if targets.len() == 1 => Ok(Outcome::Said(Safe::line(&format!("stopping {}", targets[0].as_str())))),
         None => Ok(Outcome::Said(Safe::line(&format!("stopping {stopped} training jobs")))),
         Some(first) if stopped == 0 => Err(first),
-        Some(first) => Err(Failure::new(first.kind, format!("stopping {stopped} of {}; {}", targets.len(), first.what), &first.hint)),
+        Some(first) => {
+            Err(Failure::new(first.kind, format!("stopping {stopped} of {}; {}", targets.len(), first.what), &first.hint))
+        }
     }
 }

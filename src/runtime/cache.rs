@@ -32,7 +32,11 @@ pub fn load(folder: &Path, app: &App) -> Vec<(String, Vec<Item>, Timestamp)> {
     let fits = |file: &File, columns: usize| file.items.iter().all(|item| item.cells.len() == columns);
     app.panes
         .iter()
-        .filter_map(|pane| read(pane.spec.id).filter(|file| fits(file, pane.spec.columns.len())).map(|file| (pane.spec.id.to_owned(), file.items, file.at)))
+        .filter_map(|pane| {
+            read(pane.spec.id)
+                .filter(|file| fits(file, pane.spec.columns.len()))
+                .map(|file| (pane.spec.id.to_owned(), file.items, file.at))
+        })
         .collect()
 }
 
@@ -71,7 +75,8 @@ fn path(folder: &Path, resource: &str) -> PathBuf {
 fn write(path: &Path, items: &[Item]) {
     let file = File { at: Timestamp::now(), items: items.iter().take(ROWS).cloned().collect() };
     let Some(folder) = path.parent() else { return };
-    let done = dirs::private_folder(folder).is_ok() && serde_json::to_vec(&file).is_ok_and(|text| dirs::replace_file(path, &text).is_ok());
+    let done = dirs::private_folder(folder).is_ok()
+        && serde_json::to_vec(&file).is_ok_and(|text| dirs::replace_file(path, &text).is_ok());
     if !done {
         tracing::warn!(path = %path.display(), "the list could not be kept for next time");
     }

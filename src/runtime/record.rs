@@ -35,7 +35,11 @@ impl Recorder {
     pub fn create(path: &Path) -> Result<Self, Failure> {
         let file = crate::config::dirs::private_file().create_new(true).write(true).open(path);
         file.map(|file| Self(BufWriter::new(file))).map_err(|error| {
-            Failure::new(FailureKind::Machine, format!("the recording {}: {error}", path.display()), "name a new file in a folder you may write to")
+            Failure::new(
+                FailureKind::Machine,
+                format!("the recording {}: {error}", path.display()),
+                "name a new file in a folder you may write to",
+            )
         })
     }
 
@@ -45,7 +49,10 @@ impl Recorder {
     /// When the file cannot be written.
     pub fn push(&mut self, at: Timestamp, event: &Event) -> Result<(), Failure> {
         let line = Line { at, event: event.clone() };
-        let done = serde_json::to_writer(&mut self.0, &line).map_err(Into::into).and_then(|()| self.0.write_all(b"\n")).and_then(|()| self.0.flush());
+        let done = serde_json::to_writer(&mut self.0, &line)
+            .map_err(Into::into)
+            .and_then(|()| self.0.write_all(b"\n"))
+            .and_then(|()| self.0.flush());
         done.map_err(|error| machine("the recording", &error))
     }
 }
@@ -60,7 +67,11 @@ pub fn read(path: &Path) -> Result<Vec<Line>, Failure> {
     for (number, line) in BufReader::new(file).lines().enumerate() {
         let line = line.map_err(|error| machine("the recording", &error))?;
         let line = serde_json::from_str(&line).map_err(|error| {
-            Failure::new(FailureKind::Invalid, format!("line {} of the recording is not an event: {error}", number + 1), "record it again with this version")
+            Failure::new(
+                FailureKind::Invalid,
+                format!("line {} of the recording is not an event: {error}", number + 1),
+                "record it again with this version",
+            )
         })?;
         lines.push(line);
     }
@@ -82,7 +93,9 @@ pub async fn replay(path: &Path, setup: Setup, theme: &Theme) -> Result<(), Fail
     let mut now = start;
     loop {
         tty.draw(&app, theme)?;
-        let pause = lines.peek().map(|next| Duration::try_from(next.at.duration_since(now)).unwrap_or_default().min(Duration::from_secs(1)));
+        let pause = lines
+            .peek()
+            .map(|next| Duration::try_from(next.at.duration_since(now)).unwrap_or_default().min(Duration::from_secs(1)));
         tokio::select! {
             key = keys.recv() => match key {
                 Some(Event::Key(key)) if matches!(key.code, Code::Char('q' | 'c') | Code::Esc) => return Ok(()),

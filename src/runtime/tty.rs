@@ -79,7 +79,8 @@ impl Tty {
         let (width, height) = measure();
         let frame = Frame::default();
         let options = TerminalOptions { viewport: Viewport::Fixed(Rect::new(0, 0, width, height)) };
-        let terminal = Terminal::with_options(CrosstermBackend::new(frame.clone()), options).map_err(|error| machine("the terminal", &error))?;
+        let terminal = Terminal::with_options(CrosstermBackend::new(frame.clone()), options)
+            .map_err(|error| machine("the terminal", &error))?;
         let idle = Arc::new(Idle::default());
         let writer = start_writer(Arc::clone(&idle));
         Ok(Self { terminal, frame, writer, idle })

@@ -70,7 +70,17 @@ pub fn footer(pen: &mut Pen<'_>, rule: Area, area: Area, app: &App) {
         let said = match progress {
             Some(progress) if progress.total > 0 => {
                 let share = (progress.done.min(progress.total) * 20 / progress.total) as usize;
-                let bar: String = (0..20).map(|at| if at < share { if pen.ascii { '#' } else { '█' } } else if pen.ascii { '.' } else { '░' }).collect();
+                let bar: String = (0..20)
+                    .map(|at| {
+                        if at < share {
+                            if pen.ascii { '#' } else { '█' }
+                        } else if pen.ascii {
+                            '.'
+                        } else {
+                            '░'
+                        }
+                    })
+                    .collect();
                 format!(" {bar} {}", progress.said)
             }
             Some(progress) => format!(" {}", progress.said),
@@ -101,7 +111,8 @@ pub fn footer(pen: &mut Pen<'_>, rule: Area, area: Area, app: &App) {
         if entry.hint.is_empty() || !here || !app.offers(entry.action) {
             continue;
         }
-        let deeper = app.level == Level::Inside && matches!(entry.action, Action::Open | Action::Mark | Action::Filter | Action::Sort);
+        let deeper =
+            app.level == Level::Inside && matches!(entry.action, Action::Open | Action::Mark | Action::Filter | Action::Sort);
         let key = key(app, entry.action);
         if key.is_empty() || deeper {
             continue;

@@ -31,7 +31,12 @@ pub fn draw(pen: &mut Pen<'_>, area: Area, series: &Series, log: bool) {
     let length = show::seconds_between(start, last.at).max(1.0);
     let (dots_x, dots_y) = (usize::from(plot.width) * 2, usize::from(plot.height) * 4);
     let mut dots = vec![false; dots_x * dots_y];
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "shares of 0 to 1 become dots of a screen")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "shares of 0 to 1 become dots of a screen"
+    )]
     let place = |point: &Point| {
         let x = show::seconds_between(start, point.at) / length;
         let y = (scale(point.value) - low) / (high - low);
@@ -49,7 +54,8 @@ pub fn draw(pen: &mut Pen<'_>, area: Area, series: &Series, log: bool) {
         before = Some((x, y));
     }
     for row in 0..plot.height {
-        let text: String = (0..plot.width).map(|column| glyph(&dots, dots_x, usize::from(column), usize::from(row), pen.ascii)).collect();
+        let text: String =
+            (0..plot.width).map(|column| glyph(&dots, dots_x, usize::from(column), usize::from(row), pen.ascii)).collect();
         pen.put(plot.x, plot.y + row, plot.width, &text.into(), Role::Curve);
     }
     axes(pen, area, plot, (low, high), log, length);

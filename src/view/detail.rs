@@ -65,7 +65,8 @@ fn facts(pen: &mut Pen<'_>, area: Area, detail: &Detail, app: &App) {
     let label = labels.flatten().map(|(name, _)| columns(name.as_str())).max().unwrap_or(0).min(width / 2);
     // What went wrong comes first.
     let first = detail.blocks.iter().filter(|block| matches!(block, Block::Text { .. }));
-    let rest = detail.blocks.iter().filter(|block| !matches!(block, Block::Text { .. } | Block::Phases(_) | Block::Curves { .. }));
+    let rest =
+        detail.blocks.iter().filter(|block| !matches!(block, Block::Text { .. } | Block::Phases(_) | Block::Curves { .. }));
     for block in first.chain(rest) {
         match block {
             Block::Text { title, text } => {
@@ -111,7 +112,13 @@ fn facts(pen: &mut Pen<'_>, area: Area, detail: &Detail, app: &App) {
                         return;
                     }
                     for (at, cell) in row.iter().enumerate() {
-                        pen.put(x + share * u16::try_from(at).unwrap_or(0), y, share.saturating_sub(1), &cell.show(&app.clock), Role::Text);
+                        pen.put(
+                            x + share * u16::try_from(at).unwrap_or(0),
+                            y,
+                            share.saturating_sub(1),
+                            &cell.show(&app.clock),
+                            Role::Text,
+                        );
                     }
                     y += 1;
                 }
@@ -136,7 +143,8 @@ fn curve(pen: &mut Pen<'_>, area: Area, app: &App) {
     }
     let at = app.metric % curves.len();
     let series = curves[at];
-    let title: Safe = if curves.len() > 1 { format!("{}  {} of {}", series.name, at + 1, curves.len()).into() } else { series.name.clone() };
+    let title: Safe =
+        if curves.len() > 1 { format!("{}  {} of {}", series.name, at + 1, curves.len()).into() } else { series.name.clone() };
     pen.put(area.x + 9, area.y, area.width.saturating_sub(9), &title, Role::Head);
     chart::draw(pen, Area { y: area.y + 1, height: area.height.saturating_sub(1), ..area }, series, app.log_scale);
 }
@@ -144,7 +152,8 @@ fn curve(pen: &mut Pen<'_>, area: Area, app: &App) {
 /// The life of it in proportion, in two rows: bars with words, lengths below.
 fn phases(pen: &mut Pen<'_>, area: Area, spans: &[PhaseSpan], app: &App) {
     let width = area.width.saturating_sub(2);
-    let lengths: Vec<f64> = spans.iter().map(|span| show::seconds_between(span.start, span.end.unwrap_or(app.clock.now))).collect();
+    let lengths: Vec<f64> =
+        spans.iter().map(|span| show::seconds_between(span.start, span.end.unwrap_or(app.clock.now))).collect();
     let total: f64 = lengths.iter().sum();
     // Each part gets room for its word first; what is left goes by its length.
     let words: Vec<u16> = spans.iter().map(|span| columns(span.word.as_str()).max(6) + 2).collect();

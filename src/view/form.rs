@@ -16,7 +16,8 @@ pub fn draw(pen: &mut Pen<'_>, screen: Area, view: &FormView, app: &App) {
     let area = Area { y: 1, height: screen.height.saturating_sub(1), ..screen };
     pen.clear(area);
     pen.frame(area, &view.form.title, Role::Accent);
-    let inside = Area { x: area.x + 2, y: area.y + 1, width: area.width.saturating_sub(4), height: area.height.saturating_sub(2) };
+    let inside =
+        Area { x: area.x + 2, y: area.y + 1, width: area.width.saturating_sub(4), height: area.height.saturating_sub(2) };
     let footer = inside.y + inside.height.saturating_sub(1);
     let body = Area { height: inside.height.saturating_sub(1), ..inside };
     if body.width >= 84 {
@@ -46,8 +47,15 @@ pub fn draw(pen: &mut Pen<'_>, screen: Area, view: &FormView, app: &App) {
 
 /// Rows a field takes: its line or area, and its problems.
 fn height(view: &FormView, field: &Field, width: u16) -> u16 {
-    let own = if field.kind == FieldKind::Area { u16::try_from(field.value.lines().count()).unwrap_or(AREA_ROWS).clamp(1, AREA_ROWS) } else { 1 };
-    own + view.problems_of(&field.name).map(|problem| u16::try_from(wrap(&problem.message, width).len()).unwrap_or(1)).sum::<u16>()
+    let own = if field.kind == FieldKind::Area {
+        u16::try_from(field.value.lines().count()).unwrap_or(AREA_ROWS).clamp(1, AREA_ROWS)
+    } else {
+        1
+    };
+    own + view
+        .problems_of(&field.name)
+        .map(|problem| u16::try_from(wrap(&problem.message, width).len()).unwrap_or(1))
+        .sum::<u16>()
 }
 
 fn fields(pen: &mut Pen<'_>, area: Area, view: &FormView) {
@@ -55,7 +63,12 @@ fn fields(pen: &mut Pen<'_>, area: Area, view: &FormView) {
     let value_x = area.x + 2 + label + 2;
     let width = area.width.saturating_sub(label + 5);
     // The focused field's help has the last rows; scroll so that the focused field shows.
-    let help = view.form.fields.get(view.focus).map(|field| wrap(&Safe::line(&field.help), area.width.saturating_sub(3))).unwrap_or_default();
+    let help = view
+        .form
+        .fields
+        .get(view.focus)
+        .map(|field| wrap(&Safe::line(&field.help), area.width.saturating_sub(3)))
+        .unwrap_or_default();
     let help_rows = u16::try_from(help.len()).unwrap_or(0).min(3);
     let room = area.height.saturating_sub(help_rows + 2);
     let heights: Vec<u16> = view.form.fields.iter().map(|field| height(view, field, width)).collect();
@@ -79,7 +92,11 @@ fn fields(pen: &mut Pen<'_>, area: Area, view: &FormView) {
         if changed {
             pen.say(value_x - 2, y, 1, "*", Role::Marked);
         }
-        let own = heights[at] - view.problems_of(&field.name).map(|problem| u16::try_from(wrap(&problem.message, width).len()).unwrap_or(1)).sum::<u16>();
+        let own = heights[at]
+            - view
+                .problems_of(&field.name)
+                .map(|problem| u16::try_from(wrap(&problem.message, width).len()).unwrap_or(1))
+                .sum::<u16>();
         let own = own.min(end - y);
         value(pen, Area { x: value_x, y, width, height: own }, view, at, here);
         y += own;
@@ -157,7 +174,8 @@ fn outlook(pen: &mut Pen<'_>, area: Area, view: &FormView) {
     for (name, value) in &preview.facts {
         let lines = wrap(value, area.width.saturating_sub(label + 2));
         for (at, line) in lines.iter().enumerate() {
-            let text: Safe = format!("{:<width$}  {line}", if at == 0 { name.as_str() } else { "" }, width = usize::from(label)).into();
+            let text: Safe =
+                format!("{:<width$}  {line}", if at == 0 { name.as_str() } else { "" }, width = usize::from(label)).into();
             row(pen, &text, Role::Text);
         }
     }
@@ -168,7 +186,11 @@ fn outlook(pen: &mut Pen<'_>, area: Area, view: &FormView) {
     let changed: Vec<_> = view.form.fields.iter().filter(|field| field.value != field.initial).collect();
     if !changed.is_empty() {
         row(pen, &Safe::default(), Role::Text);
-        row(pen, &if view.form.parent.is_some() { "Different from its parent" } else { "Different from the project" }.into(), Role::Head);
+        row(
+            pen,
+            &if view.form.parent.is_some() { "Different from its parent" } else { "Different from the project" }.into(),
+            Role::Head,
+        );
         for field in changed {
             for line in difference(field) {
                 row(pen, &line, Role::Marked);

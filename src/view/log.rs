@@ -65,7 +65,11 @@ fn title(pen: &mut Pen<'_>, area: Area, app: &App, log: Option<&LogView>) {
             }
         }
         if !log.follow {
-            right.push(if log.unseen > 0 { format!("{}{} new", if pen.ascii { "v " } else { "↓ " }, show::grouped(log.unseen as u64)) } else { "not following".to_owned() });
+            right.push(if log.unseen > 0 {
+                format!("{}{} new", if pen.ascii { "v " } else { "↓ " }, show::grouped(log.unseen as u64))
+            } else {
+                "not following".to_owned()
+            });
             role = Role::Accent;
         }
     }
@@ -79,7 +83,8 @@ fn title(pen: &mut Pen<'_>, area: Area, app: &App, log: Option<&LogView>) {
 
 /// Lines from the bottom up; only those that show are looked at.
 fn lines(pen: &mut Pen<'_>, area: Area, log: &LogView) {
-    let gutter = if log.hosts.len() > 1 { log.hosts.iter().map(|host| columns(host.as_str())).max().unwrap_or(0).min(16) + 3 } else { 1 };
+    let gutter =
+        if log.hosts.len() > 1 { log.hosts.iter().map(|host| columns(host.as_str())).max().unwrap_or(0).min(16) + 3 } else { 1 };
     let width = area.width.saturating_sub(gutter + 1);
     if width == 0 {
         return;
@@ -115,7 +120,13 @@ fn lines(pen: &mut Pen<'_>, area: Area, log: &LogView) {
             if let Some(at) = lower.find(&log.search).filter(|_| lower.len() == text.as_str().len()) {
                 let before = columns(&text.as_str()[..at]);
                 let hit: Safe = text.as_str()[at..at + log.search.len()].into();
-                pen.put(x + before, y, width.saturating_sub(before), &hit, if log.hit == Some(number) { Role::Match } else { Role::Accent });
+                pen.put(
+                    x + before,
+                    y,
+                    width.saturating_sub(before),
+                    &hit,
+                    if log.hit == Some(number) { Role::Match } else { Role::Accent },
+                );
             }
         }
     }

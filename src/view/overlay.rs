@@ -83,13 +83,20 @@ fn confirm(pen: &mut Pen<'_>, screen: Area, view: &ConfirmView) {
     let yes = if view.typed.is_some() { "  Enter: do it  " } else { "  y: do it  " };
     let cancel = "  Cancel  ";
     pen.say(inside.x, bottom, inside.width, cancel, if view.on_yes { Role::Quiet } else { Role::Match });
-    pen.say(inside.x + columns(cancel) + 2, bottom, inside.width, yes, if view.on_yes || (view.typed.is_some() && view.is_typed()) { Role::Match } else { Role::Quiet });
+    pen.say(
+        inside.x + columns(cancel) + 2,
+        bottom,
+        inside.width,
+        yes,
+        if view.on_yes || (view.typed.is_some() && view.is_typed()) { Role::Match } else { Role::Quiet },
+    );
 }
 
 fn palette(pen: &mut Pen<'_>, screen: Area, view: &PaletteView) {
     let found = view.found();
     let rows = found.len().clamp(1, 24).min(usize::from(screen.height.saturating_sub(6)));
-    let inside = boxed(pen, screen, 92, u16::try_from(view.entries.len().min(24)).unwrap_or(24) + 4, &view.title.into(), Role::Accent);
+    let inside =
+        boxed(pen, screen, 92, u16::try_from(view.entries.len().min(24)).unwrap_or(24) + 4, &view.title.into(), Role::Accent);
     let used = pen.say(inside.x, inside.y, inside.width, if pen.ascii { "> " } else { "› " }, Role::Accent);
     pen.input(Area { x: inside.x + used, width: inside.width.saturating_sub(used), height: 1, ..inside }, &view.input, true);
     if found.is_empty() {
@@ -115,7 +122,13 @@ fn sort(pen: &mut Pen<'_>, screen: Area, at: usize, app: &App) {
         let y = inside.y + u16::try_from(row).unwrap_or(0);
         pen.say(inside.x, y, inside.width, column.title, if row == at { Role::Accent } else { Role::Text });
         if pane.sort.0 == row {
-            pen.say(inside.x + inside.width.saturating_sub(11), y, 11, if pane.sort.1 { " descending" } else { "  ascending" }, Role::Quiet);
+            pen.say(
+                inside.x + inside.width.saturating_sub(11),
+                y,
+                11,
+                if pane.sort.1 { " descending" } else { "  ascending" },
+                Role::Quiet,
+            );
         }
         if row == at {
             pen.ground(Area { x: inside.x, y, width: inside.width, height: 1 }, Role::Selected);

@@ -87,7 +87,8 @@ impl<'a> Pen<'a> {
         if area.width < 2 || area.height < 2 {
             return;
         }
-        let [h, v, tl, tr, bl, br] = if self.ascii { ["-", "|", "+", "+", "+", "+"] } else { ["─", "│", "╭", "╮", "╰", "╯"] };
+        let [h, v, tl, tr, bl, br] =
+            if self.ascii { ["-", "|", "+", "+", "+", "+"] } else { ["─", "│", "╭", "╮", "╰", "╯"] };
         let (right, bottom) = (area.x + area.width - 1, area.y + area.height - 1);
         self.fill(area.x, area.y, area.width, h, role);
         self.fill(area.x, bottom, area.width, h, role);
@@ -203,9 +204,12 @@ fn style(look: Look) -> Style {
     if let Some(bg) = look.bg {
         style = style.bg(colour(bg));
     }
-    for (set, modifier) in
-        [(look.bold, Modifier::BOLD), (look.dim, Modifier::DIM), (look.reverse, Modifier::REVERSED), (look.underline, Modifier::UNDERLINED)]
-    {
+    for (set, modifier) in [
+        (look.bold, Modifier::BOLD),
+        (look.dim, Modifier::DIM),
+        (look.reverse, Modifier::REVERSED),
+        (look.underline, Modifier::UNDERLINED),
+    ] {
         if set {
             style = style.add_modifier(modifier);
         }

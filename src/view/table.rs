@@ -38,7 +38,8 @@ pub fn draw(pen: &mut Pen<'_>, places: &Layout, app: &App) {
     }
     freshness(pen, if places.rule.height > 0 { places.rule } else { head }, pane, &app.clock, shown, total);
     if shown == 0 {
-        let text: Safe = format!("Nothing here has \"{}\" in any column. Esc shows all {total} again.", Safe::line(&pane.filter)).into();
+        let text: Safe =
+            format!("Nothing here has \"{}\" in any column. Esc shows all {total} again.", Safe::line(&pane.filter)).into();
         pen.put(body.x + GUTTER, body.y + 1, body.width.saturating_sub(GUTTER), &text, Role::Quiet);
         return;
     }
@@ -48,7 +49,15 @@ pub fn draw(pen: &mut Pen<'_>, places: &Layout, app: &App) {
     }
 }
 
-fn line(pen: &mut Pen<'_>, area: Area, pane: &Pane, item: &Item, widths: &[(usize, &Column, u16)], clock: &Clock, selected: bool) {
+fn line(
+    pen: &mut Pen<'_>,
+    area: Area,
+    pane: &Pane,
+    item: &Item,
+    widths: &[(usize, &Column, u16)],
+    clock: &Clock,
+    selected: bool,
+) {
     if selected {
         pen.ground(area, Role::Selected);
         pen.say(area.x, area.y, 1, if pen.ascii { ">" } else { "▌" }, Role::Accent);
@@ -69,7 +78,15 @@ fn line(pen: &mut Pen<'_>, area: Area, pane: &Pane, item: &Item, widths: &[(usiz
     }
 }
 
-fn cell(pen: &mut Pen<'_>, (x, y, width): (u16, u16, u16), cell: &Cell, trend: &[f64], column: &Column, plain: Role, clock: &Clock) {
+fn cell(
+    pen: &mut Pen<'_>,
+    (x, y, width): (u16, u16, u16),
+    cell: &Cell,
+    trend: &[f64],
+    column: &Column,
+    plain: Role,
+    clock: &Clock,
+) {
     match cell {
         Cell::State(state) => {
             let role = phase_role(state.phase);
@@ -106,7 +123,8 @@ fn cell(pen: &mut Pen<'_>, (x, y, width): (u16, u16, u16), cell: &Cell, trend: &
 
 /// A curve in one line of blocks, oldest left.
 fn spark(values: &[f64], width: u16, ascii: bool) -> Safe {
-    let blocks: [char; 8] = if ascii { ['.', '.', ':', ':', '-', '=', '#', '#'] } else { ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] };
+    let blocks: [char; 8] =
+        if ascii { ['.', '.', ':', ':', '-', '=', '#', '#'] } else { ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] };
     let count = usize::from(width).min(values.len());
     if count < 2 {
         return Safe::default();
@@ -117,7 +135,11 @@ fn spark(values: &[f64], width: u16, ascii: bool) -> Safe {
         .map(|at| {
             let value = values[at * (values.len() - 1) / (count - 1)];
             let share = if high > low { (value - low) / (high - low) } else { 0.0 };
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of 0 to 1 becomes an index of 0 to 7")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a share of 0 to 1 becomes an index of 0 to 7"
+            )]
             blocks[((share * 7.0).round() as usize).min(7)]
         })
         .collect();
@@ -130,14 +152,24 @@ fn fit(all: &'static [Column], width: u16, longest: u16) -> Vec<(usize, &'static
     let mut chosen: Vec<(usize, &Column)> = all.iter().enumerate().collect();
     let needed = |chosen: &[(usize, &Column)]| chosen.iter().map(|(_, column)| column.width + 2).sum::<u16>().saturating_sub(2);
     while needed(&chosen) > width && chosen.len() > 1 {
-        let worst = chosen.iter().enumerate().filter(|(_, (_, column))| column.rank > 0).max_by_key(|(_, (at, column))| (column.rank, *at)).map(|(at, _)| at);
+        let worst = chosen
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, column))| column.rank > 0)
+            .max_by_key(|(_, (at, column))| (column.rank, *at))
+            .map(|(at, _)| at);
         match worst {
             Some(at) => chosen.remove(at),
             None => break,
         };
     }
     let spare = width.saturating_sub(needed(&chosen));
-    chosen.into_iter().map(|(at, column)| (at, column, if column.grows { (column.width + spare).min(longest.max(column.width)) } else { column.width })).collect()
+    chosen
+        .into_iter()
+        .map(|(at, column)| {
+            (at, column, if column.grows { (column.width + spare).min(longest.max(column.width)) } else { column.width })
+        })
+        .collect()
 }
 
 /// On the right above the list: how much shows, and how true it still is.
@@ -232,7 +264,11 @@ pub fn wrap(text: &Safe, width: u16) -> Vec<Safe> {
             fresh = false;
             line.push_str(word);
             while columns(&line) > width && width > 0 {
-                let cut = line.char_indices().take_while(|(at, c)| columns(&line[..at + c.len_utf8()]) <= width).last().map_or(line.len(), |(at, c)| at + c.len_utf8());
+                let cut = line
+                    .char_indices()
+                    .take_while(|(at, c)| columns(&line[..at + c.len_utf8()]) <= width)
+                    .last()
+                    .map_or(line.len(), |(at, c)| at + c.len_utf8());
                 let rest = line.split_off(cut.max(1).min(line.len()));
                 out.push(Safe::line(&line));
                 line = rest;

@@ -8,8 +8,8 @@ use footplate::config::key::Key;
 use footplate::config::keymap::Keymap;
 use footplate::config::theme::Theme;
 use footplate::model::{
-    Block, Cell, Detail, Field, FieldKind, Form, Item, ItemId, LogBatch, LogLine, MetricRule, Page, Phase, PhaseSpan, Point, Preview, Safe, Series, State,
-    TailNote, Verb,
+    Block, Cell, Detail, Field, FieldKind, Form, Item, ItemId, LogBatch, LogLine, MetricRule, Page, Phase, PhaseSpan, Point,
+    Preview, Safe, Series, State, TailNote, Verb,
 };
 use footplate::{resource, view};
 use jiff::{SignedDuration, Timestamp};
@@ -135,7 +135,10 @@ pub fn job(name: &str, phase: Phase, word: &str, metric: Option<f64>, started: T
         cells: vec![
             Cell::Text(name.into()),
             Cell::State(State { phase, word: word.into() }),
-            Cell::Trend { last: metric, values: metric.map_or_else(Vec::new, |last| vec![last * 4.0, last * 2.5, last * 1.6, last * 1.2, last]) },
+            Cell::Trend {
+                last: metric,
+                values: metric.map_or_else(Vec::new, |last| vec![last * 4.0, last * 2.5, last * 1.6, last * 1.2, last]),
+            },
             Cell::Text("ml.m5.2xlarge".into()),
             Cell::Count(1),
             if alive { Cell::Since(started) } else { Cell::Seconds(721.0) },
@@ -176,8 +179,20 @@ pub fn detail(id: &str) -> Detail {
                 ],
             },
             Block::Phases(vec![
-                PhaseSpan { word: "Starting".into(), start: ago(192), end: Some(ago(181)), message: Safe::default(), billed: false },
-                PhaseSpan { word: "Downloading".into(), start: ago(181), end: Some(ago(119)), message: Safe::default(), billed: true },
+                PhaseSpan {
+                    word: "Starting".into(),
+                    start: ago(192),
+                    end: Some(ago(181)),
+                    message: Safe::default(),
+                    billed: false,
+                },
+                PhaseSpan {
+                    word: "Downloading".into(),
+                    start: ago(181),
+                    end: Some(ago(119)),
+                    message: Safe::default(),
+                    billed: true,
+                },
                 PhaseSpan { word: "Training".into(), start: ago(119), end: None, message: Safe::default(), billed: true },
             ]),
             Block::Curves { title: "metrics".into(), series: vec![Series { name: "test:loss".into(), points: curve }] },
@@ -219,14 +234,50 @@ pub fn form() -> Form {
         verb: Verb::Launch,
         parent: None,
         fields: vec![
-            field("name", "name", "Base of the job's name; the time is appended. Letters, digits and '-'.", FieldKind::Line, "digits"),
-            field("instance_type", "instance type", "What the job runs on.", FieldKind::Choice { options: vec!["ml.m5.large".into(), "ml.m5.2xlarge".into()], open: true }, "ml.m5.2xlarge"),
-            field("instance_count", "instances", "More than one needs a script that shares the work.", FieldKind::Whole { min: 1, max: 100 }, "1"),
+            field(
+                "name",
+                "name",
+                "Base of the job's name; the time is appended. Letters, digits and '-'.",
+                FieldKind::Line,
+                "digits",
+            ),
+            field(
+                "instance_type",
+                "instance type",
+                "What the job runs on.",
+                FieldKind::Choice { options: vec!["ml.m5.large".into(), "ml.m5.2xlarge".into()], open: true },
+                "ml.m5.2xlarge",
+            ),
+            field(
+                "instance_count",
+                "instances",
+                "More than one needs a script that shares the work.",
+                FieldKind::Whole { min: 1, max: 100 },
+                "1",
+            ),
             field("source_dir", "source folder", "Folder with the code, relative to the project.", FieldKind::Line, "code"),
             field("entry_point", "script", "The script, relative to the source folder.", FieldKind::Line, "train.py"),
-            field("hyperparameters", "hyperparameters", "One `key = value` a line; passed to the script as --key value.", FieldKind::Area, "batch_size = 128\nlearning_rate = 0.0025"),
-            field("channels", "data", "One `name = place` a line: s3://…, or a folder or .zip that will be uploaded.", FieldKind::Area, "train = digits.zip"),
-            field("metrics", "metrics", "One `name = regex` a line; the first group is the value found in the log.", FieldKind::Area, "test_loss = test_loss=([0-9.]+)"),
+            field(
+                "hyperparameters",
+                "hyperparameters",
+                "One `key = value` a line; passed to the script as --key value.",
+                FieldKind::Area,
+                "batch_size = 128\nlearning_rate = 0.0025",
+            ),
+            field(
+                "channels",
+                "data",
+                "One `name = place` a line: s3://…, or a folder or .zip that will be uploaded.",
+                FieldKind::Area,
+                "train = digits.zip",
+            ),
+            field(
+                "metrics",
+                "metrics",
+                "One `name = regex` a line; the first group is the value found in the log.",
+                FieldKind::Area,
+                "test_loss = test_loss=([0-9.]+)",
+            ),
             field("framework_version", "version", "The framework's version, e.g. 2.6.", FieldKind::Line, "1.9"),
         ],
     }
@@ -246,7 +297,11 @@ pub fn busy(width: u16, height: u16) -> Stage {
     stage.send(Event::Identified(Ok("000000000000".into())));
     stage.listed("training-jobs", jobs());
     let selected = stage.app.selected().expect("a row is selected").id.clone();
-    stage.send(Event::Detailed { resource: "training-jobs".to_owned(), id: selected.clone(), result: Ok(detail(selected.as_str())) });
+    stage.send(Event::Detailed {
+        resource: "training-jobs".to_owned(),
+        id: selected.clone(),
+        result: Ok(detail(selected.as_str())),
+    });
     stage.send(Event::Tailed { resource: "training-jobs".to_owned(), id: selected, batch: lines() });
     stage
 }

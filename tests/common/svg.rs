@@ -44,7 +44,11 @@ fn run(out: &mut String, (x, y): (u16, u16), columns: u16, text: &str, (fg, bg, 
         (ink, ground) = (Some(ground.unwrap_or_else(|| GROUND.to_owned())), Some(ink.unwrap_or_else(|| INK.to_owned())));
     }
     if let Some(ground) = ground {
-        let _ = writeln!(out, "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{wide:.1}\" height=\"{:.1}\" fill=\"{ground}\"/>", CELL.1);
+        let _ = writeln!(
+            out,
+            "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{wide:.1}\" height=\"{:.1}\" fill=\"{ground}\"/>",
+            CELL.1
+        );
     }
     if text.trim().is_empty() {
         return;
@@ -61,8 +65,8 @@ fn run(out: &mut String, (x, y): (u16, u16), columns: u16, text: &str, (fg, bg, 
 
 fn colour(colour: Color) -> Option<String> {
     const SIXTEEN: [&str; 16] = [
-        "#1c1c1c", "#e06c75", "#98c379", "#e5c07b", "#61afef", "#c678dd", "#56b6c2", "#d0d0d0", "#5c6370", "#ff7b86", "#b5e890", "#ffd68a", "#7cc4ff",
-        "#e29bf0", "#7fd8e0", "#ffffff",
+        "#1c1c1c", "#e06c75", "#98c379", "#e5c07b", "#61afef", "#c678dd", "#56b6c2", "#d0d0d0", "#5c6370", "#ff7b86", "#b5e890",
+        "#ffd68a", "#7cc4ff", "#e29bf0", "#7fd8e0", "#ffffff",
     ];
     match colour {
         Color::Rgb(r, g, b) => Some(format!("#{r:02x}{g:02x}{b:02x}")),

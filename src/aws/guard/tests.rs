@@ -13,7 +13,13 @@ fn yes() -> Scripted {
 }
 
 async fn stop(aws: &Aws) -> Result<(), Failure> {
-    aws.sagemaker.stop_training_job().training_job_name("a").send().await.map(drop).map_err(|error| fault::tell("stopping", &error))
+    aws.sagemaker
+        .stop_training_job()
+        .training_job_name("a")
+        .send()
+        .await
+        .map(drop)
+        .map_err(|error| fault::tell("stopping", &error))
 }
 
 fn rules(mode: Mode) -> Rules {
@@ -103,7 +109,10 @@ async fn the_intent_is_noted_with_the_request_and_settled() {
     with_order("order 7".into(), stop(&aws)).await.unwrap();
     let intents = notes.intents.lock().unwrap().clone();
     assert_eq!(intents.len(), 1);
-    assert_eq!((intents[0].order.as_str(), intents[0].operation.as_str(), intents[0].token.as_str()), ("order 7", "StopTrainingJob", "a"));
+    assert_eq!(
+        (intents[0].order.as_str(), intents[0].operation.as_str(), intents[0].token.as_str()),
+        ("order 7", "StopTrainingJob", "a")
+    );
     assert_eq!(intents[0].request.as_bytes(), http.asked.lock().unwrap()[0].body);
     assert_eq!(intents[0].mode, "local");
     assert_eq!(*notes.settled.lock().unwrap(), [(1, Settled::Done)]);

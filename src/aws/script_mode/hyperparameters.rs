@@ -19,7 +19,10 @@ pub fn line_of(value: &Scalar) -> String {
         Scalar::Whole(value) => value.to_string(),
         Scalar::Number(value) => python_float(*value),
         Scalar::Text(text) => {
-            let bare = !text.is_empty() && text.trim() == text && !text.contains(['\n', '\r']) && serde_json::from_str::<Value>(text).is_err();
+            let bare = !text.is_empty()
+                && text.trim() == text
+                && !text.contains(['\n', '\r'])
+                && serde_json::from_str::<Value>(text).is_err();
             if bare && !text.starts_with(['"', '[', '{']) { text.clone() } else { Value::from(text.as_str()).to_string() }
         }
     }
@@ -56,12 +59,12 @@ fn python_float(value: f64) -> String {
 
 /// Lines of `key = value`, each with its number; empty lines and `#` comments are skipped. A line without `=` is `Err`.
 pub fn lines(text: &str) -> impl Iterator<Item = Result<(&str, &str), (usize, &str)>> {
-    text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.trim_start().starts_with('#')).map(|(number, line)| {
-        match line.split_once('=') {
+    text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.trim_start().starts_with('#')).map(
+        |(number, line)| match line.split_once('=') {
             Some((key, value)) if !key.trim().is_empty() => Ok((key.trim(), value.trim())),
             _ => Err((number + 1, line)),
-        }
-    })
+        },
+    )
 }
 
 /// The well-formed lines, for when [`lines`] has been checked before.

@@ -33,8 +33,22 @@ const ACCOUNTS: &[(&str, &str)] = &[
 
 const COMMON: &str = "763104351884";
 const COMMON_REGIONS: &[&str] = &[
-    "us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "sa-east-1", "eu-central-1", "eu-west-1", "eu-west-2",
-    "eu-west-3", "eu-north-1", "ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+    "ca-central-1",
+    "sa-east-1",
+    "eu-central-1",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "eu-north-1",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
 ];
 
 /// The image's URI.
@@ -97,8 +111,16 @@ mod tests {
             uri("pytorch", "1.9", "py38", "us-east-1", "ml.m5.2xlarge").unwrap(),
             "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:1.9-cpu-py38"
         );
-        assert!(uri("pytorch", "2.6", "", "cn-north-1", "ml.g5.xlarge").unwrap().ends_with(".amazonaws.com.cn/pytorch-training:2.6-gpu-py312"));
-        for (framework, region, kind) in [("tensorflow", "us-east-1", "ml.m5.large"), ("pytorch", "mars-1", "ml.m5.large"), ("pytorch", "us-east-1", "ml.trn1.2xlarge")] {
+        assert!(
+            uri("pytorch", "2.6", "", "cn-north-1", "ml.g5.xlarge")
+                .unwrap()
+                .ends_with(".amazonaws.com.cn/pytorch-training:2.6-gpu-py312")
+        );
+        for (framework, region, kind) in [
+            ("tensorflow", "us-east-1", "ml.m5.large"),
+            ("pytorch", "mars-1", "ml.m5.large"),
+            ("pytorch", "us-east-1", "ml.trn1.2xlarge"),
+        ] {
             assert!(uri(framework, "2.6", "", region, kind).unwrap_err().contains("image"));
         }
     }

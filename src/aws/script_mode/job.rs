@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_sdk_sagemaker::Client;
 use aws_sdk_sagemaker::operation::create_training_job::builders::CreateTrainingJobFluentBuilder;
 use aws_sdk_sagemaker::types::{
-    AlgorithmSpecification, Channel, DataSource, MetricDefinition, OutputDataConfig, ResourceConfig, S3DataDistribution, S3DataSource,
-    S3DataType, StoppingCondition, Tag, TrainingInputMode, TrainingInstanceType,
+    AlgorithmSpecification, Channel, DataSource, MetricDefinition, OutputDataConfig, ResourceConfig, S3DataDistribution,
+    S3DataSource, S3DataType, StoppingCondition, Tag, TrainingInputMode, TrainingInstanceType,
 };
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
@@ -168,7 +168,10 @@ mod tests {
             max_runtime_seconds: 86400,
             output: "s3://sagemaker-us-east-1-111122223333/".into(),
             channels: vec![("training".into(), "s3://aj-aws-project4/".into())],
-            hyperparameters: vec![("batch_size".into(), "128".into()), ("learning_rate".into(), "\"0.002555801302205963\"".into())],
+            hyperparameters: vec![
+                ("batch_size".into(), "128".into()),
+                ("learning_rate".into(), "\"0.002555801302205963\"".into()),
+            ],
             script: Some(Script {
                 submit_directory: format!("s3://sagemaker-us-east-1-111122223333/{name}/source/sourcedir.tar.gz"),
                 program: "hpo.py".into(),
@@ -214,7 +217,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_request_is_the_python_sdks() {
-        let http = Scripted::new(|_| (200, br#"{"TrainingJobArn":"arn:aws:sagemaker:us-east-1:000000000000:training-job/x"}"#.to_vec()));
+        let http =
+            Scripted::new(|_| (200, br#"{"TrainingJobArn":"arn:aws:sagemaker:us-east-1:000000000000:training-job/x"}"#.to_vec()));
         let aws = http.connect(false, Some(Arc::new(Notes::default()))).await;
         with_order("o".into(), job().request(&aws.sagemaker).send()).await.unwrap();
         assert_eq!(http.bodies("CreateTrainingJob"), [golden()]);

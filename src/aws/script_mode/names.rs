@@ -35,7 +35,11 @@ pub fn problem(name: &str) -> Option<String> {
     wrong.truncate(5);
     if !wrong.is_empty() {
         let shown: Vec<String> = wrong.iter().map(|c| format!("'{c}'")).collect();
-        return Some(format!("SageMaker allows only letters, digits and '-' in job names, not {}; try '{}'", shown.join(", "), legal(name)));
+        return Some(format!(
+            "SageMaker allows only letters, digits and '-' in job names, not {}; try '{}'",
+            shown.join(", "),
+            legal(name)
+        ));
     }
     if name.starts_with('-') || name.ends_with('-') {
         return Some(format!("a job name cannot begin or end with '-'; try '{}'", legal(name)));

@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 use crate::model::{Failure, FailureKind};
 
 /// What is never packed: version control, caches, and what may hold secrets.
-const EXCLUDED: &[&str] = &[".git", ".hg", ".svn", "__pycache__", ".ipynb_checkpoints", ".aws", ".ssh", ".env", ".netrc", ".DS_Store"];
+const EXCLUDED: &[&str] =
+    &[".git", ".hg", ".svn", "__pycache__", ".ipynb_checkpoints", ".aws", ".ssh", ".env", ".netrc", ".DS_Store"];
 
 /// A packed source folder.
 #[derive(Debug)]
@@ -51,10 +52,18 @@ struct Member {
 
 fn members(root: &Path, entry_point: &str) -> Result<Vec<Member>, Failure> {
     let real = root.canonicalize().map_err(|_| {
-        Failure::new(FailureKind::Invalid, format!("source_dir: there is no folder {}", root.display()), "name the folder that holds the script")
+        Failure::new(
+            FailureKind::Invalid,
+            format!("source_dir: there is no folder {}", root.display()),
+            "name the folder that holds the script",
+        )
     })?;
     if !real.is_dir() {
-        return Err(Failure::new(FailureKind::Invalid, format!("source_dir: {} is not a folder", root.display()), "name the folder, and the script as entry_point"));
+        return Err(Failure::new(
+            FailureKind::Invalid,
+            format!("source_dir: {} is not a folder", root.display()),
+            "name the folder, and the script as entry_point",
+        ));
     }
     if !real.join(entry_point).is_file() || entry_point.is_empty() || entry_point.split('/').any(|part| part == "..") {
         return Err(Failure::new(
@@ -74,7 +83,11 @@ fn walk(root: &Path, folder: &Path, prefix: &str, above: &mut Vec<PathBuf>, foun
     for entry in fs::read_dir(folder).map_err(|error| cannot_read(folder, &error))? {
         let entry = entry.map_err(|error| cannot_read(folder, &error))?;
         let Ok(name) = entry.file_name().into_string() else {
-            return Err(Failure::new(FailureKind::Invalid, format!("source_dir: {} has a name that is not UTF-8", entry.path().display()), "rename it"));
+            return Err(Failure::new(
+                FailureKind::Invalid,
+                format!("source_dir: {} has a name that is not UTF-8", entry.path().display()),
+                "rename it",
+            ));
         };
         if is_excluded(&name) {
             continue;
@@ -104,7 +117,9 @@ fn walk(root: &Path, folder: &Path, prefix: &str, above: &mut Vec<PathBuf>, foun
 
 /// Whether a file or folder of that name is never packed or uploaded.
 pub(crate) fn is_excluded(name: &str) -> bool {
-    EXCLUDED.contains(&name) || name.starts_with(".env.") || Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pem"))
+    EXCLUDED.contains(&name)
+        || name.starts_with(".env.")
+        || Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pem"))
 }
 
 /// Appends one file and returns its size; mode 0644 as the Python SDK sets, or 0755 for what can be run.

@@ -257,7 +257,8 @@ mod tests {
     #[test]
     fn many_equal_lines_are_counted_quickly() {
         let mut cursor = Cursor::default();
-        let page = || EventPage { events: vec![Event { at: 5, message: "same".into() }; 200_000], next_forward_token: Some("t".into()) };
+        let page =
+            || EventPage { events: vec![Event { at: 5, message: "same".into() }; 200_000], next_forward_token: Some("t".into()) };
         assert_eq!(cursor.take(page()).len(), 200_000);
         cursor.begin_sweep();
         assert_eq!(cursor.take(page()).len(), 0);

@@ -32,7 +32,9 @@ impl Merger {
         let mut out = Vec::new();
         while out.len() < most {
             match self.waiting.peek() {
-                Some(Reverse(entry)) if until.is_none_or(|until| entry.at <= until) => out.extend(self.waiting.pop().map(|Reverse(entry)| entry)),
+                Some(Reverse(entry)) if until.is_none_or(|until| entry.at <= until) => {
+                    out.extend(self.waiting.pop().map(|Reverse(entry)| entry))
+                }
                 _ => break,
             }
         }

@@ -45,7 +45,8 @@ impl Logs {
             return None;
         }
         let prefix = body["logStreamNamePrefix"].as_str().unwrap();
-        let mut names: Vec<&str> = self.events.iter().map(|(name, ..)| name.as_str()).filter(|name| name.starts_with(prefix)).collect();
+        let mut names: Vec<&str> =
+            self.events.iter().map(|(name, ..)| name.as_str()).filter(|name| name.starts_with(prefix)).collect();
         names.sort_unstable();
         names.dedup();
         let from: usize = body["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
@@ -56,10 +57,12 @@ impl Logs {
 
     fn page(&self, body: &Value) -> Option<Value> {
         let name = body["logStreamName"].as_str().unwrap();
-        let inside = |at: i64| body["startTime"].as_i64().is_none_or(|s| at >= s) && body["endTime"].as_i64().is_none_or(|e| at < e);
+        let inside =
+            |at: i64| body["startTime"].as_i64().is_none_or(|s| at >= s) && body["endTime"].as_i64().is_none_or(|e| at < e);
         let all = self.events.iter().filter(|(stream, at, _)| stream == name && inside(*at));
         let from: usize = body["nextToken"].as_str().map_or(0, |token| token[2..].parse().unwrap());
-        let events: Vec<Value> = all.skip(from).take(self.page).map(|(_, at, text)| json!({ "timestamp": at, "message": text })).collect();
+        let events: Vec<Value> =
+            all.skip(from).take(self.page).map(|(_, at, text)| json!({ "timestamp": at, "message": text })).collect();
         Some(json!({ "nextForwardToken": format!("f/{}", from + events.len()), "events": events }))
     }
 }

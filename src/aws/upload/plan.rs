@@ -69,7 +69,10 @@ impl Piece {
                 // The size is what the archive claims; a bomb claims less than it holds.
                 member.take(self.size + 1).read_to_end(&mut bytes)?;
                 if bytes.len() as u64 != self.size {
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, "the member is not of the size that the archive claims"));
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        "the member is not of the size that the archive claims",
+                    ));
                 }
                 bytes.drain(..usize::try_from(start).unwrap_or(usize::MAX).min(bytes.len()));
                 bytes.truncate(usize::try_from(length).unwrap_or(usize::MAX));
@@ -84,9 +87,13 @@ impl Piece {
 /// # Errors
 /// When it is missing or cannot be read, or a .zip member would leave the target.
 pub fn plan(source: &Path) -> Result<Plan, Failure> {
-    let real = source
-        .canonicalize()
-        .map_err(|_| Failure::new(FailureKind::Invalid, format!("there is no file or folder {}", source.display()), "check the path; it is relative to the project"))?;
+    let real = source.canonicalize().map_err(|_| {
+        Failure::new(
+            FailureKind::Invalid,
+            format!("there is no file or folder {}", source.display()),
+            "check the path; it is relative to the project",
+        )
+    })?;
     let mut plan = Plan::default();
     if real.is_dir() {
         walk(&real, &real, "", &mut vec![real.clone()], &mut plan)?;
@@ -142,7 +149,9 @@ fn walk(root: &Path, folder: &Path, prefix: &str, above: &mut Vec<PathBuf>, plan
 }
 
 fn members(path: &Path, plan: &mut Plan) -> Result<(), Failure> {
-    let broken = |error: zip::result::ZipError| Failure::new(FailureKind::Invalid, format!("{} cannot be read as .zip: {error}", path.display()), "pack it again");
+    let broken = |error: zip::result::ZipError| {
+        Failure::new(FailureKind::Invalid, format!("{} cannot be read as .zip: {error}", path.display()), "pack it again")
+    };
     let file = File::open(path).map_err(|error| unreadable(path, &error))?;
     let archive: Archive = Arc::new(Mutex::new(ZipArchive::new(file).map_err(broken)?));
     let mut inside = archive.lock().unwrap_or_else(PoisonError::into_inner);

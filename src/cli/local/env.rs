@@ -32,13 +32,20 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let folder = local_folder(globals, args.data.as_ref())?;
     let text = std::fs::read_to_string(file(&folder)).unwrap_or_default();
     // A region that was killed leaves its file behind: only an open door counts.
-    let address = text.lines().find_map(|line| line.strip_prefix("export AWS_ENDPOINT_URL='http://")).map(|rest| rest.trim_end_matches('\''));
+    let address = text
+        .lines()
+        .find_map(|line| line.strip_prefix("export AWS_ENDPOINT_URL='http://"))
+        .map(|rest| rest.trim_end_matches('\''));
     let open = match address {
         Some(address) => TcpStream::connect(address).await.is_ok(),
         None => false,
     };
     if !open {
-        return Err(Failure::new(FailureKind::Network, format!("no local region is served from {}", folder.display()), "Start one in another terminal: footplate local serve"));
+        return Err(Failure::new(
+            FailureKind::Network,
+            format!("no local region is served from {}", folder.display()),
+            "Start one in another terminal: footplate local serve",
+        ));
     }
     print::raw(&text)?;
     Ok(ExitCode::SUCCESS)
@@ -66,8 +73,12 @@ pub fn text(folder: &Path, url: &str, credentials: &Credentials) -> Result<Strin
     let written = |name: &str, content: &str| {
         let path = client.join(name);
         match replace_file(&path, content.as_bytes()) {
-            Ok(()) => path.into_os_string().into_string().map_err(|_| Failure::new(FailureKind::Machine, "the region's folder is not UTF-8", "Choose another with --data.")),
-            Err(error) => Err(Failure::new(FailureKind::Machine, format!("{}: {error}", path.display()), "Free some room on that disk.")),
+            Ok(()) => path.into_os_string().into_string().map_err(|_| {
+                Failure::new(FailureKind::Machine, "the region's folder is not UTF-8", "Choose another with --data.")
+            }),
+            Err(error) => {
+                Err(Failure::new(FailureKind::Machine, format!("{}: {error}", path.display()), "Free some room on that disk."))
+            }
         }
     };
     let exports = [
@@ -106,7 +117,9 @@ mod tests {
         let folder = root.path().join("it's a $HOME `x`");
         let credentials = Credentials { access_key_id: "AKIAX".to_owned(), secret_access_key: "s/e+c'ret".to_owned() };
         let text = text(&folder, "http://127.0.0.1:1", &credentials).unwrap();
-        let script = format!("AWS_PROFILE=work; {text}\nprintf '%s\\n' \"$AWS_SECRET_ACCESS_KEY\" \"$AWS_CONFIG_FILE\" \"${{AWS_PROFILE-gone}}\"");
+        let script = format!(
+            "AWS_PROFILE=work; {text}\nprintf '%s\\n' \"$AWS_SECRET_ACCESS_KEY\" \"$AWS_CONFIG_FILE\" \"${{AWS_PROFILE-gone}}\""
+        );
         let output = std::process::Command::new("sh").arg("-c").arg(script).output().unwrap();
         let expected = format!("s/e+c'ret\n{}\ngone\n", folder.join("client/config").display());
         assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);

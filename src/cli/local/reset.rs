@@ -35,7 +35,11 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     // The folder may be any that was named: only one that a region made is deleted.
     if read_credentials(&folder).is_err() {
         let what = format!("{} is not the folder of a local region", folder.display());
-        return Err(Failure::new(FailureKind::Refused, what, "Name the region's folder with --data, or delete this one yourself."));
+        return Err(Failure::new(
+            FailureKind::Refused,
+            what,
+            "Name the region's folder with --data, or delete this one yourself.",
+        ));
     }
     ask::confirm(&format!("Delete the local region in {}, with its jobs, logs and buckets?", folder.display()), args.yes)?;
     // Opening takes the lock; a region too damaged to open is just what a reset is for.
@@ -44,8 +48,13 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
         Err(error @ OpenError::InUse { .. }) => return Err(attach::failure(&folder, &error)),
         Err(OpenError::Io(_) | OpenError::State(_)) => {}
     }
-    std::fs::remove_dir_all(&folder)
-        .map_err(|error| Failure::new(FailureKind::Machine, format!("{} cannot be deleted: {error}", folder.display()), format!("Delete it yourself: rm -r {}", folder.display())))?;
+    std::fs::remove_dir_all(&folder).map_err(|error| {
+        Failure::new(
+            FailureKind::Machine,
+            format!("{} cannot be deleted: {error}", folder.display()),
+            format!("Delete it yourself: rm -r {}", folder.display()),
+        )
+    })?;
     print::line("The local region is gone; the next use makes a fresh one.")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -57,7 +57,11 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     // A program may be waiting for this file: one of an earlier run must not be taken for this one's.
     remove(args.env_file.as_deref())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await.map_err(|error| {
-        Failure::new(FailureKind::Machine, format!("port {} of 127.0.0.1 cannot be had: {error}", args.port), "Choose another with --port, or 0 for any that is free.")
+        Failure::new(
+            FailureKind::Machine,
+            format!("port {} of 127.0.0.1 cannot be had: {error}", args.port),
+            "Choose another with --port, or 0 for any that is free.",
+        )
     })?;
     let port = listener.local_addr().map_err(|error| machine("the port", &error))?.port();
     let recipe = globals.recipe_or_bare()?;
@@ -118,11 +122,17 @@ fn machine(what: &str, error: &dyn std::fmt::Display) -> Failure {
 }
 
 fn speed(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|speed| (0.01..=1000.0).contains(speed)).ok_or_else(|| "must be a number from 0.01 to 1000".to_owned())
+    text.parse()
+        .ok()
+        .filter(|speed| (0.01..=1000.0).contains(speed))
+        .ok_or_else(|| "must be a number from 0.01 to 1000".to_owned())
 }
 
 fn time(text: &str) -> Result<u64, String> {
-    seconds(text).and_then(|seconds| u64::try_from(seconds).ok()).filter(|seconds| *seconds > 0).ok_or_else(|| "must be a length of time such as 90, 45m or 2h".to_owned())
+    seconds(text)
+        .and_then(|seconds| u64::try_from(seconds).ok())
+        .filter(|seconds| *seconds > 0)
+        .ok_or_else(|| "must be a length of time such as 90, 45m or 2h".to_owned())
 }
 
 fn size(text: &str) -> Result<u64, String> {
@@ -145,7 +155,10 @@ mod tests {
 
     #[test]
     fn sizes_speeds_and_times() {
-        assert_eq!(["1", "512M", "4GiB", "2kb"].map(|text| size(text).ok()), [Some(1), Some(512 << 20), Some(4 << 30), Some(2048)]);
+        assert_eq!(
+            ["1", "512M", "4GiB", "2kb"].map(|text| size(text).ok()),
+            [Some(1), Some(512 << 20), Some(4 << 30), Some(2048)]
+        );
         assert_eq!(["", "G", "-1G", "4X", "0", "99999999999T"].map(|text| size(text).ok()), [None; 6]);
         assert!(speed("10").is_ok() && speed("0").is_err() && speed("NaN").is_err());
         assert_eq!((time("2h").ok(), time("0").ok()), (Some(7200), None));

@@ -117,7 +117,8 @@ impl Buckets {
             return Ok(false);
         }
         // Uploads that were never completed do not keep a bucket alive.
-        let mut orphans = transaction.prepare("SELECT blob FROM part WHERE upload IN (SELECT id FROM upload WHERE bucket = ?1)")?;
+        let mut orphans =
+            transaction.prepare("SELECT blob FROM part WHERE upload IN (SELECT id FROM upload WHERE bucket = ?1)")?;
         let blobs: Vec<String> = orphans.query_map([bucket], |row| row.get(0))?.collect::<Result<_, _>>()?;
         drop(orphans);
         transaction.execute("DELETE FROM part WHERE upload IN (SELECT id FROM upload WHERE bucket = ?1)", [bucket])?;
@@ -272,15 +273,19 @@ fn after_all(prefix: &str) -> Option<Bound> {
 }
 
 pub(super) fn insert(index: &Connection, bucket: &str, row: &Row) -> Result<(), BucketError> {
-    index.prepare_cached("INSERT OR REPLACE INTO object (bucket, key, blob, size, etag, modified, facts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(params![
-        bucket,
-        row.key,
-        row.blob,
-        i64::try_from(row.size).unwrap_or(i64::MAX),
-        row.etag,
-        row.modified,
-        serde_json::to_string(&row.facts).map_err(io::Error::from)?
-    ])?;
+    index
+        .prepare_cached(
+            "INSERT OR REPLACE INTO object (bucket, key, blob, size, etag, modified, facts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![
+            bucket,
+            row.key,
+            row.blob,
+            i64::try_from(row.size).unwrap_or(i64::MAX),
+            row.etag,
+            row.modified,
+            serde_json::to_string(&row.facts).map_err(io::Error::from)?
+        ])?;
     Ok(())
 }
 

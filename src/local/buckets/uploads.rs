@@ -52,8 +52,9 @@ impl Buckets {
     pub(in crate::local) fn upload(&self, bucket: &str, key: &str, id: &str) -> Result<Option<UploadRow>, BucketError> {
         self.expect_bucket(bucket)?;
         let index = self.0.index.lock();
-        let mut statement = index
-            .prepare_cached("SELECT id, key, started, algorithm, checksum_type, facts FROM upload WHERE id = ?1 AND bucket = ?2 AND key = ?3")?;
+        let mut statement = index.prepare_cached(
+            "SELECT id, key, started, algorithm, checksum_type, facts FROM upload WHERE id = ?1 AND bucket = ?2 AND key = ?3",
+        )?;
         Ok(statement.query_row([id, bucket, key], read_upload).optional()?)
     }
 
@@ -92,7 +93,8 @@ impl Buckets {
     pub(in crate::local) fn add_part(&self, upload: &str, draft: &mut Draft, part: &PartRow) -> Result<bool, BucketError> {
         let mut index = self.0.index.lock();
         let transaction = index.transaction()?;
-        let alive: bool = transaction.query_row("SELECT EXISTS (SELECT 1 FROM upload WHERE id = ?1)", [upload], |row| row.get(0))?;
+        let alive: bool =
+            transaction.query_row("SELECT EXISTS (SELECT 1 FROM upload WHERE id = ?1)", [upload], |row| row.get(0))?;
         if !alive {
             return Ok(false);
         }

@@ -35,7 +35,10 @@ fn share<'a>(channel: &Channel, objects: &'a [ObjectInfo], number: u32, hosts: u
 
 fn fetch_object(buckets: &Buckets, channel: &Channel, object: &ObjectInfo, folder: &Path) -> Result<(), Broken> {
     let relative = relative_path(&channel.from.key, &object.key).ok_or_else(|| {
-        Broken::client(format_args!("the key {:?} of the channel {} cannot be a file name. Rename the object.", object.key, channel.name))
+        Broken::client(format_args!(
+            "the key {:?} of the channel {} cannot be a file name. Rename the object.",
+            object.key, channel.name
+        ))
     })?;
     let doing = format!("writing the channel {}", channel.name);
     let path = folder.join(relative);
@@ -110,7 +113,8 @@ mod tests {
             content_type: None,
             record_wrapper: "None".to_owned(),
         };
-        let mut all: Vec<&str> = (1..=4).flat_map(|host| share(&channel, &objects, host, 4)).map(|object| object.key.as_str()).collect();
+        let mut all: Vec<&str> =
+            (1..=4).flat_map(|host| share(&channel, &objects, host, 4)).map(|object| object.key.as_str()).collect();
         assert_eq!(share(&channel, &objects, 1, 4).count(), 3);
         all.sort_unstable();
         assert_eq!(all.len(), 10);

@@ -14,8 +14,13 @@ use super::{Broken, Work, source};
 /// The hyperparameter that the tuning service adds and no script sees.
 const TUNING_OBJECTIVE: &str = "_tuning_objective_metric";
 /// The hyperparameters that the toolkit itself reads; other `sagemaker_*` ones are SM_FRAMEWORK_PARAMS.
-const TOOLKIT_KEYS: [&str; 5] =
-    ["sagemaker_program", "sagemaker_submit_directory", "sagemaker_container_log_level", "sagemaker_job_name", "sagemaker_region"];
+const TOOLKIT_KEYS: [&str; 5] = [
+    "sagemaker_program",
+    "sagemaker_submit_directory",
+    "sagemaker_container_log_level",
+    "sagemaker_job_name",
+    "sagemaker_region",
+];
 
 /// What one host runs.
 #[derive(Clone, Debug)]
@@ -84,7 +89,8 @@ impl Decoded {
             arguments.push(format!("{dashes}{key}"));
             arguments.push(match value {
                 Value::Object(entries) => {
-                    let pairs: Vec<String> = entries.iter().map(|(key, value)| format!("{key}={}", python::plain(value))).collect();
+                    let pairs: Vec<String> =
+                        entries.iter().map(|(key, value)| format!("{key}={}", python::plain(value))).collect();
                     pairs.join(",")
                 }
                 other => python::plain(other),
@@ -325,8 +331,20 @@ mod tests {
             ("map", "{\"k\": 1, \"l\": \"x\"}"),
         ])
         .expect("runs");
-        let expected =
-            ["/usr/bin/python3", "train.py", "--batch-size", "64", "-e", "1", "--flag", "True", "--lr", "1e-05", "--map", "k=1,l=x"];
+        let expected = [
+            "/usr/bin/python3",
+            "train.py",
+            "--batch-size",
+            "64",
+            "-e",
+            "1",
+            "--flag",
+            "True",
+            "--lr",
+            "1e-05",
+            "--map",
+            "k=1,l=x",
+        ];
         assert_eq!(invocation.argv, expected);
     }
 
@@ -357,6 +375,11 @@ mod tests {
     fn what_cannot_run_says_what_to_do() {
         assert!(invoke(&[]).expect_err("no script").0.contains("sagemaker_program"));
         assert!(invoke(&[("sagemaker_program", "gone.py")]).expect_err("no file").0.contains("gone.py"));
-        assert!(own_entrypoint(&["/bin/bash".to_owned(), "/opt/ml/x.sh".to_owned()]).expect_err("no /opt/ml").0.contains("SM_INPUT_DIR"));
+        assert!(
+            own_entrypoint(&["/bin/bash".to_owned(), "/opt/ml/x.sh".to_owned()])
+                .expect_err("no /opt/ml")
+                .0
+                .contains("SM_INPUT_DIR")
+        );
     }
 }

@@ -122,7 +122,9 @@ pub async fn run(host: HostRun, mut orders: watch::Receiver<Order>) -> HostEnd {
             end.stderr = tail;
             end.broken = result.err().map(|error| Broken::region("writing the log of the job", &error));
         }
-        Ok(Err(error)) => end.broken = Some(Broken(format!("InternalServerError: reading the output of the job failed: {error}"))),
+        Ok(Err(error)) => {
+            end.broken = Some(Broken(format!("InternalServerError: reading the output of the job failed: {error}")))
+        }
         Err(_) => relay.abort(),
     }
     end
@@ -277,7 +279,9 @@ impl Collector {
     }
 
     fn ripe(&self) -> bool {
-        self.batch.events.len() >= BATCH_LINES || self.batch.bytes >= BATCH_BYTES || self.due.is_some_and(|due| due <= Instant::now())
+        self.batch.events.len() >= BATCH_LINES
+            || self.batch.bytes >= BATCH_BYTES
+            || self.due.is_some_and(|due| due <= Instant::now())
     }
 
     async fn write(&mut self) -> std::io::Result<()> {
@@ -341,7 +345,8 @@ pub fn now_millis() -> i64 {
 /// line.
 #[must_use]
 pub fn last_error(stderr: &str) -> String {
-    let lines: Vec<&str> = stderr.lines().map(|line| line.rsplit('\r').find(|part| !part.is_empty()).unwrap_or_default()).collect();
+    let lines: Vec<&str> =
+        stderr.lines().map(|line| line.rsplit('\r').find(|part| !part.is_empty()).unwrap_or_default()).collect();
     let traceback = lines.iter().rposition(|line| line.starts_with("Traceback (most recent call last)"));
     let exception = traceback.and_then(|start| {
         let offset = lines[start + 1..].iter().position(|line| !line.is_empty() && !line.starts_with(char::is_whitespace))?;

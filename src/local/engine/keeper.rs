@@ -98,7 +98,10 @@ fn keep_charge() -> std::io::Result<u8> {
     let child = start(&charge)?;
 
     // Only now: a thread that waits without any child would end at once.
-    spawn_thread("reaper", { let sender = sender.clone(); move || reap(&sender) })?;
+    spawn_thread("reaper", {
+        let sender = sender.clone();
+        move || reap(&sender)
+    })?;
     spawn_thread("orders", move || obey(&sender))?;
     Ok(watch(&events, child, Duration::from_millis(charge.grace_millis)))
 }
@@ -239,7 +242,8 @@ fn descendants(root: u32) -> Vec<i32> {
 pub fn kill_marked(name: &str, value: &str) {
     let variable = format!("{name}={value}");
     loop {
-        let marked: Vec<i32> = processes().filter(|(pid, folder)| *pid != 1 && has_variable(folder, &variable)).map(|(pid, _)| pid).collect();
+        let marked: Vec<i32> =
+            processes().filter(|(pid, folder)| *pid != 1 && has_variable(folder, &variable)).map(|(pid, _)| pid).collect();
         if marked.is_empty() {
             return;
         }

@@ -89,7 +89,10 @@ mod tests {
 
     #[test]
     fn what_is_not_a_number_is_ignored() {
-        assert_eq!(scrape("loss: (.*)", &[("loss: nan", true), ("loss: inf", true), ("loss: 1.2.3", true), ("loss: 2", true)]), [2.0]);
+        assert_eq!(
+            scrape("loss: (.*)", &[("loss: nan", true), ("loss: inf", true), ("loss: 1.2.3", true), ("loss: 2", true)]),
+            [2.0]
+        );
     }
 
     #[test]

@@ -31,18 +31,18 @@ pub fn submit_directory(work: &Work) -> Option<String> {
 /// When the archive is missing, damaged or not harmless.
 pub fn unpack(buckets: &Buckets, work: &Work, hosts: &[HostRoot], job_root: &Path) -> Result<(), Broken> {
     let Some(uri) = submit_directory(work) else { return Ok(()) };
-    let place = S3Place::parse(&uri)
-        .ok_or_else(|| Broken::client(format_args!("sagemaker_submit_directory is {uri:?}; it must be an s3:// address of a sourcedir.tar.gz")))?;
+    let place = S3Place::parse(&uri).ok_or_else(|| {
+        Broken::client(format_args!("sagemaker_submit_directory is {uri:?}; it must be an s3:// address of a sourcedir.tar.gz"))
+    })?;
     let archive = job_root.join("sourcedir.tar.gz");
-    buckets
-        .fetch(&place.bucket, &place.key, &archive)
-        .map_err(|error| Broken::client(format_args!("the script archive {uri} cannot be read: {error}. Upload it and start the job again.")))?;
+    buckets.fetch(&place.bucket, &place.key, &archive).map_err(|error| {
+        Broken::client(format_args!("the script archive {uri} cannot be read: {error}. Upload it and start the job again."))
+    })?;
     for host in hosts {
-        unpack_archive(&archive, &host.code())
-            .map_err(|error| match super::disk_is_full(&error) {
-                true => Broken::region("unpacking the script archive", &error),
-                false => Broken::client(format_args!("the script archive {uri} cannot be unpacked: {error}")),
-            })?;
+        unpack_archive(&archive, &host.code()).map_err(|error| match super::disk_is_full(&error) {
+            true => Broken::region("unpacking the script archive", &error),
+            false => Broken::client(format_args!("the script archive {uri} cannot be unpacked: {error}")),
+        })?;
     }
     let _ = std::fs::remove_file(archive);
     Ok(())

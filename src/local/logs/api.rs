@@ -57,7 +57,9 @@ impl Logs {
         }
         if names.is_empty() {
             let mut statement = connection
-                .prepare_cached("SELECT id, name FROM stream WHERE log_group = ?1 AND substr(name, 1, length(?2)) = ?2 ORDER BY id")
+                .prepare_cached(
+                    "SELECT id, name FROM stream WHERE log_group = ?1 AND substr(name, 1, length(?2)) = ?2 ORDER BY id",
+                )
                 .map_err(Fault::internal)?;
             let rows = statement
                 .query_map(rusqlite::params![group, prefix.unwrap_or_default()], |row| Ok((row.get(0)?, row.get(1)?)))

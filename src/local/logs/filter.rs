@@ -28,7 +28,9 @@ impl Pattern {
     pub fn parse(text: &str) -> Result<Self, Fault> {
         let text = text.trim();
         if text.starts_with('{') || text.starts_with('[') {
-            return Err(invalid("The local region knows filter patterns of terms, \"phrases\", ?any, -not and %regex%, not JSON or space-delimited ones"));
+            return Err(invalid(
+                "The local region knows filter patterns of terms, \"phrases\", ?any, -not and %regex%, not JSON or space-delimited ones",
+            ));
         }
         let mut pattern = Self::default();
         let mut rest = text;
@@ -83,7 +85,8 @@ fn term(text: &str) -> Result<(Option<Term>, &str), Fault> {
     }
     if let Some(inner) = text.strip_prefix('%') {
         let end = inner.find('%').ok_or_else(|| invalid("Invalid filter pattern: a % is not closed"))?;
-        let regex = Regex::new(&inner[..end]).map_err(|_| invalid("Invalid filter pattern: the regular expression is not valid"))?;
+        let regex =
+            Regex::new(&inner[..end]).map_err(|_| invalid("Invalid filter pattern: the regular expression is not valid"))?;
         return Ok((Some(Term::Regex(regex)), &inner[end + 1..]));
     }
     let end = text.find(char::is_whitespace).unwrap_or(text.len());

@@ -26,9 +26,9 @@ pub fn page(
     token: Option<&str>,
 ) -> Result<Value, Fault> {
     let after = match token {
-        Some(token) => parse(token).ok_or_else(|| {
-            Fault::new("InvalidParameterException", 400, "The specified nextToken is invalid.")
-        })?,
+        Some(token) => {
+            parse(token).ok_or_else(|| Fault::new("InvalidParameterException", 400, "The specified nextToken is invalid."))?
+        }
         None => (i64::MIN, 0, 0),
     };
     merge(connection, streams, window, pattern, after).map_err(Fault::internal)
@@ -57,7 +57,14 @@ fn merge(
     let mut heads = BinaryHeap::new();
     for (at, cursor) in cursors.iter_mut().enumerate() {
         if let Some(row) = cursor.next()? {
-            heads.push(Reverse((row.get::<_, i64>(0)?, streams[at].0, row.get::<_, i64>(1)?, at, row.get::<_, i64>(2)?, row.get::<_, String>(3)?)));
+            heads.push(Reverse((
+                row.get::<_, i64>(0)?,
+                streams[at].0,
+                row.get::<_, i64>(1)?,
+                at,
+                row.get::<_, i64>(2)?,
+                row.get::<_, String>(3)?,
+            )));
         }
     }
     let mut budget = Budget::full(window.limit);

@@ -27,9 +27,14 @@ const EVENT_BYTES: usize = 26;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Token {
-    Forward { place: Place, horizon: i64 },
+    Forward {
+        place: Place,
+        horizon: i64,
+    },
     /// Everything before the place is still to come.
-    Backward { place: Place },
+    Backward {
+        place: Place,
+    },
 }
 
 /// Time, then number: the order of a stream.
@@ -44,9 +49,8 @@ struct Event {
 /// One answer of `GetLogEvents`.
 pub fn page(connection: &Connection, stream: i64, window: Window, token: Option<&str>) -> Result<Value, Fault> {
     let sent = token.map(|text| parse(text).ok_or_else(invalid_token)).transpose()?;
-    let newest: i64 = connection
-        .query_row("SELECT count FROM stream WHERE id = ?1", [stream], |row| row.get(0))
-        .map_err(Fault::internal)?;
+    let newest: i64 =
+        connection.query_row("SELECT count FROM stream WHERE id = ?1", [stream], |row| row.get(0)).map_err(Fault::internal)?;
     let start = match sent {
         Some(Token::Forward { place, horizon }) => return forward(connection, stream, window, place, horizon, newest, token),
         Some(Token::Backward { place }) => place,
@@ -84,8 +88,7 @@ fn forward(
              WHERE stream = ?1 AND number > ?2 AND (time, number) <= (?3, ?4) AND time >= ?5 AND time < ?6 ORDER BY number",
         )
         .map_err(Fault::internal)?;
-    let mut rows =
-        late.query(params![stream, horizon, place.0, place.1, window.start, window.end]).map_err(Fault::internal)?;
+    let mut rows = late.query(params![stream, horizon, place.0, place.1, window.start, window.end]).map_err(Fault::internal)?;
     while let Some(row) = rows.next().map_err(Fault::internal)? {
         let event = read(row).map_err(Fault::internal)?;
         if !budget.take(&event) {

@@ -50,7 +50,11 @@ impl Logs {
         let by_time = match text(input, "orderBy") {
             None | Some("LogStreamName") => false,
             Some("LastEventTime") => true,
-            Some(other) => return Err(invalid(format!("1 validation error detected: Value '{other}' at 'orderBy' failed to satisfy constraint: Member must satisfy enum value set: [LogStreamName, LastEventTime]"))),
+            Some(other) => {
+                return Err(invalid(format!(
+                    "1 validation error detected: Value '{other}' at 'orderBy' failed to satisfy constraint: Member must satisfy enum value set: [LogStreamName, LastEventTime]"
+                )));
+            }
         };
         if by_time && prefix.is_some() {
             return Err(invalid("Cannot order by LastEventTime with a logStreamNamePrefix."));
@@ -64,7 +68,10 @@ impl Logs {
         let mut values = vec![Sql::Integer(group), Sql::Text(prefix.unwrap_or_default().to_owned())];
         let mut condition = String::new();
         if let Some(token) = text(input, "nextToken") {
-            let (time, name) = token.split_once(':').and_then(|(time, name)| Some((time.parse::<i64>().ok()?, name))).ok_or_else(|| invalid("The specified nextToken is invalid."))?;
+            let (time, name) = token
+                .split_once(':')
+                .and_then(|(time, name)| Some((time.parse::<i64>().ok()?, name)))
+                .ok_or_else(|| invalid("The specified nextToken is invalid."))?;
             condition = format!("AND ({order}, name) {compare} (?3, ?4)");
             values.extend([Sql::Integer(time), Sql::Text(name.to_owned())]);
         }
@@ -89,7 +96,9 @@ impl Logs {
         let name = text(input, "logGroupName").ok_or_else(|| invalid("logGroupName is required"))?;
         let known = |character: char| character.is_ascii_alphanumeric() || "._/#-".contains(character);
         if name.len() > 512 || !name.chars().all(known) {
-            return Err(invalid(format!("1 validation error detected: Value '{name}' at 'logGroupName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\.\\-_/#A-Za-z0-9]+")));
+            return Err(invalid(format!(
+                "1 validation error detected: Value '{name}' at 'logGroupName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\.\\-_/#A-Za-z0-9]+"
+            )));
         }
         let connection = self.store.lock();
         let made = connection
@@ -105,7 +114,9 @@ impl Logs {
         let group = group_name(input)?;
         let name = text(input, "logStreamName").ok_or_else(|| invalid("logStreamName is required"))?;
         if name.chars().count() > 512 || name.contains([':', '*']) {
-            return Err(invalid(format!("1 validation error detected: Value '{name}' at 'logStreamName' failed to satisfy constraint: Member must satisfy regular expression pattern: [^:*]*")));
+            return Err(invalid(format!(
+                "1 validation error detected: Value '{name}' at 'logStreamName' failed to satisfy constraint: Member must satisfy regular expression pattern: [^:*]*"
+            )));
         }
         let connection = self.store.lock();
         let group = find_group(&connection, group).map_err(Fault::internal)?.ok_or_else(missing_group)?;
@@ -176,7 +187,8 @@ impl Stream {
             "logStreamName": self.name, "creationTime": self.created, "arn": format!("{group_arn}:log-stream:{}", self.name),
             "storedBytes": 0, "uploadSequenceToken": format!("{:056}", self.count),
         });
-        let times = [("firstEventTimestamp", self.first), ("lastEventTimestamp", self.last), ("lastIngestionTime", self.ingested)];
+        let times =
+            [("firstEventTimestamp", self.first), ("lastEventTimestamp", self.last), ("lastIngestionTime", self.ingested)];
         for (name, time) in times {
             if let Some(time) = time {
                 answer[name] = json!(time);

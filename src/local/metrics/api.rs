@@ -53,7 +53,8 @@ impl Metrics {
     }
 
     fn get_statistics(&self, input: &Value) -> Result<Value, Fault> {
-        let statistics = list(input, "Statistics").iter().filter_map(Value::as_str).map(Statistic::parse).collect::<Result<Vec<_>, _>>()?;
+        let statistics =
+            list(input, "Statistics").iter().filter_map(Value::as_str).map(Statistic::parse).collect::<Result<Vec<_>, _>>()?;
         if let Some(name) = list(input, "ExtendedStatistics").first().and_then(Value::as_str) {
             Statistic::parse(name)?;
         }
@@ -117,7 +118,9 @@ impl Metrics {
         let most = integer(input, "MaxDatapoints").and_then(|most| usize::try_from(most).ok()).filter(|most| *most > 0);
         let most = most.unwrap_or(DATA_POINTS).min(DATA_POINTS);
         let skip = match text(input, "NextToken") {
-            Some(token) => token.parse::<usize>().map_err(|_| Fault::new("InvalidNextToken", 400, "The next token specified is invalid."))?,
+            Some(token) => {
+                token.parse::<usize>().map_err(|_| Fault::new("InvalidNextToken", 400, "The next token specified is invalid."))?
+            }
             None => 0,
         };
         let (mut seen, mut results, mut more) = (0_usize, Vec::new(), false);
@@ -130,7 +133,8 @@ impl Metrics {
                 points.reverse();
             }
             let id = required(query, "Id")?;
-            let page: Vec<&(i64, f64)> = points.iter().skip(skip.saturating_sub(seen)).take((skip + most).saturating_sub(seen.max(skip))).collect();
+            let page: Vec<&(i64, f64)> =
+                points.iter().skip(skip.saturating_sub(seen)).take((skip + most).saturating_sub(seen.max(skip))).collect();
             let unfinished = seen + points.len() > skip + most;
             more |= unfinished;
             seen += points.len();
@@ -224,7 +228,8 @@ fn passes(filter: &Value, dimensions: &Dimensions) -> bool {
 fn points(datum: &Value) -> Result<Vec<Point>, Fault> {
     let time = datum.get("Timestamp").and_then(millis).unwrap_or_else(now_millis);
     let unit = text(datum, "Unit").unwrap_or("None").to_owned();
-    let single = |value: f64, count: f64| Point { time, unit: unit.clone(), count, sum: value * count, least: value, most: value };
+    let single =
+        |value: f64, count: f64| Point { time, unit: unit.clone(), count, sum: value * count, least: value, most: value };
     if let Some(set) = datum.get("StatisticValues") {
         let number = |name: &str| set.get(name).and_then(float).filter(|value| value.is_finite()).ok_or_else(|| missing(name));
         let point = Point {
@@ -256,11 +261,19 @@ fn points(datum: &Value) -> Result<Vec<Point>, Fault> {
 }
 
 fn dimensions(input: &Value) -> Result<Dimensions, Fault> {
-    list(input, "Dimensions").iter().map(|pair| Ok((required(pair, "Name")?.to_owned(), required(pair, "Value")?.to_owned()))).collect()
+    list(input, "Dimensions")
+        .iter()
+        .map(|pair| Ok((required(pair, "Name")?.to_owned(), required(pair, "Value")?.to_owned())))
+        .collect()
 }
 
 fn times(input: &Value) -> Result<(i64, i64), Fault> {
-    let time = |name: &str| input.get(name).ok_or_else(|| missing(name)).and_then(|value| millis(value).ok_or_else(|| invalid(format!("The value for parameter {name} is invalid."))));
+    let time = |name: &str| {
+        input
+            .get(name)
+            .ok_or_else(|| missing(name))
+            .and_then(|value| millis(value).ok_or_else(|| invalid(format!("The value for parameter {name} is invalid."))))
+    };
     let (start, end) = (time("StartTime")?, time("EndTime")?);
     if start >= end {
         return Err(Fault::new(
@@ -278,7 +291,9 @@ fn period(input: &Value) -> Result<i64, Fault> {
     if matches!(seconds, 1 | 5 | 10 | 20 | 30) || (seconds > 0 && seconds % 60 == 0) {
         return Ok(seconds * 1000);
     }
-    Err(invalid(format!("The value {seconds} for parameter Period is invalid: Period must be 1, 5, 10, 20, 30 or a multiple of 60.")))
+    Err(invalid(format!(
+        "The value {seconds} for parameter Period is invalid: Period must be 1, 5, 10, 20, 30 or a multiple of 60."
+    )))
 }
 
 #[allow(clippy::cast_precision_loss, reason = "milliseconds of any date are far below 2^53")]

@@ -46,7 +46,9 @@ impl Statistic {
             Fault::new(
                 "InvalidParameterValue",
                 400,
-                format!("The statistic {text} is not known to the local region: use SampleCount, Average, Sum, Minimum or Maximum"),
+                format!(
+                    "The statistic {text} is not known to the local region: use SampleCount, Average, Sum, Minimum or Maximum"
+                ),
             )
         })
     }
@@ -75,7 +77,9 @@ impl Metrics {
             .map_err(Fault::internal)?;
         let Some(metric) = metric else { return Ok(Vec::new()) };
         let mut statement = connection
-            .prepare_cached("SELECT time, unit, count, sum, least, most FROM point WHERE metric = ?1 AND time >= ?2 AND time < ?3")
+            .prepare_cached(
+                "SELECT time, unit, count, sum, least, most FROM point WHERE metric = ?1 AND time >= ?2 AND time < ?3",
+            )
             .map_err(Fault::internal)?;
         // A start inside a period counts from the period's beginning (documented: times are rounded down).
         let start = query.start.div_euclid(query.period) * query.period;

@@ -20,7 +20,9 @@ impl Reading {
     pub fn check(&self, row: &Row) -> S3Result<()> {
         match self.verdict(row) {
             Verdict::Pass => Ok(()),
-            Verdict::Changed => Err(s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold")),
+            Verdict::Changed => {
+                Err(s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold"))
+            }
             Verdict::Same => Err(s3_error!(NotModified, "Not Modified")),
         }
     }

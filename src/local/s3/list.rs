@@ -32,7 +32,8 @@ impl Front {
         if !(1..=10_000).contains(&limit) {
             return Err(s3_error!(InvalidArgument, "Argument max-buckets must be an integer between 1 and 10000"));
         }
-        let mut matching = names.into_iter().filter(|(name, _)| name.starts_with(&prefix) && after.as_ref().is_none_or(|after| name > after));
+        let mut matching =
+            names.into_iter().filter(|(name, _)| name.starts_with(&prefix) && after.as_ref().is_none_or(|after| name > after));
         let page: Vec<(String, i64)> = matching.by_ref().take(limit).collect();
         let next = matching.next().and(page.last()).map(|(name, _)| to_token(name));
         let region = self.region.to_string();
@@ -127,7 +128,9 @@ impl Front {
 
 pub(super) fn limit(asked: Option<i32>) -> S3Result<i32> {
     match asked {
-        Some(asked) if asked < 0 => Err(s3_error!(InvalidArgument, "Argument maxKeys must be an integer between 0 and 2147483647")),
+        Some(asked) if asked < 0 => {
+            Err(s3_error!(InvalidArgument, "Argument maxKeys must be an integer between 0 and 2147483647"))
+        }
         asked => Ok(asked.unwrap_or(PAGE).min(PAGE)),
     }
 }

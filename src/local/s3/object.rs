@@ -34,7 +34,16 @@ impl Front {
         let length = span.end - span.start;
         let reader = tokio::io::AsyncReadExt::take(tokio::fs::File::from_std(file), length);
         let sums = Checksums::of(&row.facts, input.checksum_mode.is_some() && content_range.is_none());
-        let Facts { content_type, content_encoding, content_disposition, content_language, cache_control, redirect, metadata, .. } = row.facts.clone();
+        let Facts {
+            content_type,
+            content_encoding,
+            content_disposition,
+            content_language,
+            cache_control,
+            redirect,
+            metadata,
+            ..
+        } = row.facts.clone();
         answer(GetObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
             body: Some(StreamingBlob::wrap(ReaderStream::with_capacity(reader, 256 * 1024))),
@@ -77,7 +86,16 @@ impl Front {
         let (span, content_range) = span(input.range, row.size)?;
         let status = content_range.is_some().then_some(http::StatusCode::PARTIAL_CONTENT);
         let sums = Checksums::of(&row.facts, input.checksum_mode.is_some() && content_range.is_none());
-        let Facts { content_type, content_encoding, content_disposition, content_language, cache_control, redirect, metadata, .. } = row.facts.clone();
+        let Facts {
+            content_type,
+            content_encoding,
+            content_disposition,
+            content_language,
+            cache_control,
+            redirect,
+            metadata,
+            ..
+        } = row.facts.clone();
         let mut response = S3Response::new(HeadObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
             content_length: i64::try_from(span.end - span.start).ok(),
@@ -127,7 +145,8 @@ impl Front {
             checksum_sha256: input.checksum_sha256,
             checksum_type: None,
         };
-        let incoming = Incoming { body: input.body, length: input.content_length, md5: input.content_md5, claimed, algorithms, trailers };
+        let incoming =
+            Incoming { body: input.body, length: input.content_length, md5: input.content_md5, claimed, algorithms, trailers };
         let (draft, sums) = self.receive(incoming).await?;
         let facts = Facts {
             content_type: Some(input.content_type.unwrap_or_else(|| PLAIN_TYPE.to_owned())),
@@ -183,7 +202,8 @@ impl Front {
             None => from.facts.checksums.keys().cloned().collect(),
         };
         let hasher = hasher(algorithms.iter().map(String::as_str))?;
-        let (draft, sums) = self.disk(move |buckets| duplicate(buckets, &bucket, &key, 0..u64::MAX, Digests::new(hasher))).await?;
+        let (draft, sums) =
+            self.disk(move |buckets| duplicate(buckets, &bucket, &key, 0..u64::MAX, Digests::new(hasher))).await?;
         let mut facts = if replace {
             Facts {
                 content_type: Some(input.content_type.unwrap_or_else(|| PLAIN_TYPE.to_owned())),
@@ -236,7 +256,10 @@ impl Front {
         expect_owner(input.expected_bucket_owner.as_deref())?;
         let quiet = input.delete.quiet.unwrap_or(false);
         if input.delete.objects.is_empty() || input.delete.objects.len() > 1000 {
-            return Err(s3_error!(MalformedXML, "The XML you provided was not well-formed or did not validate against our published schema"));
+            return Err(s3_error!(
+                MalformedXML,
+                "The XML you provided was not well-formed or did not validate against our published schema"
+            ));
         }
         let output = self
             .disk(move |buckets| {
@@ -248,7 +271,11 @@ impl Front {
                     match buckets.remove(&input.bucket, &object.key, |there| condition.allows(there)) {
                         Ok(Some(())) if quiet => {}
                         Ok(Some(())) => deleted.push(DeletedObject { key, ..Default::default() }),
-                        Ok(None) => errors.push(failure(key, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")),
+                        Ok(None) => errors.push(failure(
+                            key,
+                            "PreconditionFailed",
+                            "At least one of the pre-conditions you specified did not hold",
+                        )),
                         Err(error) => errors.push(failure(key, "InternalError", &error.to_string())),
                     }
                 }
@@ -263,9 +290,18 @@ impl Front {
     }
 
     /// Makes finished content an object.
-    async fn keep(&self, bucket: String, key: String, mut draft: Draft, sums: &Sums, mut facts: Facts, condition: Writing) -> S3Result<Row> {
+    async fn keep(
+        &self,
+        bucket: String,
+        key: String,
+        mut draft: Draft,
+        sums: &Sums,
+        mut facts: Facts,
+        condition: Writing,
+    ) -> S3Result<Row> {
         facts.add_checksums(&sums.checksums, ChecksumType::FULL_OBJECT);
-        let row = Row { key, blob: draft.name().to_owned(), size: sums.size, etag: sums.md5.clone(), modified: now_millis(), facts };
+        let row =
+            Row { key, blob: draft.name().to_owned(), size: sums.size, etag: sums.md5.clone(), modified: now_millis(), facts };
         let (asked, stored) = (condition.clone(), row.clone());
         let (done, there) = self
             .disk(move |buckets| {
@@ -285,7 +321,13 @@ impl Front {
 }
 
 /// Copies part of an object's content to new content.
-pub(super) fn duplicate(buckets: &Buckets, bucket: &str, key: &str, span: std::ops::Range<u64>, mut digests: Digests) -> Result<(Draft, Sums), BucketError> {
+pub(super) fn duplicate(
+    buckets: &Buckets,
+    bucket: &str,
+    key: &str,
+    span: std::ops::Range<u64>,
+    mut digests: Digests,
+) -> Result<(Draft, Sums), BucketError> {
     let (_, mut from) = buckets.open_object(bucket, key)?;
     from.seek(SeekFrom::Start(span.start))?;
     let mut from = from.take(span.end - span.start);
@@ -340,7 +382,12 @@ impl Checksums {
 
 /// S3 encrypts everything with its own key unless told otherwise, and says so.
 pub(super) fn encryption(facts: &Facts) -> Option<ServerSideEncryption> {
-    Some(facts.encryption.clone().map_or(ServerSideEncryption::from_static(ServerSideEncryption::AES256), ServerSideEncryption::from))
+    Some(
+        facts
+            .encryption
+            .clone()
+            .map_or(ServerSideEncryption::from_static(ServerSideEncryption::AES256), ServerSideEncryption::from),
+    )
 }
 
 pub(super) fn http_date(time: &Timestamp) -> Option<String> {
@@ -362,7 +409,9 @@ fn expires(facts: &Facts) -> Option<Timestamp> {
 
 fn span(range: Option<Range>, size: u64) -> S3Result<(std::ops::Range<u64>, Option<String>)> {
     let Some(range) = range else { return Ok((0..size, None)) };
-    let span = range.check(size).map_err(|_| S3Error::with_message(S3ErrorCode::InvalidRange, "The requested range is not satisfiable"))?;
+    let span = range
+        .check(size)
+        .map_err(|_| S3Error::with_message(S3ErrorCode::InvalidRange, "The requested range is not satisfiable"))?;
     let text = format!("bytes {}-{}/{size}", span.start, span.end.saturating_sub(1));
     Ok((span, Some(text)))
 }

@@ -46,7 +46,10 @@ impl Front {
         file.flush().await.map_err(|error| disk_error(&error))?;
         let sums = digests.finish();
         if length.is_some_and(|length| u64::try_from(length).ok() != Some(sums.size)) {
-            return Err(s3_error!(IncompleteBody, "You did not provide the number of bytes specified by the Content-Length HTTP header"));
+            return Err(s3_error!(
+                IncompleteBody,
+                "You did not provide the number of bytes specified by the Content-Length HTTP header"
+            ));
         }
         check_md5(md5.as_deref(), &sums)?;
         let mut promised = by_algorithm(&claimed);
@@ -83,7 +86,12 @@ pub(super) fn hasher<'a>(names: impl Iterator<Item = &'a str>) -> S3Result<Check
             "CRC64NVME" => hasher.crc64nvme = Some(Crc64Nvme::new()),
             "SHA1" => hasher.sha1 = Some(Sha1::new()),
             "SHA256" => hasher.sha256 = Some(Sha256::new()),
-            _ => return Err(s3_error!(InvalidRequest, "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")),
+            _ => {
+                return Err(s3_error!(
+                    InvalidRequest,
+                    "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]"
+                ));
+            }
         }
     }
     if none {
@@ -94,7 +102,8 @@ pub(super) fn hasher<'a>(names: impl Iterator<Item = &'a str>) -> S3Result<Check
 
 /// The algorithm that `x-amz-trailer` announces, e.g. `x-amz-checksum-crc32`.
 pub(super) fn announced(headers: &http::HeaderMap) -> Vec<String> {
-    let names = headers.get_all("x-amz-trailer").iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let names =
+        headers.get_all("x-amz-trailer").iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
     names.filter_map(|name| name.trim().to_ascii_lowercase().strip_prefix("x-amz-checksum-").map(str::to_owned)).collect()
 }
 

@@ -78,7 +78,8 @@ impl Front {
             checksum_sha256: input.checksum_sha256,
             checksum_type: None,
         };
-        let incoming = Incoming { body: input.body, length: input.content_length, md5: input.content_md5, claimed, algorithms, trailers };
+        let incoming =
+            Incoming { body: input.body, length: input.content_length, md5: input.content_md5, claimed, algorithms, trailers };
         let (draft, sums) = self.receive(incoming).await?;
         let part = PartRow {
             number: input.part_number,
@@ -119,7 +120,9 @@ impl Front {
         let span = match input.copy_source_range.as_deref().map(Range::parse) {
             None => 0..from.size,
             Some(Ok(range)) => range.check(from.size)?,
-            Some(Err(_)) => return Err(s3_error!(InvalidArgument, "The x-amz-copy-source-range value must be of the form bytes=first-last")),
+            Some(Err(_)) => {
+                return Err(s3_error!(InvalidArgument, "The x-amz-copy-source-range value must be of the form bytes=first-last"));
+            }
         };
         let hasher = hasher(upload.algorithm.iter().map(String::as_str))?;
         let (draft, sums) = self.disk(move |buckets| duplicate(buckets, &bucket, &key, span, Digests::new(hasher))).await?;
@@ -144,7 +147,10 @@ impl Front {
         })
     }
 
-    pub(super) async fn complete(&self, input: CompleteMultipartUploadInput) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+    pub(super) async fn complete(
+        &self,
+        input: CompleteMultipartUploadInput,
+    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
         expect_owner(input.expected_bucket_owner.as_deref())?;
         let upload = self.expect_upload(input.bucket.clone(), input.key.clone(), input.upload_id).await?;
         let wanted = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
@@ -173,10 +179,14 @@ impl Front {
         }
         for (algorithm, value) in &claimed {
             if facts.checksums.get(algorithm) != Some(value) {
-                return Err(S3Error::with_message(S3ErrorCode::BadDigest, format!("The {algorithm} you specified did not match the calculated checksum.")));
+                return Err(S3Error::with_message(
+                    S3ErrorCode::BadDigest,
+                    format!("The {algorithm} you specified did not match the calculated checksum."),
+                ));
             }
         }
-        let row = Row { key: input.key, blob: draft.name().to_owned(), size, etag: joint_etag(&parts), modified: now_millis(), facts };
+        let row =
+            Row { key: input.key, blob: draft.name().to_owned(), size, etag: joint_etag(&parts), modified: now_millis(), facts };
         let condition = Writing { matches: input.if_match, none_match: input.if_none_match };
         let (asked, stored, bucket, id) = (condition.clone(), row.clone(), input.bucket.clone(), upload.id);
         let (done, there) = self
@@ -282,12 +292,17 @@ impl Front {
                     (std::cmp::Ordering::Greater, _) => true,
                 };
                 // After the marked upload, others of the same key are still to come.
-                let same_key = upload.key == marker && skipping.is_none() && input.upload_id_marker.as_deref().is_some_and(|id| !id.is_empty() && id != upload.id);
+                let same_key = upload.key == marker
+                    && skipping.is_none()
+                    && input.upload_id_marker.as_deref().is_some_and(|id| !id.is_empty() && id != upload.id);
                 if !passed && !same_key {
                     continue;
                 }
             }
-            let folded = input.delimiter.as_deref().and_then(|delimiter| Some(upload.key[start..].find(delimiter)? + start + delimiter.len()));
+            let folded = input
+                .delimiter
+                .as_deref()
+                .and_then(|delimiter| Some(upload.key[start..].find(delimiter)? + start + delimiter.len()));
             if let Some(end) = folded
                 && prefixes.last().is_some_and(|last: &String| *last == upload.key[..end])
             {
@@ -358,10 +373,16 @@ fn part_number(number: i32) -> S3Result<()> {
 /// The parts that the client named, checked against those that are there.
 fn choose(wanted: &[CompletedPart], there: Vec<PartRow>) -> S3Result<Vec<PartRow>> {
     if wanted.is_empty() {
-        return Err(s3_error!(MalformedXML, "The XML you provided was not well-formed or did not validate against our published schema"));
+        return Err(s3_error!(
+            MalformedXML,
+            "The XML you provided was not well-formed or did not validate against our published schema"
+        ));
     }
     if !wanted.is_sorted_by(|a, b| a.part_number < b.part_number) {
-        return Err(s3_error!(InvalidPartOrder, "The list of parts was not in ascending order. Parts must be ordered by part number."));
+        return Err(s3_error!(
+            InvalidPartOrder,
+            "The list of parts was not in ascending order. Parts must be ordered by part number."
+        ));
     }
     let mut there: BTreeMap<i32, PartRow> = there.into_iter().map(|part| (part.number, part)).collect();
     let mut chosen = Vec::with_capacity(wanted.len());

@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
+use super::REGION;
 use super::quotas::{self, Usage};
 use super::store::{Document, text};
-use super::REGION;
 use crate::local::ACCOUNT;
 use crate::local::buckets::Buckets;
 use crate::local::engine::scrape::Metric;
@@ -18,21 +18,36 @@ use crate::local::fault::Fault;
 /// registry/name:tag@digest, as docker reads it.
 static IMAGE: LazyLock<Regex> = LazyLock::new(|| {
     // Infallible: a constant, and tests use it.
-    Regex::new(r"\A(?:[a-zA-Z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?\z").expect("compiles")
+    Regex::new(
+        r"\A(?:[a-zA-Z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?\z",
+    )
+    .expect("compiles")
 });
 
 /// Members that ask for something the local region does not have; refused rather than ignored, because a job would silently
 /// do something else than asked.
 const NOT_OFFERED: [(&str, &str); 9] = [
-    ("/AlgorithmSpecification/AlgorithmName", "Algorithms of the marketplace are not part of the local region. Send a TrainingImage."),
-    ("/ResourceConfig/InstanceGroups", "Heterogeneous clusters are not part of the local region. Send InstanceType and InstanceCount."),
+    (
+        "/AlgorithmSpecification/AlgorithmName",
+        "Algorithms of the marketplace are not part of the local region. Send a TrainingImage.",
+    ),
+    (
+        "/ResourceConfig/InstanceGroups",
+        "Heterogeneous clusters are not part of the local region. Send InstanceType and InstanceCount.",
+    ),
     ("/ResourceConfig/TrainingPlanArn", "Training plans are not part of the local region. Leave TrainingPlanArn out."),
-    ("/ResourceConfig/InstancePlacementConfig", "Placement of instances is not part of the local region. Leave InstancePlacementConfig out."),
+    (
+        "/ResourceConfig/InstancePlacementConfig",
+        "Placement of instances is not part of the local region. Leave InstancePlacementConfig out.",
+    ),
     ("/ServerlessJobConfig", "Serverless jobs are not part of the local region. Leave ServerlessJobConfig out."),
     ("/SessionChainingConfig", "Session chaining is not part of the local region. Leave SessionChainingConfig out."),
     ("/MlflowConfig", "MLflow is not part of the local region. Leave MlflowConfig out."),
     ("/ModelPackageConfig", "Model packages are not part of the local region. Leave ModelPackageConfig out."),
-    ("/CheckpointConfig", "Checkpoints are not part of the local region: a script cannot write to /opt/ml/checkpoints on this machine. Leave CheckpointConfig out, or keep what you need under SM_OUTPUT_DATA_DIR."),
+    (
+        "/CheckpointConfig",
+        "Checkpoints are not part of the local region: a script cannot write to /opt/ml/checkpoints on this machine. Leave CheckpointConfig out, or keep what you need under SM_OUTPUT_DATA_DIR.",
+    ),
 ];
 
 /// Checks a request and gives the work it asks for.
@@ -52,7 +67,9 @@ pub fn check(request: &Document, buckets: &Buckets) -> Result<(Work, Usage), Fau
         return Err(Fault::validation("TrainingImage is missing in AlgorithmSpecification. Name the image of your framework."));
     }
     if !IMAGE.is_match(&image) {
-        return Err(Fault::validation(format!("Invalid training image {image}. It must look like ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME:TAG.")));
+        return Err(Fault::validation(format!(
+            "Invalid training image {image}. It must look like ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME:TAG."
+        )));
     }
     let output = output_place(&whole, buckets)?;
     let work = Work {
@@ -86,7 +103,9 @@ fn refuse_what_is_not_offered(request: &Value) -> Result<(), Fault> {
         }
     }
     if request.pointer("/OutputDataConfig/CompressionType").and_then(Value::as_str) == Some("NONE") {
-        return Err(Fault::validation("Uncompressed output is not part of the local region. Leave OutputDataConfig.CompressionType out, or send GZIP."));
+        return Err(Fault::validation(
+            "Uncompressed output is not part of the local region. Leave OutputDataConfig.CompressionType out, or send GZIP.",
+        ));
     }
     Ok(())
 }
@@ -122,9 +141,13 @@ fn check_stopping(request: &Value, spot: bool) -> Result<(), Fault> {
     let runtime = number("MaxRuntimeInSeconds").unwrap_or(86_400);
     match (spot, number("MaxWaitTimeInSeconds")) {
         (false, None) => Ok(()),
-        (false, Some(_)) => Err(Fault::validation("MaxWaitTimeInSeconds is only for managed spot training. Set EnableManagedSpotTraining, or leave it out.")),
+        (false, Some(_)) => Err(Fault::validation(
+            "MaxWaitTimeInSeconds is only for managed spot training. Set EnableManagedSpotTraining, or leave it out.",
+        )),
         (true, Some(wait)) if wait >= runtime => Ok(()),
-        (true, _) => Err(Fault::validation("Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds")),
+        (true, _) => Err(Fault::validation(
+            "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds",
+        )),
     }
 }
 
@@ -134,7 +157,10 @@ fn output_place(request: &Value, buckets: &Buckets) -> Result<S3Place, Fault> {
     let place = S3Place::parse(&uri)
         .ok_or_else(|| Fault::validation(format!("S3OutputPath {uri} is not an address of the form s3://bucket/prefix.")))?;
     if !buckets.exists(&place.bucket) {
-        return Err(Fault::validation(format!("The bucket of S3OutputPath {uri} does not exist. Create the bucket {} first.", place.bucket)));
+        return Err(Fault::validation(format!(
+            "The bucket of S3OutputPath {uri} does not exist. Create the bucket {} first.",
+            place.bucket
+        )));
     }
     Ok(place)
 }
@@ -147,7 +173,9 @@ fn channels(request: &Value, role: &str, buckets: &Buckets) -> Result<Vec<Channe
         let name = string(sent, "/ChannelName");
         // assumed: the text; the rule is AWS's.
         if !names.insert(name.clone()) {
-            return Err(Fault::validation(format!("Duplicate channel name {name} in InputDataConfig. Channel names must be unique.")));
+            return Err(Fault::validation(format!(
+                "Duplicate channel name {name} in InputDataConfig. Channel names must be unique."
+            )));
         }
         // Legal by the pattern, and no folder's name.
         if name == "." || name == ".." {
@@ -155,7 +183,9 @@ fn channels(request: &Value, role: &str, buckets: &Buckets) -> Result<Vec<Channe
         }
         let mode = string(sent, "/InputMode");
         if [&mode, &default_mode].into_iter().find(|mode| !mode.is_empty()).is_some_and(|mode| mode == "Pipe") {
-            return Err(Fault::validation(format!("Pipe mode (channel {name}) is not part of the local region. Use File or FastFile.")));
+            return Err(Fault::validation(format!(
+                "Pipe mode (channel {name}) is not part of the local region. Use File or FastFile."
+            )));
         }
         let from = source(sent, &name)?;
         check_objects(&from, role, buckets)?;
@@ -175,14 +205,20 @@ fn channels(request: &Value, role: &str, buckets: &Buckets) -> Result<Vec<Channe
 
 fn source(channel: &Value, name: &str) -> Result<S3Place, Fault> {
     if channel.pointer("/DataSource/S3DataSource").is_none() {
-        return Err(Fault::validation(format!("The channel {name} has no S3DataSource; file systems and data sets are not part of the local region.")));
+        return Err(Fault::validation(format!(
+            "The channel {name} has no S3DataSource; file systems and data sets are not part of the local region."
+        )));
     }
     let kind = string(channel, "/DataSource/S3DataSource/S3DataType");
     if kind != "S3Prefix" {
-        return Err(Fault::validation(format!("S3DataType {kind} (channel {name}) is not part of the local region. Use S3Prefix.")));
+        return Err(Fault::validation(format!(
+            "S3DataType {kind} (channel {name}) is not part of the local region. Use S3Prefix."
+        )));
     }
     let uri = string(channel, "/DataSource/S3DataSource/S3Uri");
-    S3Place::parse(&uri).ok_or_else(|| Fault::validation(format!("S3Uri {uri} of the channel {name} is not an address of the form s3://bucket/prefix.")))
+    S3Place::parse(&uri).ok_or_else(|| {
+        Fault::validation(format!("S3Uri {uri} of the channel {name} is not an address of the form s3://bucket/prefix."))
+    })
 }
 
 fn check_objects(from: &S3Place, role: &str, buckets: &Buckets) -> Result<(), Fault> {
@@ -202,8 +238,9 @@ fn metrics(request: &Value) -> Result<Vec<Metric>, Fault> {
         .flatten()
         .map(|definition| {
             let (name, regex) = (string(definition, "/Name"), string(definition, "/Regex"));
-            Metric::new(&name, &regex)
-                .map_err(|why| Fault::validation(format!("Invalid regular expression {regex} of the metric {name} in MetricDefinitions: {why}")))
+            Metric::new(&name, &regex).map_err(|why| {
+                Fault::validation(format!("Invalid regular expression {regex} of the metric {name} in MetricDefinitions: {why}"))
+            })
         })
         .collect()
 }
@@ -237,7 +274,11 @@ mod tests {
 
     #[test]
     fn images_are_read_as_docker_reads_them() {
-        for good in ["763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:1.9-cpu-py38", "a/b_c:1", "h:5000/x@sha256:0000000000000000000000000000000000000000000000000000000000000000"] {
+        for good in [
+            "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:1.9-cpu-py38",
+            "a/b_c:1",
+            "h:5000/x@sha256:0000000000000000000000000000000000000000000000000000000000000000",
+        ] {
             assert!(IMAGE.is_match(good), "{good}");
         }
         for bad in ["", "Upper", "a b", "a:", "a:tag:tag", "-a", "a@sha256:00"] {
@@ -249,7 +290,9 @@ mod tests {
     fn spot_needs_time_to_wait() {
         let with = |wait: Option<u64>| json!({"StoppingCondition": {"MaxRuntimeInSeconds": 10, "MaxWaitTimeInSeconds": wait}});
         assert!(check_stopping(&with(Some(10)), true).is_ok());
-        assert!(check_stopping(&with(Some(9)), true).expect_err("is refused").message.starts_with("Invalid MaxWaitTimeInSeconds."));
+        assert!(
+            check_stopping(&with(Some(9)), true).expect_err("is refused").message.starts_with("Invalid MaxWaitTimeInSeconds.")
+        );
         assert!(check_stopping(&with(None), true).is_err());
         assert!(check_stopping(&with(Some(10)), false).is_err());
         assert!(check_stopping(&json!({}), false).is_ok());
@@ -258,7 +301,12 @@ mod tests {
     #[test]
     fn the_role_must_be_of_the_regions_account() {
         assert!(check_role("arn:aws:iam::000000000000:role/service-role/Trainer").is_ok());
-        assert!(check_role("arn:aws:iam::111122223333:role/SM").expect_err("is refused").message.starts_with("Could not assume role arn:aws:iam::111122223333:role/SM."));
+        assert!(
+            check_role("arn:aws:iam::111122223333:role/SM")
+                .expect_err("is refused")
+                .message
+                .starts_with("Could not assume role arn:aws:iam::111122223333:role/SM.")
+        );
     }
 
     #[test]

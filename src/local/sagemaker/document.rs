@@ -85,9 +85,10 @@ fn fill_defaults(document: &mut Document) {
         let disabled = profiler["DisableProfiler"].as_bool().unwrap_or(false);
         document.insert("ProfilingStatus".to_owned(), json!(if disabled { "Disabled" } else { "Enabled" }));
     }
-    for (rules, statuses) in
-        [("DebugRuleConfigurations", "DebugRuleEvaluationStatuses"), ("ProfilerRuleConfigurations", "ProfilerRuleEvaluationStatuses")]
-    {
+    for (rules, statuses) in [
+        ("DebugRuleConfigurations", "DebugRuleEvaluationStatuses"),
+        ("ProfilerRuleConfigurations", "ProfilerRuleEvaluationStatuses"),
+    ] {
         if let Some(rules) = document.get(rules).and_then(Value::as_array) {
             let answers: Vec<Value> = rules
                 .iter()
@@ -138,7 +139,9 @@ pub fn finish(document: &mut Document, ending: &Ending, now: i64) {
         Ending::Completed if stopping => ("Stopped", "Stopped", "Training job stopped"),
         Ending::Completed => ("Completed", "Completed", "Training job completed"),
         Ending::Stopped => ("Stopped", "Stopped", "Training job stopped"),
-        Ending::MaxRuntimeExceeded => ("Stopped", "MaxRuntimeExceeded", "Training job runtime exceeded MaxRuntimeInSeconds provided"),
+        Ending::MaxRuntimeExceeded => {
+            ("Stopped", "MaxRuntimeExceeded", "Training job runtime exceeded MaxRuntimeInSeconds provided")
+        }
         Ending::Failed(_) => ("Failed", "Failed", "Training job failed"),
     };
     if let Ending::Failed(reason) = ending {

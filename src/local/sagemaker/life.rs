@@ -144,7 +144,15 @@ impl Life {
 
     async fn change(&self, change: impl FnOnce(&mut Document) + Send + 'static) -> Result<(), Fault> {
         let (service, name) = (self.service.clone(), self.work.name.clone());
-        let update = move || service.store.update(&name, |job| { change(job); Ok(()) }).map(drop);
+        let update = move || {
+            service
+                .store
+                .update(&name, |job| {
+                    change(job);
+                    Ok(())
+                })
+                .map(drop)
+        };
         blocking(update).await.map_err(|Broken(reason)| Fault::internal(reason))?
     }
 
@@ -283,7 +291,9 @@ impl Life {
         let folders: Vec<PathBuf> = hosts.iter().map(|host| host.all().to_owned()).collect();
         drop(tokio::task::spawn_blocking(move || {
             if folders.iter().any(|folder| disk::used(folder) > limit) {
-                let reason = format!("ClientError: the job used more than the {limit} bytes of disk that the local region allows for a host. Raise its disk limit, or write less.");
+                let reason = format!(
+                    "ClientError: the job used more than the {limit} bytes of disk that the local region allows for a host. Raise its disk limit, or write less."
+                );
                 // Full when the alarm was raised already.
                 let _ = alarms.try_send(reason);
             }
@@ -298,7 +308,8 @@ impl Life {
         blocking(move || {
             for (name, folders) in [("model.tar.gz", models), ("output.tar.gz", outputs)] {
                 let archive = root.join(name);
-                let packed = artefacts::pack(&folders, &archive).map_err(|error| Broken::region(&format!("packing {name}"), &error))?;
+                let packed =
+                    artefacts::pack(&folders, &archive).map_err(|error| Broken::region(&format!("packing {name}"), &error))?;
                 if !packed {
                     continue;
                 }
@@ -371,7 +382,9 @@ fn judge(ending: Option<Ending>, failed: Option<HostEnd>, hosts: &[HostRoot], co
         // A stopped script may end with any code.
         (Some(ending), _) => Trained { ending, kept: Kept::All },
         (None, None) => Trained { ending: Ending::Completed, kept: Kept::All },
-        (None, Some(HostEnd { broken: Some(Broken(reason)), .. })) => Trained { ending: Ending::Failed(reason), kept: Kept::Nothing },
+        (None, Some(HostEnd { broken: Some(Broken(reason)), .. })) => {
+            Trained { ending: Ending::Failed(reason), kept: Kept::Nothing }
+        }
         (None, Some(end)) => {
             let index = end.number as usize - 1;
             let command = commands.get(index).map_or("", String::as_str);
@@ -454,7 +467,9 @@ mod tests {
             failure_reason(&end(3, "Traceback (most recent call last):\n  x\nValueError: no\n"), None, "python train.py"),
             "AlgorithmError: ExecuteUserScriptError:\nExitCode 3\nErrorMessage \"ValueError: no\"\nCommand \"python train.py\", exit code: 3"
         );
-        assert!(failure_reason(&end(137, ""), None, "x").contains("ExtraInfo \"OutOfMemory: Process killed by SIGKILL (signal 9)\""));
+        assert!(
+            failure_reason(&end(137, ""), None, "x").contains("ExtraInfo \"OutOfMemory: Process killed by SIGKILL (signal 9)\"")
+        );
     }
 
     #[test]

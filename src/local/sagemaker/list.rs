@@ -54,7 +54,15 @@ fn query(request: &Document) -> Result<Query, Fault> {
 }
 
 fn summary(job: &Document) -> Value {
-    let members = ["TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime", "TrainingJobStatus", "SecondaryStatus"];
+    let members = [
+        "TrainingJobName",
+        "TrainingJobArn",
+        "CreationTime",
+        "TrainingEndTime",
+        "LastModifiedTime",
+        "TrainingJobStatus",
+        "SecondaryStatus",
+    ];
     members.into_iter().filter_map(|member| Some((member.to_owned(), job.get(member)?.clone()))).collect::<Document>().into()
 }
 
@@ -127,7 +135,10 @@ mod tests {
     #[test]
     fn filters_narrow() {
         let (_folder, store) = store();
-        assert_eq!(names(&store, &json!({"NameContains": "b-1", "StatusEquals": "Failed"})), ["job-11", "job-13", "job-15", "job-17", "job-19"]);
+        assert_eq!(
+            names(&store, &json!({"NameContains": "b-1", "StatusEquals": "Failed"})),
+            ["job-11", "job-13", "job-15", "job-17", "job-19"]
+        );
         assert_eq!(names(&store, &json!({"CreationTimeAfter": 1011, "CreationTimeBefore": 1011.5})), ["job-22", "job-23"]);
         assert_eq!(names(&store, &json!({"LastModifiedTimeAfter": 2024})), ["job-24"]);
         assert!(names(&store, &json!({"NameContains": "%"})).is_empty());

@@ -86,13 +86,24 @@ impl SageMaker {
     ///
     /// # Errors
     /// When the folder cannot be written, or another process has it open.
-    pub fn open(folder: PathBuf, buckets: Buckets, logs: Arc<Logs>, metrics: Arc<Metrics>, mut engine: EngineOptions) -> Result<Arc<Self>, Fault> {
-        let unusable = |error: std::io::Error| Fault::internal(format_args!("the folder {} of the local region cannot be used: {error}", folder.display()));
+    pub fn open(
+        folder: PathBuf,
+        buckets: Buckets,
+        logs: Arc<Logs>,
+        metrics: Arc<Metrics>,
+        mut engine: EngineOptions,
+    ) -> Result<Arc<Self>, Fault> {
+        let unusable = |error: std::io::Error| {
+            Fault::internal(format_args!("the folder {} of the local region cannot be used: {error}", folder.display()))
+        };
         let roots = folder.join("jobs");
         std::fs::create_dir_all(&folder).map_err(unusable)?;
         let lock = std::fs::File::create(folder.join("lock")).map_err(unusable)?;
         lock.try_lock().map_err(|_| {
-            Fault::internal(format_args!("the local region in {} is open in another process. Use that one, or choose another folder with --data.", folder.display()))
+            Fault::internal(format_args!(
+                "the local region in {} is open in another process. Use that one, or choose another folder with --data.",
+                folder.display()
+            ))
         })?;
         // What a killed region left behind.
         let _ = std::fs::remove_dir_all(&roots);
@@ -100,7 +111,10 @@ impl SageMaker {
         let store = Store::open(&folder.join("sagemaker.sqlite"))?;
         for status in ["InProgress", "Stopping"] {
             for name in store.names_in(status)? {
-                store.update(&name, |job| { life::mark_dead(job); Ok(()) })?;
+                store.update(&name, |job| {
+                    life::mark_dead(job);
+                    Ok(())
+                })?;
             }
         }
         engine.python = find_program(engine.python);
@@ -156,12 +170,18 @@ impl SageMaker {
             "DeleteTrainingJob" => self.delete(&request),
             "UpdateTrainingJob" => {
                 self.job(&request)?;
-                Err(Fault::validation("UpdateTrainingJob is not part of the local region: it has no profiler and no warm pool. Start a new job instead."))
+                Err(Fault::validation(
+                    "UpdateTrainingJob is not part of the local region: it has no profiler and no warm pool. Start a new job instead.",
+                ))
             }
             "AddTags" => tags::add(&self.store, &request),
             "ListTags" => tags::list(&self.store, &request),
             "DeleteTags" => tags::remove(&self.store, &request),
-            other => Err(Fault::new("UnknownOperationException", 400, format!("The local region does not offer the SageMaker operation {other}."))),
+            other => Err(Fault::new(
+                "UnknownOperationException",
+                400,
+                format!("The local region does not offer the SageMaker operation {other}."),
+            )),
         }
     }
 
@@ -231,7 +251,14 @@ impl SageMaker {
         let name = text(&job, "TrainingJobName");
         if !document::ended(&job) {
             // assumed: the text; that only ended jobs can be deleted is documented.
-            return Err(Fault::new("ResourceInUse", 400, format!("The training job {name} is in status {}. Stop it, and delete it when it has ended.", text(&job, "TrainingJobStatus"))));
+            return Err(Fault::new(
+                "ResourceInUse",
+                400,
+                format!(
+                    "The training job {name} is in status {}. Stop it, and delete it when it has ended.",
+                    text(&job, "TrainingJobStatus")
+                ),
+            ));
         }
         self.store.delete(name, text(&job, "TrainingJobArn"))?;
         Ok(json!({}))
@@ -270,7 +297,10 @@ fn name_taken(name: &str) -> Fault {
     Fault::new(
         "ResourceInUse",
         400,
-        format!("Training job names must be unique within an AWS account and region, and a training job with this name already exists ({})", create::arn(name)),
+        format!(
+            "Training job names must be unique within an AWS account and region, and a training job with this name already exists ({})",
+            create::arn(name)
+        ),
     )
 }
 

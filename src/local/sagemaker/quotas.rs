@@ -84,6 +84,11 @@ mod tests {
     fn running_jobs_count() {
         let running = [usage("ml.m5.large", 10), usage("ml.c5.large", 10)];
         assert!(check(&usage("ml.m5.large", 5), running.iter()).is_ok());
-        assert!(check(&usage("ml.m5.large", 6), running.iter()).expect_err("is refused").message.contains("utilization of 10 Instances"));
+        assert!(
+            check(&usage("ml.m5.large", 6), running.iter())
+                .expect_err("is refused")
+                .message
+                .contains("utilization of 10 Instances")
+        );
     }
 }

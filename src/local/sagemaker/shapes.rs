@@ -80,7 +80,11 @@ enum Kind {
 pub fn accept(operation: &str, input: Value) -> Result<Map<String, Value>, Fault> {
     let shape = MODEL.operations.get(operation).map(|operation| operation.input.as_str());
     let Some(shape) = shape else {
-        return Err(Fault::new("UnknownOperationException", 400, format!("The local region does not offer the SageMaker operation {operation}.")));
+        return Err(Fault::new(
+            "UnknownOperationException",
+            400,
+            format!("The local region does not offer the SageMaker operation {operation}."),
+        ));
     };
     check(shape, input)
 }
@@ -125,7 +129,13 @@ impl Model {
         }
     }
 
-    fn structure(&self, shape: &Shape, mut entries: Map<String, Value>, path: &str, violations: &mut Vec<String>) -> Result<Value, Fault> {
+    fn structure(
+        &self,
+        shape: &Shape,
+        mut entries: Map<String, Value>,
+        path: &str,
+        violations: &mut Vec<String>,
+    ) -> Result<Value, Fault> {
         let mut known = Map::new();
         for (member, target) in &shape.members {
             let path = join(path, &lower_first(member));
@@ -206,7 +216,11 @@ impl Shape {
     fn broken(&self, value: &Value) -> Vec<String> {
         match (self.kind, value) {
             (Kind::String, Value::String(text)) if !self.choices.is_empty() => {
-                if self.choices.contains(text) { Vec::new() } else { self.rules() }
+                if self.choices.contains(text) {
+                    Vec::new()
+                } else {
+                    self.rules()
+                }
             }
             (Kind::String, Value::String(text)) => {
                 // Java counts UTF-16 units.
@@ -220,8 +234,12 @@ impl Shape {
                 // The front end cuts fractions off.
                 #[expect(clippy::cast_possible_truncation, reason = "saturates, and both ends are checked")]
                 let number = number.as_i64().unwrap_or_else(|| number.as_f64().unwrap_or_default() as i64);
-                let below = self.min.filter(|min| number < *min).map(|min| format!("Member must have value greater than or equal to {min}"));
-                let above = self.max.filter(|max| number > *max).map(|max| format!("Member must have value less than or equal to {max}"));
+                let below = self
+                    .min
+                    .filter(|min| number < *min)
+                    .map(|min| format!("Member must have value greater than or equal to {min}"));
+                let above =
+                    self.max.filter(|max| number > *max).map(|max| format!("Member must have value less than or equal to {max}"));
                 below.into_iter().chain(above).collect()
             }
             _ => Vec::new(),
@@ -230,8 +248,10 @@ impl Shape {
 
     fn broken_length(&self, length: usize) -> Vec<String> {
         let length = i64::try_from(length).unwrap_or(i64::MAX);
-        let above = self.max.filter(|max| length > *max).map(|max| format!("Member must have length less than or equal to {max}"));
-        let below = self.min.filter(|min| length < *min).map(|min| format!("Member must have length greater than or equal to {min}"));
+        let above =
+            self.max.filter(|max| length > *max).map(|max| format!("Member must have length less than or equal to {max}"));
+        let below =
+            self.min.filter(|min| length < *min).map(|min| format!("Member must have length greater than or equal to {min}"));
         above.into_iter().chain(below).collect()
     }
 
@@ -359,7 +379,11 @@ fn lower_first(name: &str) -> String {
 pub fn check_answer(operation: &str, answer: &Value) -> Result<(), String> {
     let output = MODEL.operations[operation].output.as_deref().ok_or("has no output")?;
     let known = check(output, answer.clone()).map_err(|fault| fault.message)?;
-    if Value::Object(known.clone()) == *answer { Ok(()) } else { Err(format!("{answer}\nhas members unknown to the model; known are\n{known:?}")) }
+    if Value::Object(known.clone()) == *answer {
+        Ok(())
+    } else {
+        Err(format!("{answer}\nhas members unknown to the model; known are\n{known:?}"))
+    }
 }
 
 #[cfg(test)]
@@ -398,13 +422,24 @@ mod tests {
             message("ListTrainingJobs", json!({"MaxResults": 101, "SortOrder": "Up"})),
             "2 validation errors detected: Value '101' at 'maxResults' failed to satisfy constraint: Member must have value less than or equal to 100; Value 'Up' at 'sortOrder' failed to satisfy constraint: Member must satisfy enum value set: [Ascending, Descending]"
         );
-        assert!(message("DescribeTrainingJob", json!({"TrainingJobName": "a".repeat(64)})).starts_with("2 validation errors detected: "));
+        assert!(
+            message("DescribeTrainingJob", json!({"TrainingJobName": "a".repeat(64)}))
+                .starts_with("2 validation errors detected: ")
+        );
     }
 
     #[test]
     fn paths_count_members_from_one() {
-        let text = message("AddTags", json!({"ResourceArn": "arn:aws:sagemaker:us-east-1:000000000000:training-job/a", "Tags": [{"Key": "k", "Value": "v"}, {"Key": "", "Value": "v"}]}));
-        assert!(text.contains("at 'tags.2.member.key' failed to satisfy constraint: Member must have length greater than or equal to 1"), "{text}");
+        let text = message(
+            "AddTags",
+            json!({"ResourceArn": "arn:aws:sagemaker:us-east-1:000000000000:training-job/a", "Tags": [{"Key": "k", "Value": "v"}, {"Key": "", "Value": "v"}]}),
+        );
+        assert!(
+            text.contains(
+                "at 'tags.2.member.key' failed to satisfy constraint: Member must have length greater than or equal to 1"
+            ),
+            "{text}"
+        );
     }
 
     #[test]

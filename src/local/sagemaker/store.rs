@@ -259,13 +259,16 @@ pub fn text<'a>(document: &'a Document, member: &str) -> &'a str {
 }
 
 fn read(db: &Connection, name: &str) -> Result<Option<Document>, Fault> {
-    let found = db.prepare_cached("SELECT document FROM jobs WHERE name = ?1").and_then(|mut statement| statement.query_row([name], |row| row.get::<_, String>(0)).optional());
+    let found = db
+        .prepare_cached("SELECT document FROM jobs WHERE name = ?1")
+        .and_then(|mut statement| statement.query_row([name], |row| row.get::<_, String>(0)).optional());
     found.map_err(broken)?.map(|text| parse(&text)).transpose()
 }
 
 fn put_tags(db: &Connection, arn: &str, tags: &[(String, String)]) -> Result<(), Fault> {
     for (key, value) in tags {
-        db.execute("INSERT INTO tags VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value", [arn, key, value]).map_err(broken)?;
+        db.execute("INSERT INTO tags VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value", [arn, key, value])
+            .map_err(broken)?;
     }
     Ok(())
 }

@@ -40,7 +40,9 @@ pub fn add(store: &Store, request: &Document) -> Result<Value, Fault> {
     let new = tags.iter().filter(|(key, _)| present.iter().all(|(other, _)| other != key)).count();
     if present.len() + new > MOST_TAGS {
         // assumed: the text.
-        return Err(Fault::validation(format!("A resource can have {MOST_TAGS} tags at most. Remove some with DeleteTags first.")));
+        return Err(Fault::validation(format!(
+            "A resource can have {MOST_TAGS} tags at most. Remove some with DeleteTags first."
+        )));
     }
     store.add_tags(resource, &tags)?;
     Ok(json!({"Tags": store.tags(resource)?.iter().map(shape).collect::<Vec<_>>()}))

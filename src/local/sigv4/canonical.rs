@@ -38,10 +38,8 @@ pub fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
 /// The canonical query: sorted, without the signature itself.
 pub fn query(sent: &str) -> String {
     let encode = |text: &str| utf8_percent_encode(text, VALUE).to_string();
-    let mut encoded: Vec<(String, String)> = pairs(sent)
-        .filter(|(name, _)| name != "X-Amz-Signature")
-        .map(|(name, value)| (encode(&name), encode(&value)))
-        .collect();
+    let mut encoded: Vec<(String, String)> =
+        pairs(sent).filter(|(name, _)| name != "X-Amz-Signature").map(|(name, value)| (encode(&name), encode(&value))).collect();
     encoded.sort();
     let joined: Vec<String> = encoded.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     joined.join("&")

@@ -39,12 +39,10 @@ pub fn boolean(input: &Value, name: &str) -> bool {
 pub fn millis(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_f64().map(|seconds| whole((seconds * 1000.0).round())),
-        Value::String(text) => {
-            text.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond).ok().or_else(|| {
-                let seconds: f64 = text.parse().ok()?;
-                Some(whole((seconds * 1000.0).round()))
-            })
-        }
+        Value::String(text) => text.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond).ok().or_else(|| {
+            let seconds: f64 = text.parse().ok()?;
+            Some(whole((seconds * 1000.0).round()))
+        }),
         _ => None,
     }
 }

@@ -141,7 +141,13 @@ mod tests {
 
     #[test]
     fn a_hostile_form_is_an_error_and_no_panic() {
-        for form in ["Action=a&x.member.99999999.y=1", "x=1", "Action=a&a=1&a.b=2", "Action=a&l.member.1=1&l.b=1", &format!("Action=a&{}=1", "x.".repeat(5000))] {
+        for form in [
+            "Action=a&x.member.99999999.y=1",
+            "x=1",
+            "Action=a&a=1&a.b=2",
+            "Action=a&l.member.1=1&l.b=1",
+            &format!("Action=a&{}=1", "x.".repeat(5000)),
+        ] {
             assert!(read(form.as_bytes()).is_err(), "{}", &form[..form.len().min(60)]);
         }
     }

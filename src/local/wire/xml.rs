@@ -50,7 +50,10 @@ mod tests {
     fn an_error_document_is_completed_once() {
         let bare = "<Error><Code>InvalidBucketName</Code></Error>";
         let whole = super::complete(bare, "id");
-        assert_eq!(whole, "<Error><Code>InvalidBucketName</Code><Message>The specified bucket is not valid.</Message><RequestId>id</RequestId></Error>");
+        assert_eq!(
+            whole,
+            "<Error><Code>InvalidBucketName</Code><Message>The specified bucket is not valid.</Message><RequestId>id</RequestId></Error>"
+        );
         assert_eq!(super::complete(&whole, "other"), whole);
         assert_eq!(super::complete("", "id"), "");
     }

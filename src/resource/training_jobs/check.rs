@@ -20,12 +20,15 @@ pub(super) fn check(form: &Form) -> Vec<Problem> {
         if is_machinery(key) {
             return Some(format!("'{key}' belongs to SageMaker; remove it"));
         }
-        (key.len() > 256 || encode(value).len() > 2500).then(|| format!("'{key}' is too long: 256 characters for the name, 2500 for the value"))
+        (key.len() > 256 || encode(value).len() > 2500)
+            .then(|| format!("'{key}' is too long: 256 characters for the name, 2500 for the value"))
     });
     pairs(form, "metrics", 40, &mut problems, |_, regex| match Regex::new(regex) {
         _ if regex.is_empty() || regex.len() > 500 => Some("a metric's regex has 1 to 500 characters".to_owned()),
         Err(error) => Some(format!("the regex does not compile: {}", last_line(&error.to_string()))),
-        Ok(compiled) if compiled.captures_len() < 2 => Some(format!("the regex '{regex}' has no group: put the number in parentheses, e.g. loss: ([0-9.]+)")),
+        Ok(compiled) if compiled.captures_len() < 2 => {
+            Some(format!("the regex '{regex}' has no group: put the number in parentheses, e.g. loss: ([0-9.]+)"))
+        }
         Ok(_) => None,
     });
     pairs(form, "channels", 20, &mut problems, |name, place| {
@@ -40,14 +43,19 @@ pub(super) fn check(form: &Form) -> Vec<Problem> {
     });
     pairs(form, "environment", 100, &mut problems, |name, value| {
         let mut bytes = name.bytes();
-        let legal = bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_') && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let legal = bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if !legal {
             return Some(format!("'{name}' is no variable name: letters, digits and '_', not a digit first"));
         }
         (name.len() > 512 || value.len() > 512).then(|| format!("'{name}' is too long: at most 512 characters"))
     });
     let role = form.value("role");
-    problems.add("role", (role.contains(char::is_whitespace)).then(|| "a role is an ARN (arn:aws:iam::…:role/…) or a name, without spaces".to_owned()));
+    problems.add(
+        "role",
+        (role.contains(char::is_whitespace))
+            .then(|| "a role is an ARN (arn:aws:iam::…:role/…) or a name, without spaces".to_owned()),
+    );
     let bucket = form.value("bucket");
     let sound = bucket.is_empty() || S3Uri::parse(&format!("s3://{bucket}/")).is_some();
     problems.add("bucket", (!sound).then(|| format!("'{bucket}' is no bucket name: 3 to 63 small letters, digits, '-' and '.'")));

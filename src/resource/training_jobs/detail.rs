@@ -40,7 +40,8 @@ pub(super) fn rules(job: &DescribeTrainingJobOutput) -> Vec<MetricRule> {
 }
 
 fn hyperparameters(job: &DescribeTrainingJobOutput) -> Block {
-    let mut own: Vec<(&String, &String)> = job.hyper_parameters().into_iter().flatten().filter(|(key, _)| !is_machinery(key)).collect();
+    let mut own: Vec<(&String, &String)> =
+        job.hyper_parameters().into_iter().flatten().filter(|(key, _)| !is_machinery(key)).collect();
     own.sort();
     let shown = |key: &str, value: &str| if is_secret(key) { Safe::line("••••") } else { Safe::line(&decode(value)) };
     let facts = own.into_iter().map(|(key, value)| (Safe::line(key), Cell::Text(shown(key, value)))).collect();
@@ -80,7 +81,11 @@ fn facts(aws: &Aws, job: &DescribeTrainingJobOutput, row: &Row) -> Block {
         add("source", text(&source));
     }
     for channel in job.input_data_config() {
-        let uri = channel.data_source().and_then(|source| source.s3_data_source()).and_then(|source| source.s3_uri()).unwrap_or_default();
+        let uri = channel
+            .data_source()
+            .and_then(|source| source.s3_data_source())
+            .and_then(|source| source.s3_uri())
+            .unwrap_or_default();
         add("data", text(&format!("{} = {uri}", channel.channel_name().unwrap_or_default())));
     }
     if let Some(more) = &row.more {
@@ -126,26 +131,32 @@ fn facts(aws: &Aws, job: &DescribeTrainingJobOutput, row: &Row) -> Block {
 
 /// The metrics that the service scraped, from CloudWatch.
 async fn curves(aws: &Aws, job: &DescribeTrainingJobOutput, metrics: &[MetricRule]) -> Result<Vec<Series>, Failure> {
-    let (Some(from), Some(to)) = (job.creation_time(), job.training_end_time().or(job.last_modified_time())) else { return Ok(Vec::new()) };
+    let (Some(from), Some(to)) = (job.creation_time(), job.training_end_time().or(job.last_modified_time())) else {
+        return Ok(Vec::new());
+    };
     // assumed: on AWS the metrics are kept per minute; the local region keeps every second, and its runs are short.
     let period = if aws.mode() == Mode::Local { 1 } else { 60 };
     let queries = metrics.iter().enumerate().map(|(index, rule)| {
         let job_name = Dimension::builder().name("TrainingJobName").value(job.training_job_name().unwrap_or_default()).build();
-        let metric = Metric::builder().namespace("/aws/sagemaker/TrainingJobs").metric_name(&rule.name).dimensions(job_name).build();
+        let metric =
+            Metric::builder().namespace("/aws/sagemaker/TrainingJobs").metric_name(&rule.name).dimensions(job_name).build();
         let stat = MetricStat::builder().metric(metric).period(period).stat("Average").build();
         MetricDataQuery::builder().id(format!("m{index}")).metric_stat(stat).return_data(true).build()
     });
     let queries: Vec<MetricDataQuery> = queries.collect();
-    let mut series: Vec<Series> = metrics.iter().map(|rule| Series { name: Safe::line(&rule.name), points: Vec::new() }).collect();
+    let mut series: Vec<Series> =
+        metrics.iter().map(|rule| Series { name: Safe::line(&rule.name), points: Vec::new() }).collect();
     let mut token: Option<String> = None;
     loop {
-        let call = aws.cloudwatch.get_metric_data().set_metric_data_queries(Some(queries.clone())).scan_by(ScanBy::TimestampAscending);
+        let call =
+            aws.cloudwatch.get_metric_data().set_metric_data_queries(Some(queries.clone())).scan_by(ScanBy::TimestampAscending);
         let call = call.start_time(time::theirs(time::ours(from))).end_time(aws_later(to)).set_next_token(token.clone());
         let page = call.send().await.map_err(|error| fault::tell("reading the metrics", &error))?;
         for result in page.metric_data_results() {
             let index = result.id().and_then(|id| id.strip_prefix('m')?.parse::<usize>().ok());
             let Some(into) = index.and_then(|index| series.get_mut(index)) else { continue };
-            let points = result.timestamps().iter().zip(result.values()).map(|(at, value)| Point { at: time::ours(at), value: *value });
+            let points =
+                result.timestamps().iter().zip(result.values()).map(|(at, value)| Point { at: time::ours(at), value: *value });
             into.points.extend(points.filter(|point| point.value.is_finite()));
         }
         if page.next_token.is_none() || page.next_token == token {

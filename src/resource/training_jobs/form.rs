@@ -79,7 +79,10 @@ pub(super) async fn clone(aws: &Aws, parent: &ItemId) -> Result<Form, Failure> {
         name: base_of(parent.as_str()).to_owned(),
         instance_type: resources.and_then(|config| config.instance_type()).map_or("", |kind| kind.as_str()).to_owned(),
         instance_count: resources.and_then(|config| config.instance_count()).map_or(1, i64::from),
-        max_runtime_seconds: job.stopping_condition().and_then(|condition| condition.max_runtime_in_seconds()).map_or(86_400, i64::from),
+        max_runtime_seconds: job
+            .stopping_condition()
+            .and_then(|condition| condition.max_runtime_in_seconds())
+            .map_or(86_400, i64::from),
         volume_gb: resources.and_then(|config| config.volume_size_in_gb()).map_or(30, i64::from),
         source_dir: machinery("sagemaker_submit_directory"),
         entry_point: machinery("sagemaker_program"),
@@ -129,23 +132,89 @@ fn form(title: &str, verb: Verb, parent: Option<ItemId>, start: Start) -> Form {
     let types = instance_types::training().into_iter().map(Cow::Borrowed).collect();
     let whole = |min, max| FieldKind::Whole { min, max };
     let fields = vec![
-        field("name", "name", FieldKind::Line, start.name, "Base of the job's name; the time is appended. Letters, digits and '-'."),
-        field("instance_type", "instance type", FieldKind::Choice { options: types, open: true }, start.instance_type, "The machine to train on, e.g. ml.m5.xlarge."),
-        field("instance_count", "instances", whole(1, 1000), start.instance_count.to_string(), "How many machines run the script; it must divide the work itself."),
-        field("max_runtime_seconds", "at most, seconds", whole(1, LONGEST), start.max_runtime_seconds.to_string(), "SageMaker stops the job after so many seconds: the limit of what it can cost."),
-        field("volume_gb", "disk, GB", whole(1, 16_384), start.volume_gb.to_string(), "Size of each machine's disk: data, code and model must fit."),
-        field("source_dir", "source folder", FieldKind::Line, start.source_dir, "Folder with the code, relative to the project; or s3://…/sourcedir.tar.gz of an earlier job."),
+        field(
+            "name",
+            "name",
+            FieldKind::Line,
+            start.name,
+            "Base of the job's name; the time is appended. Letters, digits and '-'.",
+        ),
+        field(
+            "instance_type",
+            "instance type",
+            FieldKind::Choice { options: types, open: true },
+            start.instance_type,
+            "The machine to train on, e.g. ml.m5.xlarge.",
+        ),
+        field(
+            "instance_count",
+            "instances",
+            whole(1, 1000),
+            start.instance_count.to_string(),
+            "How many machines run the script; it must divide the work itself.",
+        ),
+        field(
+            "max_runtime_seconds",
+            "at most, seconds",
+            whole(1, LONGEST),
+            start.max_runtime_seconds.to_string(),
+            "SageMaker stops the job after so many seconds: the limit of what it can cost.",
+        ),
+        field(
+            "volume_gb",
+            "disk, GB",
+            whole(1, 16_384),
+            start.volume_gb.to_string(),
+            "Size of each machine's disk: data, code and model must fit.",
+        ),
+        field(
+            "source_dir",
+            "source folder",
+            FieldKind::Line,
+            start.source_dir,
+            "Folder with the code, relative to the project; or s3://…/sourcedir.tar.gz of an earlier job.",
+        ),
         field("entry_point", "script", FieldKind::Line, start.entry_point, "The script, relative to the source folder."),
-        field("hyperparameters", "hyperparameters", FieldKind::Area, start.hyperparameters, "One `key = value` a line; passed to the script as --key value."),
-        field("channels", "data", FieldKind::Area, start.channels, "One `name = place` a line: s3://…, or a folder or .zip that will be uploaded."),
-        field("metrics", "metrics", FieldKind::Area, start.metrics, "One `name = regex` a line; the first group is the value found in the log."),
+        field(
+            "hyperparameters",
+            "hyperparameters",
+            FieldKind::Area,
+            start.hyperparameters,
+            "One `key = value` a line; passed to the script as --key value.",
+        ),
+        field(
+            "channels",
+            "data",
+            FieldKind::Area,
+            start.channels,
+            "One `name = place` a line: s3://…, or a folder or .zip that will be uploaded.",
+        ),
+        field(
+            "metrics",
+            "metrics",
+            FieldKind::Area,
+            start.metrics,
+            "One `name = regex` a line; the first group is the value found in the log.",
+        ),
         field("environment", "environment", FieldKind::Area, start.environment, "One `NAME = value` a line, set for the script."),
         field("framework", "framework", FieldKind::Line, start.framework, "pytorch, unless an image is given."),
         field("framework_version", "version", FieldKind::Line, start.framework_version, "The framework's version, e.g. 2.6."),
         field("py_version", "python", FieldKind::Line, start.py_version, "e.g. py312; empty: what the version comes with."),
         field("image", "image", FieldKind::Line, start.image, "A full image URI, instead of framework and version."),
-        field("role", "role", FieldKind::Line, start.role, "Execution role (ARN or name) that the job acts as; empty: the local region's own, or that of the last job."),
-        field("bucket", "bucket", FieldKind::Line, start.bucket, "Where code, data and model go; empty: sagemaker-{region}-{account}."),
+        field(
+            "role",
+            "role",
+            FieldKind::Line,
+            start.role,
+            "Execution role (ARN or name) that the job acts as; empty: the local region's own, or that of the last job.",
+        ),
+        field(
+            "bucket",
+            "bucket",
+            FieldKind::Line,
+            start.bucket,
+            "Where code, data and model go; empty: sagemaker-{region}-{account}.",
+        ),
     ];
     Form { title: Safe::line(title), resource: super::SPEC.id.to_owned(), verb, parent, fields }
 }

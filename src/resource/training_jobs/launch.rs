@@ -54,7 +54,14 @@ pub(super) async fn preview(aws: &Aws, recipe: &Recipe, form: &Form) -> Preview 
             let hour = price.per_hour * hosts;
             let free = if aws.mode() == Mode::Local { " on AWS; free in the local region" } else { "" };
             fact("price", format!("${hour:.2}/h{free} ({}, {})", price.source, price.date));
-            fact("at most", format!("${:.2} in {} s", hour * f64::from(draft.job.max_runtime_seconds) / 3600.0, draft.job.max_runtime_seconds));
+            fact(
+                "at most",
+                format!(
+                    "${:.2} in {} s",
+                    hour * f64::from(draft.job.max_runtime_seconds) / 3600.0,
+                    draft.job.max_runtime_seconds
+                ),
+            );
         }
         None => fact("price", format!("not known for {} in {}", draft.job.instance_type, aws.region())),
     }
@@ -65,10 +72,17 @@ pub(super) async fn preview(aws: &Aws, recipe: &Recipe, form: &Form) -> Preview 
 
 async fn warnings(aws: &Aws, draft: &Draft) -> Vec<Problem> {
     let mut found = Vec::new();
-    let mut warn = |field: &str, message: String| found.push(Problem { field: field.to_owned(), message: Safe::line(&message), fatal: false });
+    let mut warn = |field: &str, message: String| {
+        found.push(Problem { field: field.to_owned(), message: Safe::line(&message), fatal: false })
+    };
     if draft.job.instance_count > 1 {
         let count = draft.job.instance_count;
-        warn("instance_count", format!("{count} hosts run the same script: unless it divides the work, this costs {count} times as much for the same result"));
+        warn(
+            "instance_count",
+            format!(
+                "{count} hosts run the same script: unless it divides the work, this costs {count} times as much for the same result"
+            ),
+        );
     }
     for (plan, to) in &draft.data {
         plan.notices.iter().for_each(|notice| warn("channels", notice.to_string()));
@@ -76,7 +90,10 @@ async fn warnings(aws: &Aws, draft: &Draft) -> Vec<Problem> {
         let there = bucket::objects(aws, to).await.unwrap_or_default();
         let stale = there.iter().filter(|object| !plan.files.iter().any(|file| to.join(&file.name).key == object.key)).count();
         if stale > 0 {
-            warn("channels", format!("{stale} objects at {to} are not in the local folder (any more) and will be trained on too"));
+            warn(
+                "channels",
+                format!("{stale} objects at {to} are not in the local folder (any more) and will be trained on too"),
+            );
         }
     }
     for (name, uri) in draft.job.channels.iter().filter(|(_, uri)| !draft.data.iter().any(|(_, to)| to.to_string() == *uri)) {
@@ -84,7 +101,11 @@ async fn warnings(aws: &Aws, draft: &Draft) -> Vec<Problem> {
         if let Some(place) = place
             && bucket::any(aws, &place).await.is_ok_and(|any| !any)
         {
-            found.push(Problem { field: "channels".to_owned(), message: Safe::line(&format!("channel '{name}': there is nothing at {uri}")), fatal: true });
+            found.push(Problem {
+                field: "channels".to_owned(),
+                message: Safe::line(&format!("channel '{name}': there is nothing at {uri}")),
+                fatal: true,
+            });
         }
     }
     found
@@ -110,7 +131,8 @@ async fn draft(aws: &Aws, recipe: &Recipe, form: &Form) -> Result<Draft, Failure
     };
     let (script, code) = code(recipe, form, &bucket, &base)?;
     let (channels, data) = channels(recipe, form, &bucket, &base)?;
-    let number = |field: &str| form.value(field).trim().parse::<i32>().map_err(|_| invalid(&format!("{field}: not a whole number"), ""));
+    let number =
+        |field: &str| form.value(field).trim().parse::<i32>().map_err(|_| invalid(&format!("{field}: not a whole number"), ""));
     let raw = script.is_none();
     let mut tags = recipe.tags.clone();
     tags.push(("footplate:project".to_owned(), tag_value(if recipe.name.is_empty() { &base } else { &recipe.name })));
@@ -128,7 +150,10 @@ async fn draft(aws: &Aws, recipe: &Recipe, form: &Form) -> Result<Draft, Failure
         output: format!("s3://{bucket}/"),
         channels,
         // Images that bring their own program read values as they are; script mode decodes JSON.
-        hyperparameters: pairs(form.value("hyperparameters")).into_iter().map(|(key, value)| (key, if raw { value } else { encode(&value) })).collect(),
+        hyperparameters: pairs(form.value("hyperparameters"))
+            .into_iter()
+            .map(|(key, value)| (key, if raw { value } else { encode(&value) }))
+            .collect(),
         script,
         metrics: pairs(form.value("metrics")).into_iter().map(|(name, regex)| MetricRule { name, regex }).collect(),
         environment: pairs(form.value("environment")),
@@ -162,9 +187,14 @@ fn channels(recipe: &Recipe, form: &Form, bucket: &str, base: &str) -> Result<Ch
             continue;
         }
         let path: PathBuf = recipe.root.join(&source);
-        let plan = upload::plan(&path).map_err(|failure| Failure::new(failure.kind, format!("channels: channel '{name}': {}", failure.what), &failure.hint))?;
+        let plan = upload::plan(&path).map_err(|failure| {
+            Failure::new(failure.kind, format!("channels: channel '{name}': {}", failure.what), &failure.hint)
+        })?;
         if plan.files.is_empty() {
-            return Err(invalid(&format!("channels: channel '{name}': {} is empty", path.display()), "put the data there, or name another folder"));
+            return Err(invalid(
+                &format!("channels: channel '{name}': {} is empty", path.display()),
+                "put the data there, or name another folder",
+            ));
         }
         let to = S3Uri::new(bucket, format!("{base}/data/{name}/"));
         channels.push((name, to.to_string()));
@@ -177,8 +207,14 @@ fn image_of(aws: &Aws, form: &Form) -> Result<String, Failure> {
     match form.value("image") {
         "" => {
             let framework = if form.value("framework").is_empty() { "pytorch" } else { form.value("framework") };
-            image::uri(framework, form.value("framework_version"), form.value("py_version"), aws.region(), form.value("instance_type"))
-                .map_err(|sentence| invalid(&format!("image: {sentence}"), ""))
+            image::uri(
+                framework,
+                form.value("framework_version"),
+                form.value("py_version"),
+                aws.region(),
+                form.value("instance_type"),
+            )
+            .map_err(|sentence| invalid(&format!("image: {sentence}"), ""))
         }
         given => Ok(given.to_owned()),
     }
@@ -196,18 +232,33 @@ async fn role(aws: &Aws, given: &str) -> Result<String, Failure> {
     if !given.is_empty() {
         return Ok(format!("arn:aws:iam::{}:role/{given}", aws.identity().await?.account));
     }
-    let last = aws.sagemaker.list_training_jobs().max_results(1).sort_by("CreationTime".into()).sort_order("Descending".into()).send().await;
+    let last = aws
+        .sagemaker
+        .list_training_jobs()
+        .max_results(1)
+        .sort_by("CreationTime".into())
+        .sort_order("Descending".into())
+        .send()
+        .await;
     let last = last.map_err(|error| fault::tell("looking for the last job's role", &error))?;
     if let Some(name) = last.training_job_summaries().first().and_then(|job| job.training_job_name())
         && let Some(role) = describe(aws, name).await?.role_arn()
     {
         return Ok(role.to_owned());
     }
-    Err(invalid("role: no execution role is known and no earlier job has one", "set `role` in footplate.toml to a role that SageMaker may assume"))
+    Err(invalid(
+        "role: no execution role is known and no earlier job has one",
+        "set `role` in footplate.toml to a role that SageMaker may assume",
+    ))
 }
 
 /// Uploads what is needed and creates the job.
-pub(super) async fn launch(aws: &Aws, recipe: &Recipe, form: &Form, progress: &(dyn Fn(Progress) + Send + Sync)) -> Result<Outcome, Failure> {
+pub(super) async fn launch(
+    aws: &Aws,
+    recipe: &Recipe,
+    form: &Form,
+    progress: &(dyn Fn(Progress) + Send + Sync),
+) -> Result<Outcome, Failure> {
     if let Some(problem) = check(form).into_iter().find(|problem| problem.fatal) {
         return Err(invalid(&format!("{}: {}", problem.field, problem.message), ""));
     }
@@ -235,7 +286,8 @@ pub(super) async fn launch(aws: &Aws, recipe: &Recipe, form: &Form, progress: &(
 async fn create(aws: &Aws, job: &Job) -> Result<(), Failure> {
     let Err(error) = job.request(&aws.sagemaker).send().await else { return Ok(()) };
     let failure = fault::tell(&format!("launching {}", job.name), &error);
-    let perhaps = matches!(failure.kind, FailureKind::Conflict | FailureKind::Timeout | FailureKind::Network | FailureKind::Service);
+    let perhaps =
+        matches!(failure.kind, FailureKind::Conflict | FailureKind::Timeout | FailureKind::Network | FailureKind::Service);
     if !perhaps {
         return Err(failure);
     }

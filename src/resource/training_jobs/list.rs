@@ -96,7 +96,8 @@ async fn backfill(aws: &Aws, page: &(dyn Fn(Page) + Send + Sync)) -> Result<(), 
 }
 
 async fn ask(aws: &Aws, token: Option<String>) -> Result<ListTrainingJobsOutput, Failure> {
-    let call = aws.sagemaker.list_training_jobs().sort_by(SortBy::CreationTime).sort_order(SortOrder::Descending).max_results(100);
+    let call =
+        aws.sagemaker.list_training_jobs().sort_by(SortBy::CreationTime).sort_order(SortOrder::Descending).max_results(100);
     call.set_next_token(token).send().await.map_err(|error| fault::tell("listing training jobs", &error))
 }
 
@@ -124,7 +125,8 @@ impl Known {
     fn to_describe(&self) -> Vec<String> {
         let mut live: Vec<&Row> = self.rows.values().filter(|row| row.state.phase.is_live()).collect();
         live.sort_by_key(|row| (self.described.get(&row.name), std::cmp::Reverse(row.created)));
-        let mut new: Vec<&Row> = self.rows.values().filter(|row| !row.state.phase.is_live() && !self.described.contains_key(&row.name)).collect();
+        let mut new: Vec<&Row> =
+            self.rows.values().filter(|row| !row.state.phase.is_live() && !self.described.contains_key(&row.name)).collect();
         new.sort_by_key(|row| std::cmp::Reverse(row.created));
         let for_live = live.len().min(DESCRIBED - new.len().min(DESCRIBED / 2));
         live.into_iter().take(for_live).chain(new.into_iter().take(DESCRIBED - for_live)).map(|row| row.name.clone()).collect()

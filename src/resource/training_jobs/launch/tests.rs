@@ -44,7 +44,9 @@ fn account(sagemaker: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Scri
             "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult><Arn>arn:aws:sts::000000000000:assumed-role/r/s</Arn><UserId>u</UserId><Account>000000000000</Account></GetCallerIdentityResult></GetCallerIdentityResponse>",
         ),
         Some(("HEAD", _)) => text(404, ""),
-        Some(("GET", _)) if asked.uri.contains("list-type=2") => text(200, "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"),
+        Some(("GET", _)) if asked.uri.contains("list-type=2") => {
+            text(200, "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
+        }
         Some(("PUT", _)) => text(200, ""),
         _ => sagemaker(asked),
     })
@@ -74,10 +76,12 @@ async fn a_launch_uploads_creates_tags_and_is_journaled() {
     let data = "s3://sagemaker-us-east-1-000000000000/digits/data/train/";
     assert_eq!(created["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"], data);
     let asked = http.asked.lock().unwrap().clone();
-    let puts: Vec<&Asked> = asked.iter().filter(|asked| asked.operation.starts_with("PUT /sagemaker-us-east-1-000000000000/digits/")).collect();
+    let puts: Vec<&Asked> =
+        asked.iter().filter(|asked| asked.operation.starts_with("PUT /sagemaker-us-east-1-000000000000/digits/")).collect();
     assert_eq!(puts.len(), 2, "the code and one data file");
     assert!(puts.iter().all(|put| put.header("x-amz-expected-bucket-owner") == Some("000000000000")));
-    assert!(asked.iter().all(|asked| asked.header("user-agent").unwrap_or_default().contains("app/footplate") || asked.header("x-amz-user-agent").unwrap_or_default().contains("app/footplate")));
+    assert!(asked.iter().all(|asked| asked.header("user-agent").unwrap_or_default().contains("app/footplate")
+        || asked.header("x-amz-user-agent").unwrap_or_default().contains("app/footplate")));
     let intents: Vec<String> = notes.intents.lock().unwrap().iter().map(|intent| intent.operation.clone()).collect();
     assert_eq!(intents.iter().filter(|name| *name == "PutObject").count(), 1);
     assert_eq!(intents.iter().filter(|name| *name == "CreateTrainingJob").count(), 1);
@@ -90,7 +94,9 @@ fn lost_answer(owner: &'static str) -> Scripted {
     account(move |asked| match asked.operation.as_str() {
         "CreateTrainingJob" if creates.fetch_add(1, Ordering::SeqCst) == 0 => (0, Vec::new()),
         "CreateTrainingJob" => text(400, r#"{"__type":"ResourceInUse","message":"Training job names must be unique"}"#),
-        "DescribeTrainingJob" => text(200, r#"{"TrainingJobName":"x","TrainingJobArn":"arn:x","TrainingJobStatus":"InProgress"}"#),
+        "DescribeTrainingJob" => {
+            text(200, r#"{"TrainingJobName":"x","TrainingJobArn":"arn:x","TrainingJobStatus":"InProgress"}"#)
+        }
         _ => text(200, &json!({ "Tags": [{ "Key": "footplate:order", "Value": owner }] }).to_string()),
     })
 }
@@ -112,7 +118,11 @@ async fn the_preview_tells_cost_and_request_and_changes_nothing() {
     let facts: Vec<String> = shown.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     assert!(facts.iter().any(|fact| fact.starts_with("price: $0.92/h")), "{facts:?}");
     assert!(facts.iter().any(|fact| fact.starts_with("at most: $22.13")), "{facts:?}");
-    assert!(shown.problems.iter().all(|problem| !problem.fatal) && shown.problems[0].field == "instance_count", "{:?}", shown.problems);
+    assert!(
+        shown.problems.iter().all(|problem| !problem.fatal) && shown.problems[0].field == "instance_count",
+        "{:?}",
+        shown.problems
+    );
     assert!(shown.request.as_str().contains("\"TrainingJobName\": \"digits-20"));
     fs::remove_file(folder.path().join("train.py")).unwrap();
     let missing = preview(&aws, &recipe, &form::launch(&recipe)).await;
@@ -120,6 +130,10 @@ async fn the_preview_tells_cost_and_request_and_changes_nothing() {
     fs::write(folder.path().join("train.py"), "").unwrap();
     fs::remove_file(folder.path().join("data/a.csv")).unwrap();
     let empty = preview(&aws, &recipe, &form::launch(&recipe)).await;
-    assert!(empty.problems[0].field == "channels" && empty.problems[0].message.as_str().contains("is empty"), "{:?}", empty.problems);
+    assert!(
+        empty.problems[0].field == "channels" && empty.problems[0].message.as_str().contains("is empty"),
+        "{:?}",
+        empty.problems
+    );
     assert!(http.operations().iter().all(|name| !name.starts_with("PUT") && name != "CreateTrainingJob"));
 }
