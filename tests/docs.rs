@@ -1,4 +1,4 @@
-//! The parts of the README that are made from the program. FOOTPLATE_DOCS=1 writes them anew.
+//! The parts of the README that are made from the program. `FOOTPLATE_DOCS=1` writes them anew.
 
 use std::fmt::Write;
 use std::fs;

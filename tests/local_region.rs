@@ -642,7 +642,7 @@ async fn a_presigned_link_reads_one_object() {
     s3.create_bucket().bucket("bkt").send().await.unwrap();
     put(&s3, "k ü", "linked").await;
     let config = aws_sdk_s3::presigning::PresigningConfig::builder()
-        .expires_in(std::time::Duration::from_secs(60))
+        .expires_in(std::time::Duration::from_mins(1))
         .start_time(SystemTime::now())
         .build()
         .unwrap();

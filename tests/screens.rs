@@ -1,5 +1,5 @@
 //! What every pane and overlay looks like, at the three sizes, with a fixed clock. Snapshots are in `tests/snapshots/`
-//! (accept new ones with INSTA_UPDATE=always), pictures in `screenshots/` (make them anew with FOOTPLATE_PICTURES=1).
+//! (accept new ones with `INSTA_UPDATE=always`), pictures in `screenshots/` (make them anew with `FOOTPLATE_PICTURES=1`).
 
 mod common;
 

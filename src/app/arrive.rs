@@ -301,7 +301,7 @@ fn trend(series: &Series) -> Vec<f64> {
     let step = points.len().div_ceil(SPARK).max(1);
     let mut values: Vec<f64> = points.iter().step_by(step).map(|point| point.value).collect();
     if let Some(last) = points.last()
-        && (points.len() - 1) % step != 0
+        && !(points.len() - 1).is_multiple_of(step)
     {
         values.push(last.value);
     }

@@ -267,7 +267,7 @@ fn words(item: &Item, clock: &Clock) -> String {
         text.push_str(cell.show(clock).as_str());
         text.push('\u{1f}');
     }
-    text.push_str(&Safe::line(item.id.as_str()).to_string());
+    text.push_str(Safe::line(item.id.as_str()).as_ref());
     text.to_lowercase()
 }
 

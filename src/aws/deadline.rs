@@ -41,6 +41,6 @@ mod tests {
         assert_eq!(of("SageMaker", "ListTrainingJobs"), Some(Duration::from_secs(10)));
         assert_eq!(of("SageMaker", "CreateTrainingJob"), Some(Duration::from_secs(30)));
         assert!(of("S3", "UploadPart") > Some(Duration::from_secs(200)));
-        assert_eq!(client("SageMaker").operation_timeout(), Some(Duration::from_secs(60)));
+        assert_eq!(client("SageMaker").operation_timeout(), Some(Duration::from_mins(1)));
     }
 }

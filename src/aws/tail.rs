@@ -25,7 +25,7 @@ const BATCH: usize = 2000;
 /// Events held back for merging before streams that are ahead have to wait.
 const AHEAD: usize = 50_000;
 /// How often late events are looked for while following.
-const SWEEP_EVERY: Duration = Duration::from_secs(240);
+const SWEEP_EVERY: Duration = Duration::from_mins(4);
 /// The longest wait between two attempts.
 const LONGEST: Duration = Duration::from_secs(30);
 

@@ -1,7 +1,7 @@
 //! Uploading: a folder, a .zip or a file to S3, in parallel, skipping what is there already.
 //!
-//! An object is unchanged when size and ETag are what this upload would produce: the MD5 for one piece, the MD5 of the
-//! parts' MD5s for several. Objects encrypted with KMS have other ETags and are sent again.
+//! An object is unchanged when size and `ETag` are what this upload would produce: the MD5 for one piece, the MD5 of the
+//! parts' MD5s for several. Objects encrypted with KMS have other `ETags` and are sent again.
 
 mod plan;
 

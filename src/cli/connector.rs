@@ -52,7 +52,7 @@ impl HttpConnector for InProcess {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let region = Arc::clone(&self.0);
         HttpConnectorFuture::new(async move {
-            let request = on_the_wire(request)?.map(|body| crate::local::Body::new(body));
+            let request = on_the_wire(request)?.map(crate::local::Body::new);
             from_the_wire(region.handle(request).await)
         })
     }

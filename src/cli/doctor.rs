@@ -127,7 +127,7 @@ fn machine(globals: &Globals, found: &mut Findings) {
     match &recipe {
         Ok(recipe) => found.add(Verdict::Good, "project", format!("{} in {}", recipe.name, recipe.root.display()), ""),
         Err(failure) if failure.kind == FailureKind::NotFound => {
-            found.add(Verdict::Note, "project", failure.what.as_str(), failure.hint.as_str())
+            found.add(Verdict::Note, "project", failure.what.as_str(), failure.hint.as_str());
         }
         Err(failure) => found.failed("project", failure),
     }

@@ -47,7 +47,7 @@ impl Gutter {
                 print::progress("No log yet; waiting for its first line.");
             }
             Some(TailNote::Throttled { retry_seconds }) => {
-                print::progress(&format!("The log is throttled; trying again in {retry_seconds:.0} s."))
+                print::progress(&format!("The log is throttled; trying again in {retry_seconds:.0} s."));
             }
             Some(TailNote::Gap(why)) => print::progress(&format!("Lines may be missing here: {why}")),
             Some(TailNote::Failed(failure)) => print::failure(&failure),

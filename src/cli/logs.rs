@@ -40,9 +40,9 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let session = Session::open(globals, Purpose::Look, globals.recipe_or_bare().ok().as_ref()).await?;
     let printed = print(&session, args).await;
     if printed.is_ok() {
-        session.close().await
+        session.close().await;
     } else {
-        session.abandon().await
+        session.abandon().await;
     }
     printed.map(|()| ExitCode::SUCCESS)
 }

@@ -31,9 +31,9 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     session.close().await;
     let detail = detail?;
     if args.json {
-        json::print(&json::detail(&detail))?
+        json::print(&json::detail(&detail))?;
     } else {
-        human(&detail)?
+        human(&detail)?;
     }
     Ok(ExitCode::SUCCESS)
 }

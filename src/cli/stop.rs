@@ -35,9 +35,9 @@ pub async fn run(globals: &Globals, verb: Verb, args: &Args) -> Result<ExitCode,
     let session = Session::open(globals, Purpose::Change, Some(&recipe)).await?;
     let done = order(&session, &recipe, verb, args).await;
     if done.is_ok() {
-        session.close().await
+        session.close().await;
     } else {
-        session.abandon().await
+        session.abandon().await;
     }
     done
 }
@@ -69,9 +69,9 @@ async fn order(session: &Session, recipe: &Recipe, verb: Verb, args: &Args) -> R
     let order = Order { resource: resource.spec().id.to_owned(), verb, targets, form: None };
     let (Outcome::Said(said) | Outcome::Made { said, .. }) = orders::run(session, resource, recipe, &order).await?;
     if args.json {
-        json::print(&serde_json::json!({ "done": verb.name(), "ids": args.ids, "said": said }))?
+        json::print(&serde_json::json!({ "done": verb.name(), "ids": args.ids, "said": said }))?;
     } else {
-        print::line(said.as_str())?
+        print::line(said.as_str())?;
     }
     Ok(ExitCode::SUCCESS)
 }

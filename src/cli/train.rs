@@ -21,7 +21,7 @@ use crate::model::{Block, Cell, Detail, Failure, FailureKind, Form, ItemId, Orde
 /// Arguments of `train`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Override a field of the form, e.g. instance_type=ml.c5.xlarge or hyperparameters.lr=0.1
+    /// Override a field of the form, e.g. `instance_type=ml.c5.xlarge` or hyperparameters.lr=0.1
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Name of the job

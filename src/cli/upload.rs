@@ -15,7 +15,7 @@ use crate::model::{Failure, FailureKind, Order, Outcome, Recipe, Verb};
 pub struct Args {
     /// Folder or .zip; by default the data of the project
     source: Option<String>,
-    /// Where to, e.g. s3://bucket/prefix/; by default the project's place in its bucket
+    /// Where to, e.g. <s3://bucket/prefix>/; by default the project's place in its bucket
     #[arg(value_name = "S3_URI")]
     to: Option<String>,
     /// Show what would be uploaded, and upload nothing
@@ -38,9 +38,9 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let session = Session::open(globals, purpose, Some(&recipe)).await?;
     let done = upload(&session, kind, &recipe, args).await;
     if done.is_ok() {
-        session.close().await
+        session.close().await;
     } else {
-        session.abandon().await
+        session.abandon().await;
     }
     done
 }

@@ -16,7 +16,7 @@ use crate::model::{Detail, Failure, FailureKind, ItemId, TailNote};
 use crate::resource::Resource;
 
 /// How long a log that cannot be read keeps the end of its job from being told.
-const LOG_PATIENCE: Duration = Duration::from_secs(60);
+const LOG_PATIENCE: Duration = Duration::from_mins(1);
 
 /// How the waiting ended.
 pub enum End {

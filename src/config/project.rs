@@ -51,7 +51,7 @@ use crate::model::{Channel, Failure, FailureKind, MetricRule, Recipe};
 /// The file's name.
 pub const FILE: &str = "footplate.toml";
 
-/// Limits of CreateTrainingJob (service model): regex length, metric definitions, channels, hyperparameters.
+/// Limits of `CreateTrainingJob` (service model): regex length, metric definitions, channels, hyperparameters.
 const REGEX_LENGTH: usize = 500;
 const METRICS: usize = 40;
 const CHANNELS: usize = 20;
@@ -265,7 +265,7 @@ fn check_regex(section: &Section, regex: &str) {
     }
     match Regex::new(regex) {
         Ok(compiled) if compiled.captures_len() < 2 => {
-            section.wrong("regex", "has no group; put brackets around the number, for instance 'loss=([0-9.e+-]+)'")
+            section.wrong("regex", "has no group; put brackets around the number, for instance 'loss=([0-9.e+-]+)'");
         }
         Ok(_) => {}
         Err(error) => {

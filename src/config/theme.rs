@@ -129,16 +129,13 @@ impl Theme {
     /// # Errors
     /// Lists the names there are.
     pub fn built_in(name: &str) -> Result<Self, Failure> {
-        match BUILT_IN.iter().find(|(known, _)| *known == name) {
-            Some((name, text)) => Self::parse(name, text),
-            None => {
-                let names: Vec<_> = BUILT_IN.iter().map(|(name, _)| *name).collect();
-                Err(Failure::new(
-                    FailureKind::Invalid,
-                    format!("there is no theme `{name}`"),
-                    format!("built in: {}; your own go to themes/NAME.toml in the configuration folder", names.join(", ")),
-                ))
-            }
+        if let Some((name, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) { Self::parse(name, text) } else {
+            let names: Vec<_> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+            Err(Failure::new(
+                FailureKind::Invalid,
+                format!("there is no theme `{name}`"),
+                format!("built in: {}; your own go to themes/NAME.toml in the configuration folder", names.join(", ")),
+            ))
         }
     }
 
@@ -172,7 +169,7 @@ impl Theme {
         Ok(Self { name: name.to_owned(), looks })
     }
 
-    /// The same without any colour, for NO_COLOR: weight and reversal stay.
+    /// The same without any colour, for `NO_COLOR`: weight and reversal stay.
     #[must_use]
     pub fn without_colour(mut self) -> Self {
         for look in &mut self.looks {

@@ -93,7 +93,7 @@ impl Buckets {
         Ok(())
     }
 
-    /// Stores a file as an object, atomically, with the metadata S3 would have (ETag, Last-Modified, checksum).
+    /// Stores a file as an object, atomically, with the metadata S3 would have (`ETag`, Last-Modified, checksum).
     ///
     /// # Errors
     /// When the bucket does not exist, the file cannot be read or the disk is full; an object of that name stays as it was.

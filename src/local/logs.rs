@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS event (
 CREATE INDEX IF NOT EXISTS event_by_time ON event (stream, time, number);
 ";
 
-/// The service takes events of up to 256 KiB, of which 26 bytes are its own (PutLogEvents documentation).
+/// The service takes events of up to 256 KiB, of which 26 bytes are its own (`PutLogEvents` documentation).
 const MESSAGE_LIMIT: usize = 256 * 1024 - 26;
 
 impl Logs {

@@ -15,7 +15,7 @@ pub struct Metrics {
     store: Store,
 }
 
-/// A point is what PutMetricData calls a statistic set; a single value is a set of one.
+/// A point is what `PutMetricData` calls a statistic set; a single value is a set of one.
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS metric (
     id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, name TEXT NOT NULL, dimensions TEXT NOT NULL,

@@ -18,7 +18,7 @@ use super::store::random_name;
 use super::sts::{call_iam, call_sts};
 use super::wire::{Reply, cbor, json, query, xml};
 
-/// No call but S3's has a body of this size; PutLogEvents, the largest, ends at 1 MiB.
+/// No call but S3's has a body of this size; `PutLogEvents`, the largest, ends at 1 MiB.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 
 /// How a request speaks.

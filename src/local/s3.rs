@@ -1,6 +1,6 @@
 //! S3, over [`Buckets`]. The protocol (routing, XML, aws-chunked bodies) is s3s; what the operations do is ours: the file
-//! backend that s3s brings keeps keys as paths, so that `a` and `a/b` collide, listings have no ETags and no order
-//! across pages, and an interrupted CompleteMultipartUpload loses parts.
+//! backend that s3s brings keeps keys as paths, so that `a` and `a/b` collide, listings have no `ETags` and no order
+//! across pages, and an interrupted `CompleteMultipartUpload` loses parts.
 
 mod condition;
 mod list;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use s3s::auth::SimpleAuth;
-use s3s::dto::*;
+use s3s::dto::{Owner, Timestamp, ListBucketsInput, ListBucketsOutput, CreateBucketInput, CreateBucketOutput, BucketLocationConstraint, DeleteBucketInput, DeleteBucketOutput, HeadBucketInput, HeadBucketOutput, GetBucketLocationInput, GetBucketLocationOutput, GetBucketVersioningInput, GetBucketVersioningOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, PutObjectInput, PutObjectOutput, CopyObjectInput, CopyObjectOutput, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, CreateMultipartUploadInput, CreateMultipartUploadOutput, UploadPartInput, UploadPartOutput, UploadPartCopyInput, UploadPartCopyOutput, CompleteMultipartUploadInput, CompleteMultipartUploadOutput, AbortMultipartUploadInput, AbortMultipartUploadOutput, ListPartsInput, ListPartsOutput, ListMultipartUploadsInput, ListMultipartUploadsOutput};
 use s3s::host::{S3Host, VirtualHost};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};

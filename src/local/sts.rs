@@ -13,7 +13,7 @@ pub const ROLE: &str = "footplate-local-execution-role";
 /// One call of STS (API version 2011-06-15).
 ///
 /// # Errors
-/// `InvalidAction` for all but GetCallerIdentity.
+/// `InvalidAction` for all but `GetCallerIdentity`.
 pub fn call_sts(operation: &str) -> Result<Value, Fault> {
     if operation != "GetCallerIdentity" {
         return Err(unknown(operation, "2011-06-15"));
@@ -28,7 +28,7 @@ pub fn call_sts(operation: &str) -> Result<Value, Fault> {
 /// One call of IAM (API version 2010-05-08).
 ///
 /// # Errors
-/// `NoSuchEntity` for every role but the region's own; `InvalidAction` for all but GetRole.
+/// `NoSuchEntity` for every role but the region's own; `InvalidAction` for all but `GetRole`.
 pub fn call_iam(operation: &str, input: &Value) -> Result<Value, Fault> {
     if operation != "GetRole" {
         return Err(unknown(operation, "2010-05-08"));

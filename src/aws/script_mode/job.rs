@@ -182,7 +182,7 @@ mod tests {
         }
     }
 
-    /// The Python SDK's request for the same job ("train plain"), recorded, less DebugHookConfig and ProfilerConfig.
+    /// The Python SDK's request for the same job ("train plain"), recorded, less `DebugHookConfig` and `ProfilerConfig`.
     fn golden() -> serde_json::Value {
         json!({
             "AlgorithmSpecification": {

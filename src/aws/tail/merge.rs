@@ -33,7 +33,7 @@ impl Merger {
         while out.len() < most {
             match self.waiting.peek() {
                 Some(Reverse(entry)) if until.is_none_or(|until| entry.at <= until) => {
-                    out.extend(self.waiting.pop().map(|Reverse(entry)| entry))
+                    out.extend(self.waiting.pop().map(|Reverse(entry)| entry));
                 }
                 _ => break,
             }

@@ -136,7 +136,7 @@ async fn two_hundred_thousand_lines_are_quick() {
     let start = Instant::now();
     let batches = followed(logs, Vec::new()).await;
     assert_eq!(batches.iter().map(|batch| batch.lines.len()).sum::<usize>(), 200_000);
-    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_mins(1), "{:?}", start.elapsed());
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ pub(super) fn path(blobs: &Path, name: &str) -> PathBuf {
     blobs.join(name.get(..2).unwrap_or("00")).join(name)
 }
 
-/// MD5 for the ETag, and the checksums that were asked for, in one pass.
+/// MD5 for the `ETag`, and the checksums that were asked for, in one pass.
 pub struct Digests {
     md5: Md5,
     checksums: ChecksumHasher,

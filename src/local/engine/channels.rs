@@ -26,7 +26,7 @@ pub fn fetch(buckets: &Buckets, work: &Work, hosts: &[HostRoot], stop: &AtomicBo
     Ok(())
 }
 
-/// The objects that one host gets. assumed: ShardedByS3Key deals the keys out in order, one to each host in turn; AWS
+/// The objects that one host gets. assumed: `ShardedByS3Key` deals the keys out in order, one to each host in turn; AWS
 /// promises only "1/n of the objects" and no order.
 fn share<'a>(channel: &Channel, objects: &'a [ObjectInfo], number: u32, hosts: u32) -> impl Iterator<Item = &'a ObjectInfo> {
     let (step, skip) = if channel.sharded { (hosts as usize, number as usize - 1) } else { (1, 0) };

@@ -13,7 +13,7 @@ use super::{Broken, Work, source};
 
 /// The hyperparameter that the tuning service adds and no script sees.
 const TUNING_OBJECTIVE: &str = "_tuning_objective_metric";
-/// The hyperparameters that the toolkit itself reads; other `sagemaker_*` ones are SM_FRAMEWORK_PARAMS.
+/// The hyperparameters that the toolkit itself reads; other `sagemaker_*` ones are `SM_FRAMEWORK_PARAMS`.
 const TOOLKIT_KEYS: [&str; 5] = [
     "sagemaker_program",
     "sagemaker_submit_directory",
@@ -122,7 +122,7 @@ fn script_command(program: &str, decoded: &Decoded, host: &HostRoot, python: &Pa
     Ok(argv)
 }
 
-/// A ContainerEntrypoint is run as it is, but it cannot know where `/opt/ml` lies here.
+/// A `ContainerEntrypoint` is run as it is, but it cannot know where `/opt/ml` lies here.
 fn own_entrypoint(entrypoint: &[String]) -> Result<Vec<String>, Broken> {
     if entrypoint.iter().any(|word| word.contains("/opt/ml")) {
         return Err(Broken::client(
@@ -187,7 +187,7 @@ fn environment(work: &Work, decoded: &Decoded, host: &HostRoot, python: &Path, m
     env.into_iter().filter(|(name, value)| !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0')).collect()
 }
 
-/// The variables that are one property each, by the property's name in SM_TRAINING_ENV.
+/// The variables that are one property each, by the property's name in `SM_TRAINING_ENV`.
 const TOOLKIT_VARIABLES: &[(&str, &str)] = &[
     ("SM_HOSTS", "hosts"),
     ("SM_NETWORK_INTERFACE_NAME", "network_interface_name"),
@@ -218,7 +218,7 @@ const TOOLKIT_VARIABLES: &[(&str, &str)] = &[
     ("SM_OUTPUT_INTERMEDIATE_DIR", "output_intermediate_dir"),
 ];
 
-/// The properties of the toolkit's Environment class, as SM_TRAINING_ENV has them.
+/// The properties of the toolkit's Environment class, as `SM_TRAINING_ENV` has them.
 fn properties(work: &Work, decoded: &Decoded, host: &HostRoot) -> Map<String, Value> {
     let program = decoded.toolkit("sagemaker_program").unwrap_or_default();
     let resources = layout::resource_config(work, host.number);
@@ -282,7 +282,7 @@ fn variable(value: &Value) -> String {
     }
 }
 
-/// The module that the framework's image sets in SAGEMAKER_TRAINING_MODULE, e.g. `sagemaker_pytorch_container.training:main`.
+/// The module that the framework's image sets in `SAGEMAKER_TRAINING_MODULE`, e.g. `sagemaker_pytorch_container.training:main`.
 fn framework_module(image: &str) -> Option<String> {
     let framework = image.rsplit('/').next()?.split_once("-training")?.0;
     Some(format!("sagemaker_{framework}_container.training:main"))

@@ -54,7 +54,7 @@ pub struct Sink {
     pub metrics: Arc<Metrics>,
     /// Log group and metric namespace, e.g. `/aws/sagemaker/TrainingJobs`.
     pub group: &'static str,
-    /// The dimension of the metrics, e.g. TrainingJobName and the name.
+    /// The dimension of the metrics, e.g. `TrainingJobName` and the name.
     pub dimension: (&'static str, String),
     pub last: Arc<LastValues>,
 }
@@ -123,7 +123,7 @@ pub async fn run(host: HostRun, mut orders: watch::Receiver<Order>) -> HostEnd {
             end.broken = result.err().map(|error| Broken::region("writing the log of the job", &error));
         }
         Ok(Err(error)) => {
-            end.broken = Some(Broken(format!("InternalServerError: reading the output of the job failed: {error}")))
+            end.broken = Some(Broken(format!("InternalServerError: reading the output of the job failed: {error}")));
         }
         Err(_) => relay.abort(),
     }

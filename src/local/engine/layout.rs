@@ -128,7 +128,7 @@ impl HostRoot {
     }
 }
 
-/// `inputdataconfig.json`; FastFile is shown to the script as File (it sees the same files).
+/// `inputdataconfig.json`; `FastFile` is shown to the script as File (it sees the same files).
 #[must_use]
 pub fn input_data_config(work: &Work) -> Value {
     let channels: Map<String, Value> = work

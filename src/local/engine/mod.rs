@@ -53,7 +53,7 @@ impl std::fmt::Display for S3Place {
 pub struct Channel {
     pub name: String,
     pub from: S3Place,
-    /// ShardedByS3Key: each host gets its own part of the objects.
+    /// `ShardedByS3Key`: each host gets its own part of the objects.
     pub sharded: bool,
     pub content_type: Option<String>,
     pub record_wrapper: String,

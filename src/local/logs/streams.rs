@@ -81,7 +81,7 @@ impl Logs {
             take(limit)
         );
         let mut statement = connection.prepare_cached(&sql).map_err(Fault::internal)?;
-        let rows = statement.query_map(params_from_iter(values), |row| Stream::read(row)).map_err(Fault::internal)?;
+        let rows = statement.query_map(params_from_iter(values), Stream::read).map_err(Fault::internal)?;
         let mut streams = rows.collect::<Result<Vec<_>, _>>().map_err(Fault::internal)?;
         // The sagemaker SDK asks again for as long as there is a token and never sends it: only a real next page has one.
         let more = streams.len() > limit;

@@ -9,9 +9,9 @@ use crate::local::fault::Fault;
 use crate::local::store::now_millis;
 use crate::local::wire::input::{float, integer, list, millis, text};
 
-/// Documented: GetMetricStatistics answers up to this many points.
+/// Documented: `GetMetricStatistics` answers up to this many points.
 const STATISTICS_POINTS: i64 = 1440;
-/// Documented: GetMetricData answers up to this many points a call, and takes up to 500 queries.
+/// Documented: `GetMetricData` answers up to this many points a call, and takes up to 500 queries.
 const DATA_POINTS: usize = 100_800;
 const DATA_QUERIES: usize = 500;
 const LIST_PAGE: usize = 500;

@@ -16,7 +16,7 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// 304 or 412 when the object is not as asked; an ETag condition outweighs its date (RFC 9110, section 13.2.2).
+    /// 304 or 412 when the object is not as asked; an `ETag` condition outweighs its date (RFC 9110, section 13.2.2).
     pub fn check(&self, row: &Row) -> S3Result<()> {
         match self.verdict(row) {
             Verdict::Pass => Ok(()),

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use s3s::dto::*;
+use s3s::dto::{ListBucketsInput, ListBucketsOutput, Bucket, ListObjectsV2Input, ListObjectsV2Output, ListObjectsInput, ListObjectsOutput, EncodingType, CommonPrefix, Object, ChecksumAlgorithm, ETag, ObjectStorageClass, ChecksumType};
 use s3s::{S3Response, S3Result, s3_error};
 
 use super::{Front, answer, expect_owner, owner, timestamp};
@@ -25,7 +25,7 @@ struct Wanted {
 
 impl Front {
     pub(super) async fn all_buckets(&self, input: ListBucketsInput) -> S3Result<S3Response<ListBucketsOutput>> {
-        let names = self.disk(|buckets| buckets.names()).await?;
+        let names = self.disk(super::super::buckets::Buckets::names).await?;
         let prefix = input.prefix.clone().unwrap_or_default();
         let after = input.continuation_token.as_deref().map(from_token).transpose()?;
         let limit = usize::try_from(input.max_buckets.unwrap_or(10_000)).unwrap_or(0);

@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 
-use s3s::dto::*;
+use s3s::dto::{GetObjectInput, GetObjectOutput, StreamingBlob, ETag, HeadObjectInput, HeadObjectOutput, PutObjectInput, PutObjectOutput, Checksum, CopyObjectInput, CopyObjectOutput, MetadataDirective, CopyObjectResult, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, ETagCondition, DeletedObject, ChecksumType, CopySource, ServerSideEncryption, Timestamp, TimestampFormat, Range, Error};
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use tokio_util::io::ReaderStream;
 
@@ -12,7 +12,7 @@ use super::{Front, answer, expect_owner, timestamp};
 use crate::local::buckets::{BucketError, Buckets, Digests, Draft, Facts, Row, Sums};
 use crate::local::store::now_millis;
 
-/// What PutObject says when nothing said a type.
+/// What `PutObject` says when nothing said a type.
 const PLAIN_TYPE: &str = "binary/octet-stream";
 
 impl Front {

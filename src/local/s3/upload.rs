@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use md5::{Digest as _, Md5};
-use s3s::dto::*;
+use s3s::dto::{CreateMultipartUploadInput, CreateMultipartUploadOutput, ChecksumType, UploadPartInput, UploadPartOutput, Checksum, ETag, UploadPartCopyInput, UploadPartCopyOutput, Range, CopyPartResult, CompleteMultipartUploadInput, CompleteMultipartUploadOutput, AbortMultipartUploadInput, AbortMultipartUploadOutput, ListPartsInput, ListPartsOutput, Part, Initiator, StorageClass, ChecksumAlgorithm, ListMultipartUploadsInput, ListMultipartUploadsOutput, MultipartUpload, CompletedPart};
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 
 use super::condition::{Reading, Writing};
@@ -422,7 +422,7 @@ fn assemble(buckets: &Buckets, parts: &[PartRow], mut digests: Digests) -> Resul
     Ok((draft, digests.finish().checksums))
 }
 
-/// The ETag of a multipart object: MD5 over the parts' MD5s, and how many there were.
+/// The `ETag` of a multipart object: MD5 over the parts' MD5s, and how many there were.
 fn joint_etag(parts: &[PartRow]) -> String {
     let mut joint = Md5::new();
     for part in parts {

@@ -1,4 +1,4 @@
-//! What CreateTrainingJob checks beyond the shapes, and the work that comes of a request.
+//! What `CreateTrainingJob` checks beyond the shapes, and the work that comes of a request.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;

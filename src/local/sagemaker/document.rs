@@ -1,4 +1,4 @@
-//! A training job's document: exactly what DescribeTrainingJob answers, from its creation to its end.
+//! A training job's document: exactly what `DescribeTrainingJob` answers, from its creation to its end.
 
 use serde_json::{Map, Value, json};
 
@@ -9,16 +9,16 @@ use crate::local::engine::S3Place;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
     Completed,
-    /// With its FailureReason.
+    /// With its `FailureReason`.
     Failed(String),
     Stopped,
-    /// MaxRuntimeInSeconds was over; such a job counts as stopped.
+    /// `MaxRuntimeInSeconds` was over; such a job counts as stopped.
     MaxRuntimeExceeded,
 }
 
-/// The longest FailureReason of the model, in UTF-16 units.
+/// The longest `FailureReason` of the model, in UTF-16 units.
 const LONGEST_REASON: usize = 1024;
-/// StoppingCondition's default: a day (API reference).
+/// `StoppingCondition`'s default: a day (API reference).
 const DEFAULT_RUNTIME: u64 = 86_400;
 
 /// Members of the request that the answer shows as they were sent.

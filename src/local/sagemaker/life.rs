@@ -25,7 +25,7 @@ use crate::local::fault::Fault;
 const GROUP: &str = "/aws/sagemaker/TrainingJobs";
 /// Seconds that a phase takes at least, at speed 1: AWS takes minutes.
 const PHASE: f64 = 0.6;
-/// Seconds between SIGTERM and SIGKILL, at speed 1 (StopTrainingJob's documentation).
+/// Seconds between SIGTERM and SIGKILL, at speed 1 (`StopTrainingJob`'s documentation).
 const GRACE: f64 = 120.0;
 /// How often metrics are noted in the job, and the disk is measured.
 const TICK: Duration = Duration::from_secs(1);
@@ -36,7 +36,7 @@ const FAILURE_FILE: usize = 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
     Go,
-    /// StopTrainingJob.
+    /// `StopTrainingJob`.
     Stop,
     /// The region closes.
     Close,
@@ -46,7 +46,7 @@ pub(super) enum Wish {
 pub(super) struct Life {
     pub service: Arc<SageMaker>,
     pub work: Arc<Work>,
-    /// MaxRuntimeInSeconds.
+    /// `MaxRuntimeInSeconds`.
     pub runtime: Duration,
     /// The job's folder; removed when it ends.
     pub root: PathBuf,

@@ -1,4 +1,4 @@
-//! ListTrainingJobs: filters, orders, pages.
+//! `ListTrainingJobs`: filters, orders, pages.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,10 +8,10 @@ use super::document::millis;
 use super::store::{Document, Query, Sort, Store, text};
 use crate::local::fault::Fault;
 
-/// MaxResults when it is not sent (API reference).
+/// `MaxResults` when it is not sent (API reference).
 const DEFAULT_RESULTS: u64 = 10;
 
-/// Answers a listing. Without SortBy and SortOrder it is by creation time, oldest first (API reference).
+/// Answers a listing. Without `SortBy` and `SortOrder` it is by creation time, oldest first (API reference).
 ///
 /// # Errors
 /// A token that is not ours, or a store that cannot be read.

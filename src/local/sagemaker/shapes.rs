@@ -308,7 +308,7 @@ fn expect_kind(kind: Kind, value: &Value) -> Result<(), Fault> {
         return Ok(());
     }
     let message = match (kind, value) {
-        (Kind::Structure | Kind::Map, Value::String(_)) | (Kind::List, Value::String(_)) => "Unexpected field type",
+        (Kind::Structure | Kind::Map | Kind::List, Value::String(_)) => "Unexpected field type",
         (Kind::Structure | Kind::Map | Kind::List, Value::Array(_)) => "Start of list found where not expected",
         (_, Value::Array(_)) => "Start of list found where not expected",
         (_, Value::Object(_)) => "Start of structure or map found where not expected.",

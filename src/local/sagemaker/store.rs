@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::document::millis;
 use crate::local::fault::Fault;
 
-/// A job's document: what DescribeTrainingJob answers.
+/// A job's document: what `DescribeTrainingJob` answers.
 pub type Document = Map<String, Value>;
 
 /// All calls block.

@@ -29,7 +29,7 @@ pub fn sent(request: &Document) -> Result<Vec<(String, String)>, Fault> {
     Ok(tags)
 }
 
-/// AddTags.
+/// `AddTags`.
 ///
 /// # Errors
 /// An unknown resource, or too many tags.
@@ -48,7 +48,7 @@ pub fn add(store: &Store, request: &Document) -> Result<Value, Fault> {
     Ok(json!({"Tags": store.tags(resource)?.iter().map(shape).collect::<Vec<_>>()}))
 }
 
-/// ListTags. All fit on one page, because MaxResults is 50 at least.
+/// `ListTags`. All fit on one page, because `MaxResults` is 50 at least.
 ///
 /// # Errors
 /// An unknown resource.
@@ -57,7 +57,7 @@ pub fn list(store: &Store, request: &Document) -> Result<Value, Fault> {
     Ok(json!({"Tags": store.tags(resource)?.iter().map(shape).collect::<Vec<_>>()}))
 }
 
-/// DeleteTags.
+/// `DeleteTags`.
 ///
 /// # Errors
 /// An unknown resource.

@@ -34,7 +34,7 @@ pub(super) async fn detail(aws: &Aws, id: &ItemId) -> Result<Detail, Failure> {
 
 /// The metric rules that the job was launched with.
 pub(super) fn rules(job: &DescribeTrainingJobOutput) -> Vec<MetricRule> {
-    let rules = job.algorithm_specification().map(|spec| spec.metric_definitions()).unwrap_or_default();
+    let rules = job.algorithm_specification().map(aws_sdk_sagemaker::types::AlgorithmSpecification::metric_definitions).unwrap_or_default();
     let rule = |name: Option<&str>, regex: Option<&str>| Some(MetricRule { name: name?.to_owned(), regex: regex?.to_owned() });
     rules.iter().filter_map(|found| rule(found.name(), found.regex())).collect()
 }
@@ -119,7 +119,7 @@ fn facts(aws: &Aws, job: &DescribeTrainingJobOutput, row: &Row) -> Block {
             add(name, Cell::Time(time::ours(at)));
         }
     }
-    if let Some(limit) = job.stopping_condition().and_then(|condition| condition.max_runtime_in_seconds()) {
+    if let Some(limit) = job.stopping_condition().and_then(aws_sdk_sagemaker::types::StoppingCondition::max_runtime_in_seconds) {
         add("at most", Cell::Seconds(f64::from(limit)));
     }
     if let Some(tuning) = job.tuning_job_arn() {

@@ -78,12 +78,12 @@ pub(super) async fn clone(aws: &Aws, parent: &ItemId) -> Result<Form, Failure> {
     let start = Start {
         name: base_of(parent.as_str()).to_owned(),
         instance_type: resources.and_then(|config| config.instance_type()).map_or("", |kind| kind.as_str()).to_owned(),
-        instance_count: resources.and_then(|config| config.instance_count()).map_or(1, i64::from),
+        instance_count: resources.and_then(aws_sdk_sagemaker::types::ResourceConfig::instance_count).map_or(1, i64::from),
         max_runtime_seconds: job
             .stopping_condition()
-            .and_then(|condition| condition.max_runtime_in_seconds())
+            .and_then(aws_sdk_sagemaker::types::StoppingCondition::max_runtime_in_seconds)
             .map_or(86_400, i64::from),
-        volume_gb: resources.and_then(|config| config.volume_size_in_gb()).map_or(30, i64::from),
+        volume_gb: resources.and_then(aws_sdk_sagemaker::types::ResourceConfig::volume_size_in_gb).map_or(30, i64::from),
         source_dir: machinery("sagemaker_submit_directory"),
         entry_point: machinery("sagemaker_program"),
         hyperparameters: lines(own.into_iter().map(|(key, raw)| (key.as_str(), line_of_raw(raw)))),

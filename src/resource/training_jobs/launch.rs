@@ -73,7 +73,7 @@ pub(super) async fn preview(aws: &Aws, recipe: &Recipe, form: &Form) -> Preview 
 async fn warnings(aws: &Aws, draft: &Draft) -> Vec<Problem> {
     let mut found = Vec::new();
     let mut warn = |field: &str, message: String| {
-        found.push(Problem { field: field.to_owned(), message: Safe::line(&message), fatal: false })
+        found.push(Problem { field: field.to_owned(), message: Safe::line(&message), fatal: false });
     };
     if draft.job.instance_count > 1 {
         let count = draft.job.instance_count;
