@@ -371,7 +371,7 @@ impl App {
                 _ => entry.help.to_owned(),
             };
             if all || !matches!(entry.action, Action::Up | Action::Down | Action::PageUp | Action::PageDown | Action::Palette) {
-                entries.push((entry.action, Safe::line(&format!("{:<16} {:<14} {what}", entry.name, keys.join(" ")))));
+                entries.push((entry.action, Safe::line(&format!("{:<16} {:<17} {what}", entry.name, keys.join(" ")))));
             }
         }
         self.overlays.push(Overlay::Palette(PaletteView { title, input: Input::new("", false), cursor: 0, entries }));

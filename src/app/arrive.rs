@@ -158,7 +158,8 @@ impl App {
         )]
         let millis = (f64::from(period) * 1000.0 * self.setup.poll_factor * back_off).clamp(200.0, 300_000.0) as u64;
         out.push(Effect::After { millis, wake: Wake::Poll(resource.to_owned()) });
-        if scope.is_none() && *failed == 0 && !pane.items().is_empty() {
+        if scope.is_none() && *failed == 0 && pane.unkept {
+            pane.unkept = false;
             out.push(Effect::Remember { resource: resource.to_owned(), items: pane.items().to_vec() });
         }
         // What is selected and alive is looked at again along with its list.

@@ -20,8 +20,11 @@ impl App {
         match top {
             Overlay::Form(form) => self.key_in_form(form, key, out),
             Overlay::Confirm(mut confirm) => {
+                let cancels = key.code == Code::Enter && confirm.typed.is_none() && !confirm.on_yes;
+                if cancels || key.code == Code::Esc {
+                    return;
+                }
                 let yes = match key.code {
-                    Code::Esc => return,
                     Code::Tab | Code::BackTab => {
                         confirm.on_yes = !confirm.on_yes;
                         false
@@ -30,9 +33,7 @@ impl App {
                         confirm.on_yes = !confirm.on_yes;
                         false
                     }
-                    Code::Enter if confirm.typed.is_some() => confirm.is_typed(),
-                    Code::Enter if confirm.on_yes => true,
-                    Code::Enter => return,
+                    Code::Enter => confirm.is_typed(),
                     Code::Char('y') if confirm.typed.is_none() => true,
                     Code::Char('n' | 'q') if confirm.typed.is_none() => return,
                     _ => {

@@ -78,7 +78,10 @@ pub fn layout(app: &App) -> Layout {
     out.tabs = body.take(1);
     out.footer = body.take_bottom(1);
     if height >= 20 {
-        out.rule = body.take(1);
+        // The opened thing's own title line takes the place of the rule.
+        if app.level == Level::List {
+            out.rule = body.take(1);
+        }
         out.footer_rule = body.take_bottom(1);
     }
     match app.level {
@@ -100,6 +103,7 @@ fn list(app: &App, mut body: Area, out: &mut Layout) {
         return;
     }
     if body.height < 12 || body.width < 60 {
+        out.facts = body.take_bottom(1);
         out.title = body.take_bottom(1);
         out.list = body;
         return;
@@ -143,7 +147,10 @@ fn lower(app: &App, mut body: Area, out: &mut Layout, whole: bool) {
         out.facts = middle;
     }
     if has_log {
-        out.log_title = body.take(1);
+        // Without facts between them the two title lines would say the same.
+        if facts > 0 {
+            out.log_title = body.take(1);
+        }
         out.log = body;
     }
 }

@@ -29,6 +29,8 @@ pub struct Pane {
     pub load: Load,
     /// More history is still being read.
     pub more: bool,
+    /// Rows differ from those kept for the next start.
+    pub unkept: bool,
     pub filter: String,
     pub sort: (usize, bool),
     pub marks: HashSet<ItemId>,
@@ -56,6 +58,7 @@ impl Pane {
             scope: Vec::new(),
             load: Load::Loading,
             more: false,
+            unkept: false,
             filter: String::new(),
             sort: spec.sort,
             marks: HashSet::new(),
@@ -157,6 +160,7 @@ impl Pane {
             }
         }
         if changed {
+            self.unkept = true;
             self.arrange(clock);
         }
         changed
@@ -279,6 +283,11 @@ fn fits(hay: &str, term: &str) -> bool {
     }
 }
 
+/// Orders texts as a reader expects it, capitals among small letters.
+fn alphabetic(a: &str, b: &str) -> Ordering {
+    a.chars().flat_map(char::to_lowercase).cmp(b.chars().flat_map(char::to_lowercase))
+}
+
 /// Orders two cells by value; what is absent comes last whichever way the order goes.
 fn by_cell(a: Option<&Cell>, b: Option<&Cell>, descending: bool, clock: &Clock) -> Ordering {
     let absent = |cell: Option<&Cell>| matches!(cell, None | Some(Cell::Absent | Cell::Trend { last: None, .. }));
@@ -293,7 +302,7 @@ fn by_cell(a: Option<&Cell>, b: Option<&Cell>, descending: bool, clock: &Clock) 
         (Cell::State(a), Cell::State(b)) => a.cmp(b),
         _ => match (a.number(clock), b.number(clock)) {
             (Some(a), Some(b)) => a.total_cmp(&b),
-            _ => a.show(clock).as_str().to_lowercase().cmp(&b.show(clock).as_str().to_lowercase()),
+            _ => alphabetic(a.show(clock).as_str(), b.show(clock).as_str()),
         },
     };
     if descending { order.reverse() } else { order }

@@ -5,7 +5,7 @@
 //! that is drawn or printed is `Safe`. Control characters turn into visible pictures (`␛`), invisible and direction-changing
 //! characters into `<U+202E>`, and a heap of combining marks is cut.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,8 @@ impl Safe {
         for chunk in raw.utf8_chunks() {
             text.push_str(chunk.valid());
             for byte in chunk.invalid() {
-                text.push_str(&format!("\\x{byte:02x}"));
+                // Writing to a string cannot fail.
+                let _ = write!(text, "\\x{byte:02x}");
             }
         }
         Self::line(&text)
@@ -80,7 +81,9 @@ fn clean(raw: &str, keep_lines: bool) -> String {
             '\t' => out.push_str("    "),
             '\0'..='\x1f' => out.push(char::from_u32(0x2400 + c as u32).unwrap_or('?')),
             '\x7f' => out.push('␡'),
-            _ if is_hidden(c) => out.push_str(&format!("<U+{:04X}>", c as u32)),
+            _ if is_hidden(c) => {
+                let _ = write!(out, "<U+{:04X}>", c as u32);
+            }
             _ => out.push(c),
         }
     }

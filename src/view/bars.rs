@@ -23,8 +23,10 @@ pub fn top(pen: &mut Pen<'_>, area: Area, app: &App) {
     };
     let (running, rate) = app.burn();
     let burn: Safe = match running {
+        0 if area.width < 60 => "idle".into(),
         0 => "nothing running".into(),
-        _ if app.setup.local => format!("{running} running · {}/h on AWS", show::money(rate)).into(),
+        _ if app.setup.local && area.width >= 60 => format!("{running} running · {}/h on AWS", show::money(rate)).into(),
+        _ if area.width < 60 => format!("{running} · {}/h", show::money(rate)).into(),
         _ => format!("{running} running · {}/h", show::money(rate)).into(),
     };
     let burn_wide = columns(burn.as_str()) + 1;
@@ -45,7 +47,8 @@ pub fn tabs(pen: &mut Pen<'_>, area: Area, app: &App) {
         let number: Safe = format!("{}", at + 1).into();
         x += pen.put(x, area.y, end.saturating_sub(x), &number, if here { Role::Accent } else { Role::Quiet }) + 1;
         x += pen.say(x, area.y, end.saturating_sub(x), pane.spec.title, if here { Role::Head } else { Role::Quiet });
-        if pane.scope.is_empty() && !matches!(pane.load, Load::Loading) {
+        let known = !matches!(pane.load, Load::Loading | Load::Stale { since: None, .. });
+        if pane.scope.is_empty() && known {
             let count: Safe = format!(" {}{}", show::grouped(total as u64), if pane.more { "+" } else { "" }).into();
             x += pen.put(x, area.y, end.saturating_sub(x), &count, Role::Quiet);
         }
@@ -69,8 +72,8 @@ pub fn footer(pen: &mut Pen<'_>, rule: Area, area: Area, app: &App) {
     if let Some((order, progress)) = app.running.values().next_back() {
         let said = match progress {
             Some(progress) if progress.total > 0 => {
-                let share = (progress.done.min(progress.total) * 20 / progress.total) as usize;
-                let bar: String = (0..20)
+                let share = progress.done.min(progress.total) * 20 / progress.total;
+                let bar: String = (0..20_u64)
                     .map(|at| {
                         if at < share {
                             if pen.ascii { '#' } else { '█' }

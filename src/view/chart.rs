@@ -23,7 +23,7 @@ pub fn draw(pen: &mut Pen<'_>, area: Area, series: &Series, log: bool) {
     let scale = |value: f64| if log { value.log10() } else { value };
     let mut low = points.iter().map(|point| scale(point.value)).fold(f64::INFINITY, f64::min);
     let mut high = points.iter().map(|point| scale(point.value)).fold(f64::NEG_INFINITY, f64::max);
-    if high - low < f64::EPSILON {
+    if high <= low {
         low -= 0.5;
         high += 0.5;
     }

@@ -2,7 +2,7 @@
 
 use super::chart;
 use super::pen::{Pen, columns, middle, phase_role};
-use super::table::wrap;
+use super::table::{self, wrap};
 use crate::app::layout::{Area, Layout};
 use crate::app::{App, Level};
 use crate::config::theme::Role;
@@ -13,8 +13,10 @@ pub fn draw(pen: &mut Pen<'_>, places: &Layout, app: &App) {
     if places.title.height > 0 {
         title(pen, places.title, app);
     }
-    if places.facts.height == 0 {
-        return;
+    match places.facts.height {
+        0 => return,
+        1 => return hidden_columns(pen, places, app),
+        _ => {}
     }
     let Some(detail) = app.detail() else {
         pen.say(places.facts.x + 1, places.facts.y, places.facts.width, "looking …", Role::Quiet);
@@ -51,6 +53,22 @@ fn title(pen: &mut Pen<'_>, area: Area, app: &App) {
     if !item.state.word.is_empty() {
         pen.put_right(area.x, area.y, area.width - 1, &state, role);
     }
+}
+
+/// In a small window: what the list has no room for, in one line.
+fn hidden_columns(pen: &mut Pen<'_>, places: &Layout, app: &App) {
+    let Some(item) = app.selected() else { return };
+    let shown: Vec<usize> = table::fit(app.pane().spec.columns, places.list_head.width, 0).iter().map(|(at, ..)| *at).collect();
+    let rest = app.pane().spec.columns.iter().zip(&item.cells).enumerate().filter(|(at, _)| !shown.contains(at));
+    let words = rest.filter(|(_, (_, cell))| !matches!(cell, Cell::Absent | Cell::Trend { last: None, .. }));
+    let line: Vec<String> = words.map(|(_, (_, cell))| cell.show(&app.clock).to_string()).collect();
+    pen.put(
+        places.facts.x + 1,
+        places.facts.y,
+        places.facts.width.saturating_sub(2),
+        &Safe::line(&line.join(" · ")),
+        Role::Quiet,
+    );
 }
 
 fn facts(pen: &mut Pen<'_>, area: Area, detail: &Detail, app: &App) {

@@ -10,11 +10,13 @@ use crate::config::theme::Role;
 use crate::model::{LogLine, Safe, TailNote, show};
 
 pub fn draw(pen: &mut Pen<'_>, places: &Layout, app: &App) {
-    if places.log_title.height == 0 {
+    if places.log.height == 0 {
         return;
     }
     let log = app.log();
-    title(pen, places.log_title, app, log);
+    if places.log_title.height > 0 {
+        title(pen, places.log_title, app, log);
+    }
     let Some(log) = log else {
         pen.say(places.log.x + 1, places.log.y, places.log.width, "looking …", Role::Quiet);
         return;

@@ -27,11 +27,9 @@ pub fn draw(frame: &mut Frame<'_>, app: &App, theme: &Theme) {
     }
     bars::top(&mut pen, places.top, app);
     bars::tabs(&mut pen, places.tabs, app);
+    pen.rule(places.rule);
     if app.level == Level::List {
-        pen.rule(places.rule);
         table::draw(&mut pen, &places, app);
-    } else {
-        pen.rule(places.rule);
     }
     detail::draw(&mut pen, &places, app);
     log::draw(&mut pen, &places, app);

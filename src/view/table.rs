@@ -4,6 +4,7 @@ use super::pen::{Pen, columns, middle, phase_role};
 use crate::app::App;
 use crate::app::layout::{Area, Layout};
 use crate::app::pane::{Load, Pane};
+use crate::config::action::Action;
 use crate::config::theme::Role;
 use crate::model::{Align, Cell, Clock, Column, FailureKind, Item, Phase, Safe, show};
 
@@ -15,7 +16,7 @@ pub fn draw(pen: &mut Pen<'_>, places: &Layout, app: &App) {
     let pane = app.pane();
     let (shown, total) = pane.counts();
     if total == 0 {
-        return nothing(pen, head, body, pane);
+        return nothing(pen, head, body, app);
     }
     let names = pane.window(pane.top, usize::from(body.height)).filter_map(|item| item.cells.first());
     let longest = names.map(|name| columns(name.show(&app.clock).as_str())).max().unwrap_or(0);
@@ -148,7 +149,7 @@ fn spark(values: &[f64], width: u16, ascii: bool) -> Safe {
 
 /// Which columns fit, and how wide each is: by rank the least useful go first, the growing one takes the rest as far as
 /// its longest text needs it.
-fn fit(all: &'static [Column], width: u16, longest: u16) -> Vec<(usize, &'static Column, u16)> {
+pub fn fit(all: &'static [Column], width: u16, longest: u16) -> Vec<(usize, &'static Column, u16)> {
     let mut chosen: Vec<(usize, &Column)> = all.iter().enumerate().collect();
     let needed = |chosen: &[(usize, &Column)]| chosen.iter().map(|(_, column)| column.width + 2).sum::<u16>().saturating_sub(2);
     while needed(&chosen) > width && chosen.len() > 1 {
@@ -209,7 +210,8 @@ fn freshness(pen: &mut Pen<'_>, line: Area, pane: &Pane, clock: &Clock, shown: u
 }
 
 /// An empty pane: loading, empty and failed are three different looks.
-fn nothing(pen: &mut Pen<'_>, head: Area, body: Area, pane: &Pane) {
+fn nothing(pen: &mut Pen<'_>, head: Area, body: Area, app: &App) {
+    let pane = app.pane();
     let x = body.x + 4;
     let width = body.width.saturating_sub(8);
     let y = head.y + (body.height / 4).max(1);
@@ -239,10 +241,24 @@ fn nothing(pen: &mut Pen<'_>, head: Area, body: Area, pane: &Pane) {
         }
         Load::Fresh(_) | Load::Remembered(_) => {
             let text: Safe = if pane.scope.is_empty() { pane.spec.empty.into() } else { "Nothing in here.".into() };
-            for (at, line) in wrap(&text, width).into_iter().enumerate() {
+            let lines = wrap(&text, width);
+            let below = y + u16::try_from(lines.len()).unwrap_or(0) + 1;
+            for (at, line) in lines.into_iter().enumerate() {
                 pen.put(x, y + u16::try_from(at).unwrap_or(0), width, &line, if at == 0 { Role::Text } else { Role::Quiet });
             }
+            makers(pen, x, below, width, app);
         }
+    }
+}
+
+/// The keys that make a first one.
+fn makers(pen: &mut Pen<'_>, x: u16, y: u16, width: u16, app: &App) {
+    let makers = app.pane().spec.verbs.iter().filter(|verb| !verb.needs_target() && app.offers(Action::Verb(**verb)));
+    for (row, verb) in makers.enumerate() {
+        let y = y + u16::try_from(row).unwrap_or(0);
+        let Some(key) = app.setup.keymap.keys(Action::Verb(*verb)).first() else { continue };
+        let used = pen.put(x, y, width, &key.to_string().into(), Role::Accent) + 2;
+        pen.say(x + used, y, width.saturating_sub(used), verb.help(), Role::Quiet);
     }
 }
 

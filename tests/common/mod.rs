@@ -163,7 +163,8 @@ pub fn jobs() -> Vec<Item> {
 
 /// The detail of a running job.
 pub fn detail(id: &str) -> Detail {
-    let curve = (0..40).map(|n| Point { at: ago(160 - n * 4), value: 2.3 * (-0.05 * n as f64).exp() + 0.1 }).collect();
+    let curve =
+        (0..40_i32).map(|n| Point { at: ago(160 - i64::from(n) * 4), value: 2.3 * (-0.05 * f64::from(n)).exp() + 0.1 }).collect();
     Detail {
         id: ItemId(id.to_owned()),
         state: State { phase: Phase::Active, word: "Training".into() },
