@@ -1,6 +1,6 @@
 //! The generic form: fields on the left with the reason for each error under it, on the right what will happen.
 
-use super::pen::{Pen, columns};
+use super::pen::{Pen, columns, middle};
 use super::table::wrap;
 use crate::app::App;
 use crate::app::form::FormView;
@@ -63,12 +63,8 @@ fn fields(pen: &mut Pen<'_>, area: Area, view: &FormView) {
     let value_x = area.x + 2 + label + 2;
     let width = area.width.saturating_sub(label + 5);
     // The focused field's help has the last rows; scroll so that the focused field shows.
-    let help = view
-        .form
-        .fields
-        .get(view.focus)
-        .map(|field| wrap(&Safe::line(&field.help), area.width.saturating_sub(3)))
-        .unwrap_or_default();
+    let help =
+        view.form.fields.get(view.focus).map(|field| wrap(&help_of(field), area.width.saturating_sub(3))).unwrap_or_default();
     let help_rows = u16::try_from(help.len()).unwrap_or(0).min(3);
     let room = area.height.saturating_sub(help_rows + 2);
     let heights: Vec<u16> = view.form.fields.iter().map(|field| height(view, field, width)).collect();
@@ -138,7 +134,13 @@ fn value(pen: &mut Pen<'_>, area: Area, view: &FormView, at: usize, here: bool) 
     for (row, line) in lines.iter().take(usize::from(area.height)).enumerate() {
         let more = row + 1 == usize::from(area.height) && lines.len() > usize::from(area.height);
         let text = if more { format!("{line}  … {} more", lines.len() - row - 1) } else { (*line).to_owned() };
-        pen.put(area.x, area.y + u16::try_from(row).unwrap_or(0), area.width, &Safe::line(&text), Role::Text);
+        pen.put(
+            area.x,
+            area.y + u16::try_from(row).unwrap_or(0),
+            area.width,
+            &middle(&Safe::line(&text), area.width),
+            Role::Text,
+        );
     }
     if lines.is_empty() {
         pen.say(area.x, area.y, area.width, "–", Role::Quiet);
@@ -197,11 +199,26 @@ fn outlook(pen: &mut Pen<'_>, area: Area, view: &FormView) {
             }
         }
     }
+    if preview.request.is_empty() {
+        row(pen, &"Nothing is sent until what is marked on the left is mended.".into(), Role::Warning);
+        return;
+    }
     row(pen, &Safe::default(), Role::Text);
     row(pen, &"Request".into(), Role::Head);
     for line in preview.request.lines() {
         row(pen, &Safe::line(line), Role::Quiet);
     }
+}
+
+/// The field's help, with its keys where they are not the usual ones.
+fn help_of(field: &Field) -> Safe {
+    let keys = match field.kind {
+        FieldKind::Choice { open: true, .. } => " Ctrl-n and Ctrl-p go through the list.",
+        FieldKind::Choice { open: false, .. } | FieldKind::Toggle => " Left and Right change it.",
+        FieldKind::Area => " Enter begins a new line, Tab goes on.",
+        FieldKind::Line | FieldKind::Whole { .. } => "",
+    };
+    Safe::line(&format!("{}{keys}", field.help))
 }
 
 /// What changed in a field, line by line for areas.

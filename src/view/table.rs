@@ -292,6 +292,9 @@ pub fn wrap(text: &Safe, width: u16) -> Vec<Safe> {
         }
         out.push(Safe::line(&line));
     }
+    if out.is_empty() {
+        out.push(Safe::default());
+    }
     out
 }
 
