@@ -212,13 +212,26 @@ fn outlook(pen: &mut Pen<'_>, area: Area, view: &FormView) {
 
 /// The field's help, with its keys where they are not the usual ones.
 fn help_of(field: &Field) -> Safe {
-    let keys = match field.kind {
-        FieldKind::Choice { open: true, .. } => " Ctrl-n and Ctrl-p go through the list.",
+    let keys = match &field.kind {
+        FieldKind::Choice { options, open: true } => {
+            let near = near(options, &field.value);
+            return Safe::line(&format!("{} Ctrl-n and Ctrl-p go through the list: {near}", field.help));
+        }
         FieldKind::Choice { open: false, .. } | FieldKind::Toggle => " Left and Right change it.",
         FieldKind::Area => " Enter begins a new line, Tab goes on.",
         FieldKind::Line | FieldKind::Whole { .. } => "",
     };
     Safe::line(&format!("{}{keys}", field.help))
+}
+
+/// The part of a list around what is typed: what begins like it, up to the last dot.
+fn near(options: &[std::borrow::Cow<'static, str>], typed: &str) -> String {
+    let family = typed.rfind('.').map_or(typed, |dot| &typed[..=dot]);
+    let mut found: Vec<&str> = options.iter().map(AsRef::as_ref).filter(|option| option.starts_with(family)).take(7).collect();
+    if found.is_empty() {
+        found = options.iter().map(AsRef::as_ref).take(7).collect();
+    }
+    found.join("  ")
 }
 
 /// What changed in a field, line by line for areas.
