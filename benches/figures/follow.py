@@ -91,16 +91,15 @@ def wire(title, found, lines, peer):
 
 
 def tmux(home, lines, rate):
-    """Bytes that tmux writes to show the same script printing the same lines."""
+    """Bytes that tmux writes to show the same script printing the same lines; its own first frame, of 1 kB, is among them."""
     script, server = home.project / "code" / "train.py", f"footplate-bench-{home.folder.name}-log"
-    command = f"sleep 0.5; {sys.executable} -u {script} --lines {lines} --rate {rate}; sleep 60"
+    command = f"{sys.executable} -u {script} --lines {lines} --rate {rate}; sleep 60"
     try:
         with Terminal(["tmux", "-L", server, "-f", "/dev/null", "new-session", command], home.env) as pane:
-            pane.drain(0.4)
-            before, begun = pane.bytes, time.perf_counter()
-            while b"@" not in pane.heard and time.perf_counter() - begun < 120:
+            pane.until(lambda heard: b"epoch" in heard)
+            while b"@@" not in plain(bytes(pane.heard)) and time.perf_counter() - pane.started < 120:
                 del pane.heard[:-4096]
                 pane.drain(0.05)
-            return pane.bytes - before
+            return pane.bytes
     finally:
         subprocess.run(["tmux", "-L", server, "kill-server"], env=home.env, stderr=subprocess.DEVNULL)

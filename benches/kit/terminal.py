@@ -111,10 +111,10 @@ class Terminal:
         self.worked = self.work() - before
         return (seen_at - begun) * 1000
 
-    def work(self):
-        """CPU milliseconds of all threads up to now, to the nanosecond; 0 where the kernel does not say."""
+    def work(self, first=False):
+        """CPU milliseconds up to now of all threads, or of the first alone, which draws; 0 where the kernel does not say."""
         total = 0
-        for task in os.listdir(f"/proc/{self.pid}/task"):
+        for task in [self.pid] if first else os.listdir(f"/proc/{self.pid}/task"):
             try:
                 with open(f"/proc/{self.pid}/task/{task}/schedstat") as file:
                     total += int(file.read().split()[0])
