@@ -19,14 +19,15 @@ def measure(quick):
     with Home() as home:
         home.serve()
         home.train("live", lines, RATE, wait=False)
-        live = follow(home, b"live", typing=True)
-        whole = follow(home, b"live", typing=False)
-        typed = [follow(home, b"live", typing=True) for _ in range(2 if quick else 6)]
-        paces = {"fast": (lines, RATE), "slow": (200, 10), "single": (20, 1)}
+        live = follow(home, b"live", b"@", typing=True)
+        whole = follow(home, b"live", b"@", typing=False)
+        typed = [follow(home, b"live", b"@", typing=True) for _ in range(2 if quick else 6)]
+        paces = {"fast": (lines, RATE, b"@"), "slow": (200, 10, b"~"), "single": (20, 1, b"^")}
         shown = {"fast": live}
         for name in ("slow", "single"):
-            home.train(name, *paces[name], wait=False)
-            shown[name] = follow(home, name.encode(), typing=False)
+            count, rate, mark = paces[name]
+            home.train(name, count, rate, wait=False)
+            shown[name] = follow(home, name.encode(), mark, typing=False)
         beside = {name: tmux(home, *how) for name, how in paces.items()} if shutil.which("tmux") else {}
     return [
         Row(f"{lines:,} lines opened at once: from exec to the last shown", f"{whole['seconds']:.2f} s", "", f"{lines / whole['seconds']:,.0f} lines/s", f"{whole['cpu']:.2f} s CPU of the cockpit alone"),
@@ -35,11 +36,11 @@ def measure(quick):
         keys(f"{lines:,} lines live at {RATE:,}/s: key to echo", live["times"]),
     ] + [
         wire(f"  {count:,} lines live at {rate:,}/s: bytes to the terminal per line", shown[name], count, beside.get(name))
-        for name, (count, rate) in paces.items()
+        for name, (count, rate, _) in paces.items()
     ]
 
 
-def follow(home, job, typing):
+def follow(home, job, mark, typing):
     """Opens the newest job's log over the whole screen and stays until its last line; types into the search meanwhile."""
     with home.cockpit() as cockpit:
         cockpit.until(lambda heard: job in heard)
@@ -51,10 +52,10 @@ def follow(home, job, typing):
         times, last = [], False
         while not last and time.perf_counter() - cockpit.started < 120:
             if typing:
-                last = echo(cockpit, times)
+                last = echo(cockpit, mark, times)
             else:
                 cockpit.drain(0.05)
-                last = b"@" in plain(bytes(cockpit.heard))
+                last = mark in plain(bytes(cockpit.heard))
                 del cockpit.heard[:-4096]
         if not last:
             raise TimeoutError("the log's last line never came")
@@ -62,20 +63,20 @@ def follow(home, job, typing):
         return cockpit.cost() | {"seconds": seconds, "times": times, "bytes": cockpit.bytes - before}
 
 
-def echo(cockpit, times):
+def echo(cockpit, mark, times):
     """A few letters into the search line, and out of it again; whether the log's last line came meanwhile."""
     cockpit.type(b"/")
     cockpit.drain(0.03)
-    last = b"@" in plain(bytes(cockpit.heard))
+    last = mark in plain(bytes(cockpit.heard))
     for at in range(len(LETTERS)):
         letter = LETTERS[at : at + 1]
         took = cockpit.press(letter, lambda heard, letter=letter: letter in plain(bytes(heard)))
         times.append((took, cockpit.worked))
         cockpit.drain(0.015)
-        last |= b"@" in plain(bytes(cockpit.heard))
+        last |= mark in plain(bytes(cockpit.heard))
     cockpit.type(b"\x1b")
     cockpit.drain(0.03)
-    return last | (b"@" in plain(bytes(cockpit.heard)))
+    return last | (mark in plain(bytes(cockpit.heard)))
 
 
 def keys(title, times):
@@ -90,14 +91,14 @@ def wire(title, found, lines, peer):
     return Row(title, f"{each:.0f} B" if each >= 10 else f"{each:.1f} B", "", f"{found['bytes'] / 1024:.0f} kB in {found['seconds']:.1f} s", said)
 
 
-def tmux(home, lines, rate):
+def tmux(home, lines, rate, mark):
     """Bytes that tmux writes to show the same script printing the same lines; its own first frame, of 1 kB, is among them."""
     script, server = home.project / "code" / "train.py", f"footplate-bench-{home.folder.name}-log"
     command = f"{sys.executable} -u {script} --lines {lines} --rate {rate}; sleep 60"
     try:
         with Terminal(["tmux", "-L", server, "-f", "/dev/null", "new-session", command], home.env) as pane:
             pane.until(lambda heard: b"epoch" in heard)
-            while b"@@" not in plain(bytes(pane.heard)) and time.perf_counter() - pane.started < 120:
+            while mark * 2 not in plain(bytes(pane.heard)) and time.perf_counter() - pane.started < 120:
                 del pane.heard[:-4096]
                 pane.drain(0.05)
             return pane.bytes

@@ -26,7 +26,8 @@ instance_type = "ml.m5.2xlarge"
 lines = 5
 rate = 0
 """
-# Prints `lines` lines at `rate` a second (0: at once), then one that no other looks like. Lower case only.
+# Prints `lines` lines at `rate` a second (0: at once), then one of a mark that nothing else has, by rate.
+# Lower case only.
 SCRIPT = """
 import sys, time
 given = dict(zip(sys.argv[1::2], sys.argv[2::2]))
@@ -35,7 +36,7 @@ for n in range(lines):
     print(f"epoch {n // 1000:03} step {n:06} loss={2.5 / (1 + n / 5000):.5f} accuracy={1 - 1 / (1 + n / 20000):.4f} lr=0.0010 samples/s={900 + n * 7 % 97} mem={n * 13 % 61}%")
     if rate and n % max(1, rate // 50) == 0:
         time.sleep(max(0, begun + n / rate - time.time()))
-print("@" * 40, flush=True)
+print({1: "^", 10: "~"}.get(rate, "@") * 40, flush=True)
 """
 
 
