@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::fault::Fault;
 use super::refusal::refuse;
 use super::region::{Body, Services, body};
+use super::sigv2::{self, Link};
 use super::sigv4::{Claim, Refusal, Scope};
 use super::store::random_name;
 use super::sts::{call_iam, call_sts};
@@ -86,13 +87,20 @@ impl Protocol {
 /// Answers one request.
 pub(super) async fn answer(services: &Services, request: Request<Body>) -> Response<Body> {
     let request_id = request_id();
-    let (parts, content) = request.into_parts();
+    let (mut parts, content) = request.into_parts();
     if from_browser(&parts) {
         let text = "The local region answers AWS clients, not web pages\n";
         return finish(Reply { status: 403, content_type: "text/plain", headers: Vec::new(), body: text.into() }, &request_id);
     }
     let protocol = Protocol::of(&parts);
     let refused = |refusal: Refusal| finish(refuse(&protocol, refusal, &services.region, &request_id), &request_id);
+    if protocol == Protocol::S3 {
+        match link(&mut parts, services) {
+            Ok(true) => return s3(services, parts, content, &request_id).await,
+            Ok(false) => {}
+            Err(refusal) => return refused(refusal),
+        }
+    }
     let claim = match Claim::read(&parts).and_then(|claim| claim.check_key(&services.credentials).map(|()| claim)) {
         Ok(claim) => claim,
         Err(refusal) => return refused(refusal),
@@ -122,6 +130,13 @@ pub(super) async fn answer(services: &Services, request: Request<Body>) -> Respo
     }
     let reply = call(services, protocol, claim.service().to_owned(), content, &request_id).await;
     finish(reply, &request_id)
+}
+
+/// Whether the request is a link with a signature of the older kind; that is verified then.
+fn link(parts: &mut Parts, services: &Services) -> Result<bool, Refusal> {
+    let Some(link) = Link::read(parts)? else { return Ok(false) };
+    sigv2::unfold(parts);
+    link.verify(parts, &services.credentials, now()).map(|()| true)
 }
 
 /// The whole body, if it is not too large.

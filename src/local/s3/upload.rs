@@ -14,7 +14,7 @@ use super::condition::{Reading, Writing};
 use super::list::{common, encoder, limit};
 use super::object::{Checksums, duplicate, encryption, http_date, no_customer_keys, source};
 use super::receive::{Incoming, announced, hasher};
-use super::{Front, answer, expect_owner, owner, timestamp};
+use super::{Front, answer, expect_owner, owner, tagging, timestamp};
 use crate::local::buckets::{BucketError, Buckets, Digests, Draft, Facts, PartRow, Row, UploadRow, by_algorithm};
 use crate::local::store::{now_millis, random_name};
 
@@ -43,6 +43,8 @@ impl Front {
             metadata: input.metadata.unwrap_or_default().into_iter().collect(),
             encryption: input.server_side_encryption.map(|encryption| encryption.as_str().to_owned()),
             kms_key: input.ssekms_key_id,
+            tags: tagging::from_header(input.tagging.as_deref())?,
+            storage_class: tagging::storage_class(input.storage_class)?,
             ..Facts::default()
         };
         let id = random_name().map_err(S3Error::internal_error)?;
@@ -419,6 +421,7 @@ fn assemble(buckets: &Buckets, parts: &[PartRow], mut digests: Digests) -> Resul
             file.write_all(&buffer[..count])?;
         }
     }
+    draft.settle(&file)?;
     Ok((draft, digests.finish().checksums))
 }
 

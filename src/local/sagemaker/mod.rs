@@ -8,6 +8,7 @@ mod document;
 mod life;
 mod list;
 mod quotas;
+mod search;
 mod shapes;
 mod store;
 mod tags;
@@ -166,6 +167,7 @@ impl SageMaker {
             "CreateTrainingJob" => self.create(&request, runtime),
             "DescribeTrainingJob" => self.job(&request).map(Value::Object),
             "ListTrainingJobs" => list::list(&self.store, &request),
+            "Search" => search::search(&self.store, &request),
             "StopTrainingJob" => self.stop(&request),
             "DeleteTrainingJob" => self.delete(&request),
             "UpdateTrainingJob" => {

@@ -89,6 +89,11 @@ pub fn accept(operation: &str, input: Value) -> Result<Map<String, Value>, Fault
     check(shape, input)
 }
 
+/// Whether a structure of the model has this member.
+pub fn has(shape: &str, member: &str) -> bool {
+    MODEL.shape(shape).members.contains_key(member)
+}
+
 fn check(shape: &str, input: Value) -> Result<Map<String, Value>, Fault> {
     let mut violations = Vec::new();
     let known = MODEL.walk(shape, input, "", &mut violations)?;
