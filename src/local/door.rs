@@ -23,8 +23,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::region::{Body, LocalRegion};
 use super::patience::Patient;
+use super::region::{Body, LocalRegion};
 use super::route::{finish, request_id};
 use super::wire::Reply;
 

@@ -212,11 +212,15 @@ async fn blocking(work: impl FnOnce() -> Result<Value, Fault> + Send + 'static) 
 }
 
 async fn s3(services: &Services, parts: Parts, content: Body, request_id: &str) -> Response<Body> {
+    let copy = parts.headers.contains_key("x-amz-copy-source");
     match services.s3.call(for_s3(parts, content)).await {
         Ok(response) => {
             let mut response = response.map(http_body_util::BodyExt::boxed_unsync);
             if response.status().is_client_error() || response.status().is_server_error() {
-                response = complete(response, request_id).await;
+                response = rewrite(response, |text| xml::complete(text, request_id)).await;
+            } else if copy {
+                // The one kind of answer that s3s leaves without its namespace.
+                response = rewrite(response, xml::in_namespace).await;
             }
             if let Ok(id) = HeaderValue::from_str(request_id) {
                 response.headers_mut().insert("x-amz-request-id", id);
@@ -229,11 +233,11 @@ async fn s3(services: &Services, parts: Parts, content: Body, request_id: &str) 
     }
 }
 
-/// An error document of s3s, with the members that S3's always have: a message and the request's id.
-async fn complete(response: Response<Body>, request_id: &str) -> Response<Body> {
+/// A document of s3s, changed to what S3's has.
+async fn rewrite(response: Response<Body>, change: impl FnOnce(&str) -> String) -> Response<Body> {
     let (mut parts, content) = response.into_parts();
     let content = read(content).await.unwrap_or_default();
-    let text = xml::complete(&String::from_utf8_lossy(&content), request_id);
+    let text = change(&String::from_utf8_lossy(&content));
     parts.headers.remove(http::header::CONTENT_LENGTH);
     Response::from_parts(parts, body(text))
 }

@@ -110,7 +110,8 @@ impl Link {
     /// What is signed: method, two headers, the time, all `x-amz-*`, and what is asked for.
     fn text(&self, parts: &Parts) -> String {
         let header = |name: &str| {
-            let values = parts.headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned());
+            let values =
+                parts.headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned());
             values.collect::<Vec<_>>().join(",")
         };
         let mut amazon: Vec<&str> =
@@ -143,10 +144,8 @@ fn resource(parts: &Parts) -> String {
         .filter(|(name, _)| SIGNED_QUERY.contains(&name.as_str()))
         .collect();
     signed.sort();
-    let signed: Vec<String> = signed
-        .into_iter()
-        .map(|(name, value)| if value.is_empty() { name } else { format!("{name}={value}") })
-        .collect();
+    let signed: Vec<String> =
+        signed.into_iter().map(|(name, value)| if value.is_empty() { name } else { format!("{name}={value}") }).collect();
     let mark = if signed.is_empty() { "" } else { "?" };
     format!("{bucket}{}{mark}{}", parts.uri.path(), signed.join("&"))
 }
@@ -168,7 +167,14 @@ mod tests {
 
     /// The guide's own example; it names the bucket in the host, which is of AWS there and the resource of its path here.
     fn example(method: &str, target: &str) -> Parts {
-        http::Request::builder().method(method).uri(target).header("host", "johnsmith.localhost:1").body(()).unwrap().into_parts().0
+        http::Request::builder()
+            .method(method)
+            .uri(target)
+            .header("host", "johnsmith.localhost:1")
+            .body(())
+            .unwrap()
+            .into_parts()
+            .0
     }
 
     const LINK: &str =

@@ -45,6 +45,11 @@ pub enum Refusal {
     /// Region, as the request has it.
     WrongRegion(String),
     WrongService(String),
+    /// The day of the credential's scope, and the date, which is of another day.
+    WrongDay {
+        day: String,
+        date: String,
+    },
     /// Its date, too far from now.
     Skewed(String),
     /// A presigned link past its time.
@@ -196,7 +201,7 @@ impl Claim {
             return Err(malformed("the Credential is not KEY/DAY/REGION/SERVICE/aws4_request"));
         };
         if date.get(..8) != Some(day) {
-            return Err(malformed("the day of the Credential is not that of X-Amz-Date"));
+            return Err(Refusal::WrongDay { day: day.to_owned(), date: date.to_owned() });
         }
         let signed_headers: Vec<String> = signed.split(';').map(str::to_owned).collect();
         if signed_headers.iter().any(|name| name.is_empty() || name.bytes().any(|byte| byte.is_ascii_uppercase())) {

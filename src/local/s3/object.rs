@@ -2,7 +2,12 @@
 
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 
-use s3s::dto::{GetObjectInput, GetObjectOutput, StreamingBlob, ETag, HeadObjectInput, HeadObjectOutput, PutObjectInput, PutObjectOutput, Checksum, CopyObjectInput, CopyObjectOutput, MetadataDirective, CopyObjectResult, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, ETagCondition, DeletedObject, ChecksumType, CopySource, ServerSideEncryption, Timestamp, TimestampFormat, Range, Error, StorageClass, TaggingDirective};
+use s3s::dto::{
+    Checksum, ChecksumType, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, DeleteObjectInput,
+    DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag, ETagCondition, Error, GetObjectInput,
+    GetObjectOutput, HeadObjectInput, HeadObjectOutput, MetadataDirective, PutObjectInput, PutObjectOutput, Range,
+    ServerSideEncryption, StorageClass, StreamingBlob, TaggingDirective, Timestamp, TimestampFormat,
+};
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use tokio_util::io::ReaderStream;
 
@@ -152,7 +157,7 @@ impl Front {
         let (draft, sums) = self.receive(incoming).await?;
         let facts = Facts {
             content_type: Some(input.content_type.unwrap_or_else(|| PLAIN_TYPE.to_owned())),
-            content_encoding: input.content_encoding,
+            content_encoding: kept_encoding(input.content_encoding),
             content_disposition: input.content_disposition,
             content_language: input.content_language,
             cache_control: input.cache_control,
@@ -187,7 +192,12 @@ impl Front {
         expect_owner(input.expected_source_bucket_owner.as_deref())?;
         let (bucket, key) = source(&input.copy_source)?;
         let replace = input.metadata_directive.as_ref().is_some_and(|directive| directive.as_str() == MetadataDirective::REPLACE);
-        if bucket == input.bucket && key == input.key && !replace && input.server_side_encryption.is_none() && input.storage_class.is_none() {
+        if bucket == input.bucket
+            && key == input.key
+            && !replace
+            && input.server_side_encryption.is_none()
+            && input.storage_class.is_none()
+        {
             return Err(s3_error!(
                 InvalidRequest,
                 "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes."
@@ -399,6 +409,13 @@ pub(super) fn encryption(facts: &Facts) -> Option<ServerSideEncryption> {
             .clone()
             .map_or(ServerSideEncryption::from_static(ServerSideEncryption::AES256), ServerSideEncryption::from),
     )
+}
+
+/// Without `aws-chunked`, which is of the way here and not of the object.
+pub(super) fn kept_encoding(sent: Option<String>) -> Option<String> {
+    let sent = sent?;
+    let kept: Vec<&str> = sent.split(',').map(str::trim).filter(|coding| !coding.eq_ignore_ascii_case("aws-chunked")).collect();
+    (!kept.is_empty()).then(|| kept.join(","))
 }
 
 pub(super) fn http_date(time: &Timestamp) -> Option<String> {

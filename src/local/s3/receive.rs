@@ -10,8 +10,8 @@ use s3s::{S3Error, S3ErrorCode, S3Result, TrailingHeaders, s3_error};
 use tokio::io::AsyncWriteExt as _;
 
 use super::{Front, disk_error};
-use crate::local::patience;
 use crate::local::buckets::{Digests, Draft, Sums, by_algorithm};
+use crate::local::patience;
 
 /// A body, and what its sender said of it.
 pub(super) struct Incoming {

@@ -68,7 +68,11 @@ impl Front {
 
     async fn set_tags(&self, bucket: String, key: String, tags: Tags) -> S3Result<()> {
         self.disk(move |buckets| {
-            if buckets.change_facts(&bucket, &key, |facts| facts.tags = tags)? { Ok(()) } else { Err(BucketError::NoSuchKey(key)) }
+            if buckets.change_facts(&bucket, &key, |facts| facts.tags = tags)? {
+                Ok(())
+            } else {
+                Err(BucketError::NoSuchKey(key))
+            }
         })
         .await
     }

@@ -7,12 +7,18 @@ use std::io::{Read as _, Write as _};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use md5::{Digest as _, Md5};
-use s3s::dto::{CreateMultipartUploadInput, CreateMultipartUploadOutput, ChecksumType, UploadPartInput, UploadPartOutput, Checksum, ETag, UploadPartCopyInput, UploadPartCopyOutput, Range, CopyPartResult, CompleteMultipartUploadInput, CompleteMultipartUploadOutput, AbortMultipartUploadInput, AbortMultipartUploadOutput, ListPartsInput, ListPartsOutput, Part, Initiator, StorageClass, ChecksumAlgorithm, ListMultipartUploadsInput, ListMultipartUploadsOutput, MultipartUpload, CompletedPart};
+use s3s::dto::{
+    AbortMultipartUploadInput, AbortMultipartUploadOutput, Checksum, ChecksumAlgorithm, ChecksumType,
+    CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CompletedPart, CopyPartResult, CreateMultipartUploadInput,
+    CreateMultipartUploadOutput, ETag, Initiator, ListMultipartUploadsInput, ListMultipartUploadsOutput, ListPartsInput,
+    ListPartsOutput, MultipartUpload, Part, Range, StorageClass, UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput,
+    UploadPartOutput,
+};
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 
 use super::condition::{Reading, Writing};
 use super::list::{common, encoder, limit};
-use super::object::{Checksums, duplicate, encryption, http_date, no_customer_keys, source};
+use super::object::{Checksums, duplicate, encryption, http_date, kept_encoding, no_customer_keys, source};
 use super::receive::{Incoming, announced, hasher};
 use super::{Front, answer, expect_owner, owner, tagging, timestamp};
 use crate::local::buckets::{BucketError, Buckets, Digests, Draft, Facts, PartRow, Row, UploadRow, by_algorithm};
@@ -34,7 +40,7 @@ impl Front {
         };
         let facts = Facts {
             content_type: Some(input.content_type.unwrap_or_else(|| "binary/octet-stream".to_owned())),
-            content_encoding: input.content_encoding,
+            content_encoding: kept_encoding(input.content_encoding),
             content_disposition: input.content_disposition,
             content_language: input.content_language,
             cache_control: input.cache_control,

@@ -69,7 +69,9 @@ fn name(record: &Value) -> &str {
 fn after(records: &[Value], token: &str) -> Result<usize, Fault> {
     let last = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let place = last.and_then(|last| records.iter().position(|record| name(record) == last));
-    place.map(|place| place + 1).ok_or_else(|| Fault::validation("Invalid NextToken. Send the token of the page before, or none."))
+    place
+        .map(|place| place + 1)
+        .ok_or_else(|| Fault::validation("Invalid NextToken. Send the token of the page before, or none."))
 }
 
 /// Numbers and times before texts.
@@ -264,7 +266,11 @@ mod tests {
         };
         assert_eq!(found(&store, &nested("a")), ["job-2"]);
         assert!(found(&store, &nested("b")).is_empty());
-        assert_eq!(found(&store, &json!({"MaxResults": 2})), ["job-1", "job-2", "job-3", "job-4", "job-5"], "newest change first");
+        assert_eq!(
+            found(&store, &json!({"MaxResults": 2})),
+            ["job-1", "job-2", "job-3", "job-4", "job-5"],
+            "newest change first"
+        );
     }
 
     #[test]

@@ -151,12 +151,24 @@ fn each_thing_that_can_be_wrong_is_told_apart() {
     assert!(matches!(Claim::read(&twice), Err(Refusal::Malformed(_))));
     let unsigned = http::Request::builder().uri("/").body(()).unwrap().into_parts().0;
     assert_eq!(Claim::read(&unsigned).unwrap_err(), Refusal::Missing);
+    let yesterday = http::Request::builder()
+        .uri("/")
+        .header("x-amz-date", "20150830T123600Z")
+        .header(
+            "authorization",
+            "AWS4-HMAC-SHA256 Credential=a/20150829/us-east-1/s/aws4_request, SignedHeaders=host, Signature=d",
+        )
+        .body(())
+        .unwrap()
+        .into_parts()
+        .0;
+    let expected = Refusal::WrongDay { day: "20150829".to_owned(), date: "20150830T123600Z".to_owned() };
+    assert_eq!(Claim::read(&yesterday).unwrap_err(), expected);
     for broken in [
         "",
         "AWS4-HMAC-SHA256",
         "Basic YTpi",
         "AWS4-HMAC-SHA256 Credential=a/b/c, SignedHeaders=host, Signature=d",
-        "AWS4-HMAC-SHA256 Credential=a/20150829/us-east-1/s/aws4_request, SignedHeaders=host, Signature=d",
         "AWS4-HMAC-SHA256 Credential=a/20150830/us-east-1/s/aws4_request, SignedHeaders=Host, Signature=d",
     ] {
         let parts = http::Request::builder()

@@ -29,6 +29,18 @@ pub fn complete(document: &str, request_id: &str) -> String {
     format!("{before}</Code>{members}{after}")
 }
 
+/// The document with S3's namespace at its root, when it has none.
+pub fn in_namespace(document: &str) -> String {
+    let start = document.strip_prefix("<?xml").and_then(|rest| rest.find("?>")).map_or(0, |end| "<?xml".len() + end + 2);
+    let (head, rest) = document.split_at(start);
+    match rest.split_once('>') {
+        Some((root, content)) if root.trim_start().starts_with('<') && !root.contains("xmlns") => {
+            format!("{head}{root} xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{content}")
+        }
+        _ => document.to_owned(),
+    }
+}
+
 /// S3's words (error responses of the S3 API Reference) for what s3s refuses by itself.
 fn message(code: &str) -> &'static str {
     match code {
@@ -46,6 +58,17 @@ fn message(code: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_root_gets_its_namespace_once() {
+        let named = super::in_namespace("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<R><A>1</A></R>");
+        assert_eq!(
+            named,
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<R xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><A>1</A></R>"
+        );
+        assert_eq!(super::in_namespace(&named), named);
+        assert_eq!(super::in_namespace(""), "");
+    }
+
     #[test]
     fn an_error_document_is_completed_once() {
         let bare = "<Error><Code>InvalidBucketName</Code></Error>";
