@@ -212,15 +212,14 @@ async fn blocking(work: impl FnOnce() -> Result<Value, Fault> + Send + 'static) 
 }
 
 async fn s3(services: &Services, parts: Parts, content: Body, request_id: &str) -> Response<Body> {
-    let copy = parts.headers.contains_key("x-amz-copy-source");
+    let document = answers_document(&parts);
     match services.s3.call(for_s3(parts, content)).await {
         Ok(response) => {
             let mut response = response.map(http_body_util::BodyExt::boxed_unsync);
             if response.status().is_client_error() || response.status().is_server_error() {
                 response = rewrite(response, |text| xml::complete(text, request_id)).await;
-            } else if copy {
-                // The one kind of answer that s3s leaves without its namespace.
-                response = rewrite(response, xml::in_namespace).await;
+            } else if document {
+                response = rewrite(response, |text| xml::readable(&xml::in_namespace(text))).await;
             }
             if let Ok(id) = HeaderValue::from_str(request_id) {
                 response.headers_mut().insert("x-amz-request-id", id);
@@ -230,6 +229,20 @@ async fn s3(services: &Services, parts: Parts, content: Body, request_id: &str) 
         Err(_) => {
             finish(xml::write(&Fault::new("InternalError", 500, "The local region could not answer"), request_id), request_id)
         }
+    }
+}
+
+/// Whether the answer is a document about keys, and not an object's content.
+fn answers_document(parts: &Parts) -> bool {
+    let host = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let path = parts.uri.path().trim_start_matches('/');
+    let bucket_in_host = host.split(':').next().is_some_and(|name| name.ends_with(".localhost"));
+    let of_bucket = if bucket_in_host { path.is_empty() } else { path.split_once('/').is_none_or(|(_, key)| key.is_empty()) };
+    let of_upload = parts.uri.query().is_some_and(|query| query.contains("uploadId="));
+    match parts.method {
+        Method::GET => of_bucket || of_upload,
+        Method::PUT => parts.headers.contains_key("x-amz-copy-source"),
+        ref other => *other == Method::POST,
     }
 }
 

@@ -41,6 +41,21 @@ pub fn in_namespace(document: &str) -> String {
     }
 }
 
+/// The document with characters that XML readers change or refuse made harmless: keys may hold any. A carriage return is
+/// written as a reference (object key naming guidelines); assumed: for the others S3 has no form that readers accept either.
+pub fn readable(document: &str) -> String {
+    let mut done = String::with_capacity(document.len());
+    for c in document.chars() {
+        match c {
+            '\r' => done.push_str("&#13;"),
+            '\t' | '\n' => done.push(c),
+            '\0'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}' => done.push(char::REPLACEMENT_CHARACTER),
+            other => done.push(other),
+        }
+    }
+    done
+}
+
 /// S3's words (error responses of the S3 API Reference) for what s3s refuses by itself.
 fn message(code: &str) -> &'static str {
     match code {
@@ -67,6 +82,11 @@ mod tests {
         );
         assert_eq!(super::in_namespace(&named), named);
         assert_eq!(super::in_namespace(""), "");
+    }
+
+    #[test]
+    fn any_key_can_be_read() {
+        assert_eq!(super::readable("<Key>a\r\n\u{1}b\t\u{FFFE}ü</Key>"), "<Key>a&#13;\n\u{FFFD}b\t\u{FFFD}ü</Key>");
     }
 
     #[test]
