@@ -31,7 +31,7 @@ use super::wire::Reply;
 /// How long a client may take to send its request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the sender of a body may be silent: as S3, which then answers `RequestTimeout`.
-const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECTIONS: usize = 256;
 /// Of a request's head; S3 metadata, the largest part, ends at 2 KiB.
 const HEADER_BYTES: usize = 64 * 1024;

@@ -113,6 +113,7 @@ fn timestamp(millis: i64) -> Timestamp {
     Timestamp::from(std::time::SystemTime::UNIX_EPOCH + since)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is the last expression of operations, which can fail")]
 fn answer<T>(output: T) -> S3Result<S3Response<T>> {
     Ok(S3Response::new(output))
 }
@@ -142,7 +143,7 @@ impl S3 for Front {
                 "Your previous request to create the named bucket succeeded and you already own it."
             ));
         }
-        answer(CreateBucketOutput { location: Some(format!("/{}", input.bucket)), ..Default::default() })
+        answer(CreateBucketOutput { location: Some(format!("/{}", input.bucket)) })
     }
 
     async fn delete_bucket(&self, request: S3Request<DeleteBucketInput>) -> S3Result<S3Response<DeleteBucketOutput>> {

@@ -117,7 +117,7 @@ impl Link {
         let mut amazon: Vec<&str> =
             parts.headers.keys().map(HeaderName::as_str).filter(|name| name.starts_with("x-amz-")).collect();
         amazon.sort_unstable();
-        let amazon: String = amazon.into_iter().map(|name| format!("{name}:{}\n", header(name))).collect();
+        let amazon = amazon.into_iter().fold(String::new(), |lines, name| lines + name + ":" + &header(name) + "\n");
         let (md5, kind) = (header("content-md5"), header("content-type"));
         format!("{}\n{md5}\n{kind}\n{}\n{amazon}{}", parts.method, self.expires, resource(parts))
     }

@@ -132,7 +132,7 @@ class SmallDisk(Region):
     """A region on a file system of 24 MB, which takes no root where user namespaces are allowed."""
 
     def command(self, env_file, speed=4):
-        mount = 'mkdir -p "$0" && mount -t tmpfs -o size=24m tmpfs "$0" && exec "$@"'
+        mount = 'mkdir -p "$0" && mount -t tmpfs -o size=24m,mode=700 tmpfs "$0" && exec "$@"'
         return ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, self.data, *super().command(env_file, speed)]
 
 

@@ -256,7 +256,7 @@ def test_a_hyperparameter_that_names_the_containers_folder_is_usable(jobs):
     name = jobs.start("contract.py", hyperparameters={"output_dir": "/opt/ml/model", "other": "/opt/mlx"})
     jobs.wait(name)
     report = seen(jobs, name)["algo-1"]
-    assert report["env"]["SM_HP_OUTPUT_DIR"] == report["env"]["SM_MODEL_DIR"] == report["argv"][1]
+    assert report["env"]["SM_HP_OUTPUT_DIR"] == report["env"]["SM_MODEL_DIR"] == report["argv"][3]
     assert report["env"]["SM_HP_OTHER"] == "/opt/mlx"
     assert json.loads(report["config"]["hyperparameters.json"]["output_dir"]) == "/opt/ml/model"
 

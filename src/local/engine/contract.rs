@@ -362,12 +362,15 @@ mod tests {
     }
 
     fn invoke(hyperparameters: &[(&str, &str)]) -> Result<Invocation, Broken> {
+        invoke_work(&work(hyperparameters))
+    }
+
+    fn invoke_work(work: &Work) -> Result<Invocation, Broken> {
         let folder = tempfile::tempdir().expect("a folder");
-        let work = work(hyperparameters);
-        let host = HostRoot::create(folder.path(), &work, 2).expect("a root");
+        let host = HostRoot::create(folder.path(), work, 2).expect("a root");
         std::fs::write(host.code().join("train.py"), "").expect("writes");
         std::fs::write(host.code().join("train.sh"), "").expect("writes");
-        invocation(&work, &host, Path::new("/usr/bin/python3"), 4242)
+        invocation(work, &host, Path::new("/usr/bin/python3"), 4242)
     }
 
     #[test]
@@ -426,11 +429,8 @@ mod tests {
     fn what_cannot_run_says_what_to_do() {
         assert!(invoke(&[]).expect_err("no script").0.contains("sagemaker_program"));
         assert!(invoke(&[("sagemaker_program", "gone.py")]).expect_err("no file").0.contains("gone.py"));
-        assert!(
-            own_entrypoint(&["/bin/bash".to_owned(), "/opt/ml/x.sh".to_owned()])
-                .expect_err("no /opt/ml")
-                .0
-                .contains("SM_INPUT_DIR")
-        );
+        let mut driven = work(&[]);
+        driven.entrypoint = Some(vec!["/bin/bash".to_owned(), "/opt/ml/input/data/sm_drivers/sm_train.sh".to_owned()]);
+        assert!(invoke_work(&driven).expect_err("its files name /opt/ml").0.contains("ModelTrainer"));
     }
 }

@@ -66,7 +66,7 @@ impl Front {
             metadata: Some(metadata.into_iter().collect()),
             storage_class: row.facts.storage_class.clone().map(StorageClass::from),
             tag_count: tagging::count(&row.facts),
-            server_side_encryption: encryption(&row.facts),
+            server_side_encryption: Some(encryption(&row.facts)),
             ssekms_key_id: row.facts.kms_key,
             checksum_crc32: sums.crc32,
             checksum_crc32c: sums.crc32c,
@@ -118,7 +118,7 @@ impl Front {
             website_redirect_location: redirect,
             metadata: Some(metadata.into_iter().collect()),
             storage_class: row.facts.storage_class.clone().map(StorageClass::from),
-            server_side_encryption: encryption(&row.facts),
+            server_side_encryption: Some(encryption(&row.facts)),
             ssekms_key_id: row.facts.kms_key,
             checksum_crc32: sums.crc32,
             checksum_crc32c: sums.crc32c,
@@ -139,7 +139,7 @@ impl Front {
         expect_owner(input.expected_bucket_owner.as_deref())?;
         no_customer_keys(input.sse_customer_algorithm.as_deref())?;
         let tags = tagging::from_header(input.tagging.as_deref())?;
-        let storage_class = tagging::storage_class(input.storage_class)?;
+        let storage_class = tagging::storage_class(input.storage_class.as_ref())?;
         algorithms.extend(input.checksum_algorithm.as_ref().map(|algorithm| algorithm.as_str().to_owned()));
         // Nothing is written for a bucket that is not there.
         let bucket = input.bucket.clone();
@@ -175,7 +175,7 @@ impl Front {
         let sums = Checksums::of(&row.facts, true);
         answer(PutObjectOutput {
             e_tag: Some(ETag::Strong(row.etag)),
-            server_side_encryption: encryption(&row.facts),
+            server_side_encryption: Some(encryption(&row.facts)),
             ssekms_key_id: row.facts.kms_key,
             checksum_crc32: sums.crc32,
             checksum_crc32c: sums.crc32c,
@@ -205,7 +205,7 @@ impl Front {
         }
         let retag = input.tagging_directive.as_ref().is_some_and(|directive| directive.as_str() == TaggingDirective::REPLACE);
         let new_tags = tagging::from_header(input.tagging.as_deref())?;
-        let storage_class = tagging::storage_class(input.storage_class)?;
+        let storage_class = tagging::storage_class(input.storage_class.as_ref())?;
         let from = self.expect_row(bucket.clone(), key.clone()).await?;
         Reading {
             matches: input.copy_source_if_match,
@@ -244,7 +244,7 @@ impl Front {
         let row = self.keep(input.bucket, input.key, draft, &sums, facts, Writing::default()).await?;
         let sums = Checksums::of(&row.facts, true);
         answer(CopyObjectOutput {
-            server_side_encryption: encryption(&row.facts),
+            server_side_encryption: Some(encryption(&row.facts)),
             ssekms_key_id: row.facts.kms_key.clone(),
             copy_object_result: Some(CopyObjectResult {
                 e_tag: Some(ETag::Strong(row.etag)),
@@ -402,13 +402,9 @@ impl Checksums {
 }
 
 /// S3 encrypts everything with its own key unless told otherwise, and says so.
-pub(super) fn encryption(facts: &Facts) -> Option<ServerSideEncryption> {
-    Some(
-        facts
-            .encryption
-            .clone()
-            .map_or(ServerSideEncryption::from_static(ServerSideEncryption::AES256), ServerSideEncryption::from),
-    )
+pub(super) fn encryption(facts: &Facts) -> ServerSideEncryption {
+    let asked = facts.encryption.clone();
+    asked.map_or(ServerSideEncryption::from_static(ServerSideEncryption::AES256), ServerSideEncryption::from)
 }
 
 /// Without `aws-chunked`, which is of the way here and not of the object.

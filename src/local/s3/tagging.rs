@@ -98,8 +98,8 @@ pub(super) fn count(facts: &Facts) -> Option<i32> {
 ///
 /// # Errors
 /// An unknown class, or one whose objects S3 would not let anybody read.
-pub(super) fn storage_class(sent: Option<StorageClass>) -> S3Result<Option<String>> {
-    match sent.as_ref().map(StorageClass::as_str) {
+pub(super) fn storage_class(sent: Option<&StorageClass>) -> S3Result<Option<String>> {
+    match sent.map(StorageClass::as_str) {
         None | Some(StorageClass::STANDARD) => Ok(None),
         Some(
             class @ (StorageClass::GLACIER_IR

@@ -50,7 +50,7 @@ impl Front {
             encryption: input.server_side_encryption.map(|encryption| encryption.as_str().to_owned()),
             kms_key: input.ssekms_key_id,
             tags: tagging::from_header(input.tagging.as_deref())?,
-            storage_class: tagging::storage_class(input.storage_class)?,
+            storage_class: tagging::storage_class(input.storage_class.as_ref())?,
             ..Facts::default()
         };
         let id = random_name().map_err(S3Error::internal_error)?;
@@ -58,7 +58,7 @@ impl Front {
             bucket: Some(input.bucket.clone()),
             key: Some(input.key.clone()),
             upload_id: Some(id.clone()),
-            server_side_encryption: encryption(&facts),
+            server_side_encryption: Some(encryption(&facts)),
             ssekms_key_id: facts.kms_key.clone(),
             checksum_algorithm: input.checksum_algorithm,
             checksum_type: algorithm.is_some().then(|| kind.clone().map(ChecksumType::from)).flatten(),
@@ -100,7 +100,7 @@ impl Front {
         self.keep_part(&upload, draft, part).await?;
         answer(UploadPartOutput {
             e_tag: Some(ETag::Strong(sums.md5)),
-            server_side_encryption: encryption(&upload.facts),
+            server_side_encryption: Some(encryption(&upload.facts)),
             ssekms_key_id: upload.facts.kms_key,
             checksum_crc32: sums.checksums.checksum_crc32,
             checksum_crc32c: sums.checksums.checksum_crc32c,
@@ -150,7 +150,7 @@ impl Front {
                 last_modified: Some(timestamp(modified)),
                 ..Default::default()
             }),
-            server_side_encryption: encryption(&upload.facts),
+            server_side_encryption: Some(encryption(&upload.facts)),
             ..Default::default()
         })
     }
@@ -214,7 +214,7 @@ impl Front {
         answer(CompleteMultipartUploadOutput {
             location: Some(format!("/{}/{}", input.bucket, row.key)),
             bucket: Some(input.bucket),
-            server_side_encryption: encryption(&row.facts),
+            server_side_encryption: Some(encryption(&row.facts)),
             ssekms_key_id: row.facts.kms_key,
             key: Some(row.key),
             e_tag: Some(ETag::Strong(row.etag)),

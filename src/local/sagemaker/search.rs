@@ -50,7 +50,8 @@ pub fn search(store: &Store, request: &Document) -> Result<Value, Fault> {
 
 /// All jobs in the shape that a search shows: the description's members that it has, and the tags.
 fn records(store: &Store) -> Result<Vec<Value>, Fault> {
-    let all = Query { limit: i64::MAX as usize, ..Query::default() };
+    // What SQLite takes at most.
+    let all = Query { limit: usize::try_from(i64::MAX).unwrap_or(usize::MAX), ..Query::default() };
     let jobs = store.list(&all)?.into_iter().map(|job| {
         let tags = store.tags(text(&job, "TrainingJobArn"))?;
         let mut record: Map<String, Value> = job.into_iter().filter(|(member, _)| shapes::has("TrainingJob", member)).collect();

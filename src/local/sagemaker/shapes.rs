@@ -314,7 +314,6 @@ fn expect_kind(kind: Kind, value: &Value) -> Result<(), Fault> {
     }
     let message = match (kind, value) {
         (Kind::Structure | Kind::Map | Kind::List, Value::String(_)) => "Unexpected field type",
-        (Kind::Structure | Kind::Map | Kind::List, Value::Array(_)) => "Start of list found where not expected",
         (_, Value::Array(_)) => "Start of list found where not expected",
         (_, Value::Object(_)) => "Start of structure or map found where not expected.",
         (_, other) => return Err(serialization(&format!("{} can not be converted to {}", token(other), class(kind)))),

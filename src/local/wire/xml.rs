@@ -24,7 +24,7 @@ pub fn complete(document: &str, request_id: &str) -> String {
         members = format!("<Message>{}</Message>", message(code));
     }
     if !after.contains("<RequestId>") {
-        members.push_str(&format!("<RequestId>{request_id}</RequestId>"));
+        members.extend(["<RequestId>", request_id, "</RequestId>"]);
     }
     format!("{before}</Code>{members}{after}")
 }
