@@ -242,7 +242,7 @@ mod tests {
             ("TrainingJobName", "Contains", "-4", &["job-4"]),
             ("TrainingJobName", "In", "job-1, job-5", &["job-1", "job-5"]),
             ("Tags.team", "Equals", "red", &["job-2", "job-4"]),
-            ("Tags.none", "Exists", "", &[]),
+            ("Tags.none", "Exists", "x", &[]),
             ("HyperParameters.learning.rate", "LessThan", "0.25", &["job-1", "job-2"]),
             ("Metrics.loss", "GreaterThanOrEqualTo", "8", &["job-1", "job-2"]),
             ("CreationTime", "GreaterThan", "2026-01-01T00:00:03Z", &["job-4", "job-5"]),
