@@ -112,6 +112,7 @@ impl Buckets {
             digests.update(&buffer[..count]);
             file.write_all(&buffer[..count])?;
         }
+        draft.settle(&file)?;
         let sums = digests.finish();
         let mut facts = Facts { content_type: Some("binary/octet-stream".to_owned()), ..Facts::default() };
         facts.add_checksums(&sums.checksums, "FULL_OBJECT");

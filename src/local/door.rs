@@ -23,12 +23,15 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::region::{Body, BodyError, LocalRegion};
+use super::patience::Patient;
+use super::region::{Body, LocalRegion};
 use super::route::{finish, request_id};
 use super::wire::Reply;
 
 /// How long a client may take to send its request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the sender of a body may be silent: as S3, which then answers `RequestTimeout`.
+const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECTIONS: usize = 256;
 /// Of a request's head; S3 metadata, the largest part, ends at 2 KiB.
 const HEADER_BYTES: usize = 64 * 1024;
@@ -143,8 +146,7 @@ async fn enter(region: &LocalRegion, request: Request<Incoming>, port: Option<u1
     }
     let expects = request.headers().contains_key(http::header::EXPECT);
     let empty = http_body::Body::is_end_stream(request.body());
-    let mut response =
-        region.handle(request.map(|body| body.map_err(|error| -> BodyError { Box::new(error) }).boxed_unsync())).await;
+    let mut response = region.handle(request.map(|body| Patient::new(body, BODY_TIMEOUT).boxed_unsync())).await;
     // botocore asks before each upload whether to go on, and when the answer comes at once, without "100 Continue", it
     // misreads the next answer on the same connection. Like S3, end the connection then.
     if expects && (empty || !response.status().is_success()) {

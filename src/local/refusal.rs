@@ -37,6 +37,14 @@ fn s3(refusal: Refusal, region: &str) -> Fault {
             400,
             format!("The authorization header is malformed; incorrect service \"{name}\". This endpoint belongs to \"s3\"."),
         ),
+        Refusal::WrongDay { day, date } => Fault::new(
+            "AuthorizationHeaderMalformed",
+            400,
+            format!(
+                "The authorization header is malformed; Invalid credential date \"{day}\". This date is not the same as X-Amz-Date: \"{}\".",
+                date.get(..8).unwrap_or(&date)
+            ),
+        ),
         Refusal::Skewed(_) => {
             Fault::new("RequestTimeTooSkewed", 403, "The difference between the request time and the current time is too large.")
         }
@@ -75,6 +83,10 @@ fn words(refusal: Refusal) -> String {
     match refusal {
         Refusal::WrongRegion(_) => "Credential should be scoped to a valid region.".to_owned(),
         Refusal::WrongService(name) => format!("Credential should be scoped to correct service, not '{name}'."),
+        Refusal::WrongDay { day, date } => format!(
+            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{day}' != '{}', from '{date}'.",
+            date.get(..8).unwrap_or(&date)
+        ),
         Refusal::Skewed(date) => format!("Signature expired: {date} is not within 15 minutes of now"),
         Refusal::Expired => "Signature expired".to_owned(),
         Refusal::Unsigned(name) => format!("'{name}' must be a 'SignedHeader' in the AWS Authorization."),

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::fault::Fault;
 use super::refusal::refuse;
 use super::region::{Body, Services, body};
+use super::sigv2::{self, Link};
 use super::sigv4::{Claim, Refusal, Scope};
 use super::store::random_name;
 use super::sts::{call_iam, call_sts};
@@ -86,13 +87,20 @@ impl Protocol {
 /// Answers one request.
 pub(super) async fn answer(services: &Services, request: Request<Body>) -> Response<Body> {
     let request_id = request_id();
-    let (parts, content) = request.into_parts();
+    let (mut parts, content) = request.into_parts();
     if from_browser(&parts) {
         let text = "The local region answers AWS clients, not web pages\n";
         return finish(Reply { status: 403, content_type: "text/plain", headers: Vec::new(), body: text.into() }, &request_id);
     }
     let protocol = Protocol::of(&parts);
     let refused = |refusal: Refusal| finish(refuse(&protocol, refusal, &services.region, &request_id), &request_id);
+    if protocol == Protocol::S3 {
+        match link(&mut parts, services) {
+            Ok(true) => return s3(services, parts, content, &request_id).await,
+            Ok(false) => {}
+            Err(refusal) => return refused(refusal),
+        }
+    }
     let claim = match Claim::read(&parts).and_then(|claim| claim.check_key(&services.credentials).map(|()| claim)) {
         Ok(claim) => claim,
         Err(refusal) => return refused(refusal),
@@ -122,6 +130,13 @@ pub(super) async fn answer(services: &Services, request: Request<Body>) -> Respo
     }
     let reply = call(services, protocol, claim.service().to_owned(), content, &request_id).await;
     finish(reply, &request_id)
+}
+
+/// Whether the request is a link with a signature of the older kind; that is verified then.
+fn link(parts: &mut Parts, services: &Services) -> Result<bool, Refusal> {
+    let Some(link) = Link::read(parts)? else { return Ok(false) };
+    sigv2::unfold(parts);
+    link.verify(parts, &services.credentials, now()).map(|()| true)
 }
 
 /// The whole body, if it is not too large.
@@ -197,11 +212,14 @@ async fn blocking(work: impl FnOnce() -> Result<Value, Fault> + Send + 'static) 
 }
 
 async fn s3(services: &Services, parts: Parts, content: Body, request_id: &str) -> Response<Body> {
+    let document = answers_document(&parts);
     match services.s3.call(for_s3(parts, content)).await {
         Ok(response) => {
             let mut response = response.map(http_body_util::BodyExt::boxed_unsync);
             if response.status().is_client_error() || response.status().is_server_error() {
-                response = complete(response, request_id).await;
+                response = rewrite(response, |text| xml::complete(text, request_id)).await;
+            } else if document {
+                response = rewrite(response, |text| xml::readable(&xml::in_namespace(text))).await;
             }
             if let Ok(id) = HeaderValue::from_str(request_id) {
                 response.headers_mut().insert("x-amz-request-id", id);
@@ -214,11 +232,25 @@ async fn s3(services: &Services, parts: Parts, content: Body, request_id: &str) 
     }
 }
 
-/// An error document of s3s, with the members that S3's always have: a message and the request's id.
-async fn complete(response: Response<Body>, request_id: &str) -> Response<Body> {
+/// Whether the answer is a document about keys, and not an object's content.
+fn answers_document(parts: &Parts) -> bool {
+    let host = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let path = parts.uri.path().trim_start_matches('/');
+    let bucket_in_host = host.split(':').next().is_some_and(|name| name.ends_with(".localhost"));
+    let of_bucket = if bucket_in_host { path.is_empty() } else { path.split_once('/').is_none_or(|(_, key)| key.is_empty()) };
+    let of_upload = parts.uri.query().is_some_and(|query| query.contains("uploadId="));
+    match parts.method {
+        Method::GET => of_bucket || of_upload,
+        Method::PUT => parts.headers.contains_key("x-amz-copy-source"),
+        ref other => *other == Method::POST,
+    }
+}
+
+/// A document of s3s, changed to what S3's has.
+async fn rewrite(response: Response<Body>, change: impl FnOnce(&str) -> String) -> Response<Body> {
     let (mut parts, content) = response.into_parts();
     let content = read(content).await.unwrap_or_default();
-    let text = xml::complete(&String::from_utf8_lossy(&content), request_id);
+    let text = change(&String::from_utf8_lossy(&content));
     parts.headers.remove(http::header::CONTENT_LENGTH);
     Response::from_parts(parts, body(text))
 }

@@ -1,7 +1,7 @@
 //! Signature Version 4, verified: header form and presigned query form (IAM User Guide, "Create a signed AWS API
 //! request"; Amazon S3 API Reference, "Authenticating Requests").
 
-mod canonical;
+pub mod canonical;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::request::Parts;
@@ -13,6 +13,8 @@ use canonical::Encoding;
 
 /// Documented: a request is valid for 15 minutes around its date.
 const SKEW_SECONDS: i64 = 15 * 60;
+/// Documented: a presigned link to S3 is valid for seven days at most.
+pub const LINK_SECONDS: i64 = 604_800;
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// Who a request says it comes from, before that is believed.
@@ -43,6 +45,11 @@ pub enum Refusal {
     /// Region, as the request has it.
     WrongRegion(String),
     WrongService(String),
+    /// The day of the credential's scope, and the date, which is of another day.
+    WrongDay {
+        day: String,
+        date: String,
+    },
     /// Its date, too far from now.
     Skewed(String),
     /// A presigned link past its time.
@@ -177,7 +184,7 @@ impl Claim {
         if get("X-Amz-Algorithm")? != ALGORITHM {
             return Err(malformed("the algorithm is not AWS4-HMAC-SHA256"));
         }
-        let expires = get("X-Amz-Expires")?.parse::<i64>().ok().filter(|seconds| (1..=604_800).contains(seconds));
+        let expires = get("X-Amz-Expires")?.parse::<i64>().ok().filter(|seconds| (1..=LINK_SECONDS).contains(seconds));
         let expires = expires.ok_or_else(|| malformed("X-Amz-Expires must be between 1 and 604800 seconds"))?;
         Self::new(
             &get("X-Amz-Credential")?,
@@ -194,7 +201,7 @@ impl Claim {
             return Err(malformed("the Credential is not KEY/DAY/REGION/SERVICE/aws4_request"));
         };
         if date.get(..8) != Some(day) {
-            return Err(malformed("the day of the Credential is not that of X-Amz-Date"));
+            return Err(Refusal::WrongDay { day: day.to_owned(), date: date.to_owned() });
         }
         let signed_headers: Vec<String> = signed.split(';').map(str::to_owned).collect();
         if signed_headers.iter().any(|name| name.is_empty() || name.bytes().any(|byte| byte.is_ascii_uppercase())) {
@@ -219,10 +226,14 @@ impl Claim {
         match self.expires {
             None if (now - date).abs() > SKEW_SECONDS => Err(Refusal::Skewed(self.date.clone())),
             Some(_) if date - now > SKEW_SECONDS => Err(Refusal::Skewed(self.date.clone())),
-            // A link to a loopback door is for the moment: however long it asks for, it ends after 15 minutes.
-            Some(expires) if now > date + expires.min(SKEW_SECONDS) => Err(Refusal::Expired),
+            // Only S3 has links that last.
+            Some(expires) if now > date + expires.min(self.longest_link()) => Err(Refusal::Expired),
             _ => Ok(()),
         }
+    }
+
+    fn longest_link(&self) -> i64 {
+        if self.service == "s3" { LINK_SECONDS } else { SKEW_SECONDS }
     }
 
     /// `Host` and everything `X-Amz-*` must be signed, or it could be changed on the way.

@@ -26,7 +26,7 @@ S3_ERRORS = {
     "AccessDenied", "AuthorizationHeaderMalformed", "BadDigest", "BucketAlreadyExists", "BucketAlreadyOwnedByYou", "BucketNotEmpty",
     "EntityTooLarge", "EntityTooSmall", "IncompleteBody", "InternalError", "InvalidAccessKeyId", "InvalidArgument",
     "InvalidBucketName", "InvalidDigest", "InvalidObjectName", "InvalidPart", "InvalidPartOrder", "InvalidRange", "InvalidRequest",
-    "KeyTooLongError", "MalformedXML", "MethodNotAllowed", "MissingContentLength", "NoSuchBucket", "NoSuchKey", "NoSuchUpload",
+    "KeyTooLongError", "MalformedXML", "InvalidStorageClass", "InvalidTag", "MethodNotAllowed", "MissingContentLength", "NoSuchBucket", "NoSuchKey", "NoSuchTagSet", "NoSuchUpload",
     "NotImplemented", "PreconditionFailed", "RequestTimeTooSkewed", "SignatureDoesNotMatch", "XAmzContentSHA256Mismatch",
 }
 

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import urllib.request
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -50,9 +50,9 @@ def files(root):
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
-def later(moment):
-    """Five minutes after a time that the aws command printed."""
-    return (datetime.fromisoformat(moment) + timedelta(minutes=5)).isoformat()
+def moment(printed, minutes=0):
+    """A time that the aws command printed, as it wants it back; SageMaker's are seconds since the epoch by default."""
+    return (datetime.fromtimestamp(printed, timezone.utc) + timedelta(minutes=minutes)).isoformat()
 
 
 def test_sts(ask):
@@ -134,7 +134,7 @@ def test_a_training_job_from_creation_to_its_logs_and_metrics(aws, ask, jobs):
 
     points = ask(
         "cloudwatch", "get-metric-statistics", "--namespace", "/aws/sagemaker/TrainingJobs", "--metric-name", "loss", "--dimensions", f"Name=TrainingJobName,Value={name}",
-        "--start-time", job["CreationTime"], "--end-time", later(job["LastModifiedTime"]), "--period", "60", "--statistics", "SampleCount", "Minimum",
+        "--start-time", moment(job["CreationTime"], -1), "--end-time", moment(job["LastModifiedTime"], 5), "--period", "60", "--statistics", "SampleCount", "Minimum",
     )["Datapoints"]
     assert sum(point["SampleCount"] for point in points) == 3 and min(point["Minimum"] for point in points) == 0.667
     metrics = ask("cloudwatch", "list-metrics", "--namespace", "/aws/sagemaker/TrainingJobs", "--dimensions", f"Name=TrainingJobName,Value={name}")["Metrics"]
@@ -148,3 +148,10 @@ def test_a_running_job_is_stopped(aws, ask, jobs):
     jobs.wait(name)
     aws("sagemaker", "wait", "training-job-completed-or-stopped", "--training-job-name", name)
     assert ask("sagemaker", "describe-training-job", "--training-job-name", name)["TrainingJobStatus"] == "Stopped"
+
+
+def test_finished_jobs_are_searched(ask, jobs):
+    name = jobs.run("train.py", hyperparameters={"epochs": 2}, Tags=[{"Key": "from", "Value": "search"}])["TrainingJobName"]
+    expression = {"Filters": [{"Name": "Tags.from", "Operator": "Equals", "Value": "search"}, {"Name": "HyperParameters.epochs", "Operator": "GreaterThan", "Value": "1"}]}
+    found = ask("sagemaker", "search", "--resource", "TrainingJob", "--search-expression", json.dumps(expression), "--max-results", "1")["Results"]
+    assert [result["TrainingJob"]["TrainingJobName"] for result in found] == [name]

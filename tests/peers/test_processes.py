@@ -3,6 +3,7 @@ import os
 import subprocess
 
 import pytest
+from botocore.exceptions import ClientError
 from conformance import Conformance
 from jobs import ENDED, GROUP, Jobs, members, unique
 from region import Clients, Region, wait_until
@@ -125,3 +126,31 @@ def test_two_regions_on_two_folders_do_not_see_each_other(own_region, tmp_path):
             others.clients.logs.describe_log_streams(logGroupName=GROUP)
     finally:
         other.stop()
+
+
+class SmallDisk(Region):
+    """A region on a file system of 24 MB, which takes no root where user namespaces are allowed."""
+
+    def command(self, env_file, speed=4):
+        mount = 'mkdir -p "$0" && mount -t tmpfs -o size=24m,mode=700 tmpfs "$0" && exec "$@"'
+        return ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, self.data, *super().command(env_file, speed)]
+
+
+def test_a_full_disk_is_said_and_takes_nothing_away(tmp_path):
+    probe = ["unshare", "--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+    if subprocess.run(probe, stderr=subprocess.DEVNULL).returncode != 0:
+        pytest.skip("this machine does not let a user mount a file system of their own")
+    region = SmallDisk(tmp_path).start()
+    try:
+        jobs = jobs_of(region)
+        s3 = jobs.clients.s3
+        s3.put_object(Bucket=jobs.bucket, Key="k", Body=b"first")
+        with pytest.raises(ClientError) as caught:
+            s3.put_object(Bucket=jobs.bucket, Key="k", Body=bytes(40 * 1024 * 1024))
+        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 507
+        assert "disk of the local region is full" in caught.value.response["Error"]["Message"]
+        assert s3.get_object(Bucket=jobs.bucket, Key="k")["Body"].read() == b"first"
+        s3.put_object(Bucket=jobs.bucket, Key="k", Body=b"second")
+        assert jobs.run("train.py")["TrainingJobStatus"] == "Completed"
+    finally:
+        region.stop()

@@ -8,8 +8,10 @@ import zlib
 from base64 import b64encode
 
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from jobs import unique
+from region import wait_until
 
 MEBIBYTE = 1024 * 1024
 
@@ -227,12 +229,114 @@ def test_an_aborted_multipart_upload_leaves_nothing(clients, bucket):
     assert listed(clients, Bucket=bucket)[0] == []
 
 
-def test_a_presigned_url_opens_one_object_and_no_other(clients, bucket):
-    clients.s3.put_object(Bucket=bucket, Key="shared", Body=b"for you")
-    clients.s3.put_object(Bucket=bucket, Key="secret", Body=b"not for you")
-    url = clients.s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "shared"}, ExpiresIn=60)
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        assert answer.read() == b"for you"
+@pytest.fixture(params=["s3", "s3v4"])
+def signer(request, clients):
+    """A client that signs links by the given version; boto3's default in us-east-1 is the older one, "s3"."""
+    return clients.session.client("s3", endpoint_url=clients.env["AWS_ENDPOINT_URL"], config=Config(signature_version=request.param))
+
+
+def opened(url, method="GET", body=None, **headers):
+    with urllib.request.urlopen(urllib.request.Request(url, method=method, data=body, headers=headers), timeout=10) as answer:
+        return answer.read(), answer.headers
+
+
+def not_opened(url, code, **request):
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(url.replace("shared", "secret"), timeout=10)
-    assert caught.value.code == 403 and b"SignatureDoesNotMatch" in caught.value.read()
+        opened(url, **request)
+    assert caught.value.code == 403 and f"<Code>{code}</Code>".encode() in caught.value.read()
+
+
+def test_a_presigned_url_opens_one_object_and_no_other(clients, signer, bucket):
+    clients.s3.put_object(Bucket=bucket, Key="shared ü+", Body=b"for you")
+    clients.s3.put_object(Bucket=bucket, Key="secret", Body=b"not for you")
+    url = signer.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "shared ü+"}, ExpiresIn=604800)
+    assert opened(url)[0] == b"for you"
+    not_opened(url.replace("shared%20%C3%BC%2B", "secret"), "SignatureDoesNotMatch")
+    not_opened(url, "SignatureDoesNotMatch", method="PUT", body=b"mine")
+    not_opened(url, "AccessDenied" if "X-Amz" in url else "SignatureDoesNotMatch", **{"x-amz-meta-a": "b"})
+    renamed = signer.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "secret", "ResponseContentDisposition": 'attachment; filename="a b.txt"', "ResponseContentType": "text/x"})
+    headers = opened(renamed)[1]
+    assert (headers["Content-Disposition"], headers["Content-Type"]) == ('attachment; filename="a b.txt"', "text/x")
+    assert opened(signer.generate_presigned_url("head_object", Params={"Bucket": bucket, "Key": "secret"}), method="HEAD")[1]["Content-Length"] == "11"
+
+
+def test_a_presigned_url_takes_an_object(clients, signer, bucket):
+    url = signer.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "sent", "ContentType": "text/x", "Metadata": {"from": "peers"}})
+    opened(url, method="PUT", body=b"through a link", **{"Content-Type": "text/x", "x-amz-meta-from": "peers"})
+    got = clients.s3.get_object(Bucket=bucket, Key="sent")
+    assert (got["Body"].read(), got["ContentType"], got["Metadata"]) == (b"through a link", "text/x", {"from": "peers"})
+    not_opened(url, "SignatureDoesNotMatch", method="PUT", body=b"", **{"Content-Type": "text/y", "x-amz-meta-from": "peers"})
+
+
+def test_a_presigned_url_expires(signer, bucket):
+    url = signer.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"}, ExpiresIn=1)
+    wait_until(lambda: expired(url), "the link to expire", seconds=10)
+
+
+def expired(url):
+    try:
+        opened(url)
+    except urllib.error.HTTPError as error:
+        return b"Request has expired" in error.read()
+
+
+def test_tags_of_objects(clients, bucket):
+    s3 = clients.s3
+
+    def tags(key):
+        return {tag["Key"]: tag["Value"] for tag in s3.get_object_tagging(Bucket=bucket, Key=key)["TagSet"]}
+
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", Tagging="team=red%20fox&empty=")
+    assert tags("k") == {"team": "red fox", "empty": ""}
+    assert s3.get_object(Bucket=bucket, Key="k")["TagCount"] == 2
+    s3.copy_object(Bucket=bucket, Key="same", CopySource={"Bucket": bucket, "Key": "k"})
+    s3.copy_object(Bucket=bucket, Key="other", CopySource={"Bucket": bucket, "Key": "k"}, TaggingDirective="REPLACE", Tagging="a=b")
+    assert (tags("same"), tags("other")) == ({"team": "red fox", "empty": ""}, {"a": "b"})
+    s3.put_object_tagging(Bucket=bucket, Key="k", Tagging={"TagSet": [{"Key": "one", "Value": "1"}]})
+    assert tags("k") == {"one": "1"}
+    s3.delete_object_tagging(Bucket=bucket, Key="k")
+    assert tags("k") == {} and "TagCount" not in s3.get_object(Bucket=bucket, Key="k")
+    refused(s3.get_object_tagging, "NoSuchKey", 404, Bucket=bucket, Key="none")
+    refused(s3.put_object, "InvalidTag", 400, Bucket=bucket, Key="k", Body=b"", Tagging="&".join(f"k{number}=v" for number in range(11)))
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="parts", Tagging="in=parts")["UploadId"]
+    part = s3.upload_part(Bucket=bucket, Key="parts", UploadId=upload, PartNumber=1, Body=b"x")["ETag"]
+    s3.complete_multipart_upload(Bucket=bucket, Key="parts", UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part}]})
+    assert tags("parts") == {"in": "parts"}
+
+
+def test_tags_of_buckets(clients, bucket):
+    refused(clients.s3.get_bucket_tagging, "NoSuchTagSet", 404, Bucket=bucket)
+    tags = [{"Key": "cost", "Value": "dogs & <cats>"}]
+    clients.s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
+    assert clients.s3.get_bucket_tagging(Bucket=bucket)["TagSet"] == tags
+    clients.s3.delete_bucket_tagging(Bucket=bucket)
+    refused(clients.s3.get_bucket_tagging, "NoSuchTagSet", 404, Bucket=bucket)
+    clients.s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
+    clients.s3.delete_bucket(Bucket=bucket)
+    clients.s3.create_bucket(Bucket=bucket)
+    refused(clients.s3.get_bucket_tagging, "NoSuchTagSet", 404, Bucket=bucket)
+
+
+def test_a_storage_class_is_remembered(clients, bucket):
+    clients.s3.put_object(Bucket=bucket, Key="cold", Body=b"x", StorageClass="STANDARD_IA")
+    clients.s3.put_object(Bucket=bucket, Key="warm", Body=b"x", StorageClass="STANDARD")
+    assert clients.s3.head_object(Bucket=bucket, Key="cold")["StorageClass"] == "STANDARD_IA"
+    assert "StorageClass" not in clients.s3.head_object(Bucket=bucket, Key="warm")
+    assert {entry["Key"]: entry["StorageClass"] for entry in clients.s3.list_objects_v2(Bucket=bucket)["Contents"]} == {"cold": "STANDARD_IA", "warm": "STANDARD"}
+    clients.s3.copy_object(Bucket=bucket, Key="cold", CopySource={"Bucket": bucket, "Key": "cold"}, StorageClass="STANDARD")
+    assert "StorageClass" not in clients.s3.head_object(Bucket=bucket, Key="cold")
+    refused(clients.s3.put_object, "InvalidStorageClass", 400, Bucket=bucket, Key="k", Body=b"", StorageClass="WARM")
+
+
+@pytest.mark.parametrize("key", ["new\nline", "return\r\nhere", "tab\there", " edges ", "\x7f\x85", "amp&<angle>\"'"])
+def test_keys_with_control_characters_are_deleted_in_bulk(clients, bucket, key):
+    clients.s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    gone = clients.s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key}]})
+    assert [deleted["Key"] for deleted in gone["Deleted"]] == [key]
+    assert listed(clients, Bucket=bucket)[0] == []
+
+
+def test_a_key_that_xml_cannot_hold_is_deleted_in_bulk(clients, bucket):
+    clients.s3.put_object(Bucket=bucket, Key="bell\x07", Body=b"x")
+    assert len(clients.s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "bell\x07"}]})["Deleted"]) == 1
+    assert listed(clients, Bucket=bucket)[0] == []

@@ -35,7 +35,7 @@ def test_a_job_runs_and_is_described_as_it_was_asked_for(jobs):
     asked, described = request["InputDataConfig"][0], job["InputDataConfig"][0]
     assert described["ChannelName"] == "train"
     assert described["DataSource"]["S3DataSource"].items() >= asked["DataSource"]["S3DataSource"].items()
-    assert job["OutputDataConfig"] == {"S3OutputPath": f"s3://{jobs.bucket}/out", "KmsKeyId": ""}  # "" is what attach() of the SDK needs
+    assert job["OutputDataConfig"].items() >= {"S3OutputPath": f"s3://{jobs.bucket}/out", "KmsKeyId": ""}.items()  # "" is what attach() of the SDK needs
     assert job["ModelArtifacts"]["S3ModelArtifacts"] == f"s3://{jobs.bucket}/out/{name}/output/model.tar.gz"
     assert "FailureReason" not in job
 
@@ -234,3 +234,56 @@ def test_two_jobs_run_side_by_side(jobs):
     for name in pair:
         jobs.clients.sagemaker.stop_training_job(TrainingJobName=name)
     assert [jobs.wait(name)["TrainingJobStatus"] for name in pair] == ["Stopped", "Stopped"]
+
+
+def test_a_command_that_names_the_containers_folders_runs(jobs):
+    code = jobs.put_channel({"train.py": "import os, sys\nopen('/'.join([os.environ['OUT'], 'model.txt']), 'w').write(sys.argv[1])\n"})
+    request = jobs.request("train.py", channels={"code": code}, Environment={"OUT": "/opt/ml/model"})
+    request["AlgorithmSpecification"].update(
+        ContainerEntrypoint=["bash", "-c"],
+        ContainerArguments=["ls /opt/ml/input/config && python3 /opt/ml/input/data/code/train.py hello"],
+    )
+    del request["HyperParameters"]
+    jobs.clients.sagemaker.create_training_job(**request)
+    job = jobs.wait(request["TrainingJobName"])
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    assert members(jobs.fetch(job["ModelArtifacts"]["S3ModelArtifacts"])) == {"model.txt": b"hello"}
+    assert "hyperparameters.json" in jobs.lines(request["TrainingJobName"])
+    assert job["AlgorithmSpecification"]["ContainerArguments"] == request["AlgorithmSpecification"]["ContainerArguments"]
+
+
+def test_a_hyperparameter_that_names_the_containers_folder_is_usable(jobs):
+    name = jobs.start("contract.py", hyperparameters={"output_dir": "/opt/ml/model", "other": "/opt/mlx"})
+    jobs.wait(name)
+    report = seen(jobs, name)["algo-1"]
+    assert report["env"]["SM_HP_OUTPUT_DIR"] == report["env"]["SM_MODEL_DIR"] == report["argv"][3]
+    assert report["env"]["SM_HP_OTHER"] == "/opt/mlx"
+    assert json.loads(report["config"]["hyperparameters.json"]["output_dir"]) == "/opt/ml/model"
+
+
+def test_jobs_are_searched_by_what_they_are(jobs):
+    family = unique("search")
+    for number, team in enumerate(["red", "blue", "red"]):
+        jobs.start("train.py", name=f"{family}-{number}", hyperparameters={"epochs": number + 1}, Tags=[{"Key": "team", "Value": team}], metrics={"loss": r"loss=([0-9\.]+)"})
+    failed = jobs.start("fail.py", name=f"{family}-z")
+    for name in [*(f"{family}-{number}" for number in range(3)), failed]:
+        jobs.wait(name)
+    search = jobs.clients.sagemaker.search
+
+    def found(*filters, operator="And", **more):
+        named = [{"Name": name, "Operator": how, "Value": value} for name, how, value in filters]
+        mine = {"Filters": [{"Name": "TrainingJobName", "Operator": "Contains", "Value": family}], "SubExpressions": [{"Filters": named, "Operator": operator}]}
+        results = search(Resource="TrainingJob", SearchExpression=mine, SortBy="TrainingJobName", SortOrder="Ascending", **more)["Results"]
+        return [result["TrainingJob"]["TrainingJobName"].rpartition("-")[2] for result in results]
+
+    assert found(("Tags.team", "Equals", "red")) == ["0", "2"]
+    assert found(("TrainingJobStatus", "Equals", "Failed")) == ["z"]
+    assert found(("HyperParameters.epochs", "GreaterThanOrEqualTo", "2"), ("Tags.team", "Equals", "red")) == ["2"]
+    assert found(("Tags.team", "Equals", "blue"), ("TrainingJobStatus", "Equals", "Failed"), operator="Or") == ["1", "z"]
+    assert found(("Metrics.loss", "Exists", "x")) == ["0", "1", "2"]
+    record = search(Resource="TrainingJob", SearchExpression={"Filters": [{"Name": "TrainingJobName", "Value": failed}]})["Results"][0]["TrainingJob"]
+    assert record["FailureReason"] == jobs.describe(failed)["FailureReason"]
+    pages = jobs.clients.sagemaker.get_paginator("search").paginate(
+        Resource="TrainingJob", SearchExpression={"Filters": [{"Name": "TrainingJobName", "Operator": "Contains", "Value": family}]}, PaginationConfig={"PageSize": 3}
+    )
+    assert sorted(result["TrainingJob"]["TrainingJobName"] for page in pages for result in page["Results"]) == sorted([failed, *(f"{family}-{number}" for number in range(3))])

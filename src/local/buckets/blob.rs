@@ -36,6 +36,16 @@ impl Draft {
         File::options().write(true).create_new(true).open(&self.path)
     }
 
+    /// Waits until the finished content is on the disk, name and all: a row that refers to it must not outlive it when the
+    /// machine loses power.
+    pub fn settle(&self, file: &File) -> io::Result<()> {
+        file.sync_data()?;
+        match self.path.parent() {
+            Some(shelf) => File::open(shelf)?.sync_data(),
+            None => Ok(()),
+        }
+    }
+
     /// A row refers to it now.
     pub fn keep(&mut self) {
         self.kept = true;

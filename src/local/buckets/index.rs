@@ -16,6 +16,7 @@ CREATE TABLE IF NOT EXISTS bucket (name TEXT PRIMARY KEY, created INTEGER NOT NU
 CREATE TABLE IF NOT EXISTS object (
     bucket TEXT NOT NULL REFERENCES bucket (name), key TEXT NOT NULL, blob TEXT NOT NULL, size INTEGER NOT NULL,
     etag TEXT NOT NULL, modified INTEGER NOT NULL, facts TEXT NOT NULL, PRIMARY KEY (bucket, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS bucket_tags (bucket TEXT PRIMARY KEY, tags TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS upload (
     id TEXT PRIMARY KEY, bucket TEXT NOT NULL, key TEXT NOT NULL, started INTEGER NOT NULL, algorithm TEXT,
     checksum_type TEXT, facts TEXT NOT NULL) WITHOUT ROWID;
@@ -45,6 +46,9 @@ pub struct Facts {
     pub checksums: BTreeMap<String, String>,
     /// `FULL_OBJECT` or `COMPOSITE`.
     pub checksum_type: Option<String>,
+    pub tags: BTreeMap<String, String>,
+    /// `None` is STANDARD.
+    pub storage_class: Option<String>,
 }
 
 impl Facts {
@@ -123,6 +127,7 @@ impl Buckets {
         drop(orphans);
         transaction.execute("DELETE FROM part WHERE upload IN (SELECT id FROM upload WHERE bucket = ?1)", [bucket])?;
         transaction.execute("DELETE FROM upload WHERE bucket = ?1", [bucket])?;
+        transaction.execute("DELETE FROM bucket_tags WHERE bucket = ?1", [bucket])?;
         transaction.execute("DELETE FROM bucket WHERE name = ?1", [bucket])?;
         transaction.commit()?;
         drop(index);
@@ -136,6 +141,40 @@ impl Buckets {
             self.expect_bucket(bucket)?;
         }
         Ok(found)
+    }
+
+    /// Changes what is remembered of an object; `false` when there is none.
+    pub(in crate::local) fn change_facts(
+        &self,
+        bucket: &str,
+        key: &str,
+        change: impl FnOnce(&mut Facts),
+    ) -> Result<bool, BucketError> {
+        self.expect_bucket(bucket)?;
+        let mut index = self.0.index.lock();
+        let transaction = index.transaction()?;
+        let Some(mut row) = find(&transaction, bucket, key)? else { return Ok(false) };
+        change(&mut row.facts);
+        insert(&transaction, bucket, &row)?;
+        transaction.commit()?;
+        Ok(true)
+    }
+
+    /// A bucket's own tags.
+    pub(in crate::local) fn bucket_tags(&self, bucket: &str) -> Result<BTreeMap<String, String>, BucketError> {
+        self.expect_bucket(bucket)?;
+        let index = self.0.index.lock();
+        let found: Option<String> =
+            index.query_row("SELECT tags FROM bucket_tags WHERE bucket = ?1", [bucket], |row| row.get(0)).optional()?;
+        Ok(found.map(|text| serde_json::from_str(&text).map_err(io::Error::from)).transpose()?.unwrap_or_default())
+    }
+
+    /// Replaces a bucket's own tags.
+    pub(in crate::local) fn set_bucket_tags(&self, bucket: &str, tags: &BTreeMap<String, String>) -> Result<(), BucketError> {
+        self.expect_bucket(bucket)?;
+        let text = serde_json::to_string(tags).map_err(io::Error::from)?;
+        self.0.index.lock().execute("INSERT OR REPLACE INTO bucket_tags (bucket, tags) VALUES (?1, ?2)", [bucket, &text])?;
+        Ok(())
     }
 
     /// Makes the draft the content of an object, if the condition holds for what is there now; `None` when it does not.

@@ -36,10 +36,10 @@ pub struct Invocation {
 /// # Errors
 /// When there is nothing that the local region could run; the reason says what to do.
 pub fn invocation(work: &Work, host: &HostRoot, python: &Path, master_port: u16) -> Result<Invocation, Broken> {
-    let decoded = Decoded::of(work);
+    let decoded = Decoded::of(work, host);
     let argv = match (&work.entrypoint, decoded.toolkit("sagemaker_program")) {
         (_, Some(program)) => script_command(&program, &decoded, host, python)?,
-        (Some(entrypoint), None) => own_entrypoint(entrypoint)?,
+        (Some(entrypoint), None) => own_entrypoint(entrypoint, host)?,
         (None, None) => {
             return Err(Broken::client(format_args!(
                 "the image {} names no script, and built-in algorithms are not part of the local region. Send the hyperparameters sagemaker_program and sagemaker_submit_directory (script mode), or a ContainerEntrypoint.",
@@ -52,6 +52,12 @@ pub fn invocation(work: &Work, host: &HostRoot, python: &Path, master_port: u16)
         preamble.push(format!(
             "requirements.txt found: the local region does not install packages. Install them for {} yourself, or choose another interpreter with [local] python.",
             python.display()
+        ));
+    }
+    if names_opt_ml(work) {
+        preamble.push(format!(
+            "/opt/ml of the container is {} here: the job's parameters that name it were changed.",
+            host.ml().display()
         ));
     }
     preamble.extend(["Invoking script with the following command:".to_owned(), shell_text(&argv)]);
@@ -71,9 +77,16 @@ struct Decoded {
 }
 
 impl Decoded {
-    fn of(work: &Work) -> Self {
+    fn of(work: &Work, host: &HostRoot) -> Self {
         let decoded = work.hyperparameters.iter().map(|(key, text)| (key.clone(), python::decode(text)));
-        let (toolkit, script) = decoded.partition(|(key, _)| key.starts_with("sagemaker_") || key == TUNING_OBJECTIVE);
+        let (toolkit, mut script): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            decoded.partition(|(key, _)| key.starts_with("sagemaker_") || key == TUNING_OBJECTIVE);
+        let ml = host.ml().display().to_string();
+        for value in script.values_mut() {
+            if let Value::String(text) = value {
+                *text = relocated(text, &ml);
+            }
+        }
         Self { toolkit, script }
     }
 
@@ -122,14 +135,39 @@ fn script_command(program: &str, decoded: &Decoded, host: &HostRoot, python: &Pa
     Ok(argv)
 }
 
-/// A `ContainerEntrypoint` is run as it is, but it cannot know where `/opt/ml` lies here.
-fn own_entrypoint(entrypoint: &[String]) -> Result<Vec<String>, Broken> {
-    if entrypoint.iter().any(|word| word.contains("/opt/ml")) {
+/// A `ContainerEntrypoint` and its arguments, which name the container's `/opt/ml`.
+fn own_entrypoint(entrypoint: &[String], host: &HostRoot) -> Result<Vec<String>, Broken> {
+    if entrypoint.iter().any(|word| word.contains("/opt/ml/input/data/sm_drivers")) {
         return Err(Broken::client(
-            "the ContainerEntrypoint names /opt/ml, which does not exist on this machine: the local region has those folders under the paths in SM_INPUT_DIR, SM_MODEL_DIR and so on. The SageMaker Python SDK v3 (ModelTrainer) works in this way; use script mode (SDK v2 or footplate) on the local region.",
+            "the SageMaker Python SDK v3 (ModelTrainer) starts its scripts through files that name /opt/ml, which does not exist on this machine. Use script mode (SDK v2 or footplate) on the local region.",
         ));
     }
-    Ok(entrypoint.to_vec())
+    let ml = host.ml().display().to_string();
+    Ok(entrypoint.iter().map(|word| relocated(word, &ml)).collect())
+}
+
+/// The text with this host's folder wherever it names `/opt/ml` or something below it. assumed: harmless, because nothing
+/// else than the container's folder can be meant by that path.
+fn relocated(text: &str, ml: &str) -> String {
+    const CONTAINERS: &str = "/opt/ml";
+    let of_a_path = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let mut done = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(CONTAINERS) {
+        let (before, after) = (&rest[..start], &rest[start + CONTAINERS.len()..]);
+        done.push_str(before);
+        let whole = !done.ends_with(|c| of_a_path(c) || c == '/') && !after.starts_with(of_a_path);
+        done.push_str(if whole { ml } else { CONTAINERS });
+        rest = after;
+    }
+    done.push_str(rest);
+    done
+}
+
+/// Whether anything that is changed for this host names `/opt/ml`.
+fn names_opt_ml(work: &Work) -> bool {
+    let texts = work.hyperparameters.values().chain(work.environment.values()).chain(work.entrypoint.iter().flatten());
+    texts.into_iter().any(|text| relocated(text, "") != *text)
 }
 
 /// The whole environment: nothing of the user's, then the job's own variables, then the toolkit's.
@@ -152,7 +190,7 @@ fn environment(work: &Work, decoded: &Decoded, host: &HostRoot, python: &Path, m
     set("TRAINING_JOB_NAME", work.name.clone());
     set("TRAINING_JOB_ARN", work.arn.clone());
     for (name, value) in &work.environment {
-        set(name, value.clone());
+        set(name, relocated(value, &host.ml().display().to_string()));
     }
 
     set("SAGEMAKER_JOB_NAME", work.name.clone());
@@ -292,6 +330,19 @@ fn framework_module(image: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn the_containers_folder_is_named_by_its_place_here() {
+        for (text, expected) in [
+            ("/opt/ml", "/r"),
+            ("python /opt/ml/input/data/code/train.py --out=/opt/ml/model", "python /r/input/data/code/train.py --out=/r/model"),
+            ("\"/opt/ml\"", "\"/r\""),
+            ("/opt/mlx /opt/ml-2 /my/opt/ml x/opt/ml //opt/ml", "/opt/mlx /opt/ml-2 /my/opt/ml x/opt/ml //opt/ml"),
+            ("", ""),
+        ] {
+            assert_eq!(relocated(text, "/r"), expected);
+        }
+    }
+
     fn work(hyperparameters: &[(&str, &str)]) -> Work {
         let owned = hyperparameters.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         Work {
@@ -311,12 +362,15 @@ mod tests {
     }
 
     fn invoke(hyperparameters: &[(&str, &str)]) -> Result<Invocation, Broken> {
+        invoke_work(&work(hyperparameters))
+    }
+
+    fn invoke_work(work: &Work) -> Result<Invocation, Broken> {
         let folder = tempfile::tempdir().expect("a folder");
-        let work = work(hyperparameters);
-        let host = HostRoot::create(folder.path(), &work, 2).expect("a root");
+        let host = HostRoot::create(folder.path(), work, 2).expect("a root");
         std::fs::write(host.code().join("train.py"), "").expect("writes");
         std::fs::write(host.code().join("train.sh"), "").expect("writes");
-        invocation(&work, &host, Path::new("/usr/bin/python3"), 4242)
+        invocation(work, &host, Path::new("/usr/bin/python3"), 4242)
     }
 
     #[test]
@@ -375,11 +429,8 @@ mod tests {
     fn what_cannot_run_says_what_to_do() {
         assert!(invoke(&[]).expect_err("no script").0.contains("sagemaker_program"));
         assert!(invoke(&[("sagemaker_program", "gone.py")]).expect_err("no file").0.contains("gone.py"));
-        assert!(
-            own_entrypoint(&["/bin/bash".to_owned(), "/opt/ml/x.sh".to_owned()])
-                .expect_err("no /opt/ml")
-                .0
-                .contains("SM_INPUT_DIR")
-        );
+        let mut driven = work(&[]);
+        driven.entrypoint = Some(vec!["/bin/bash".to_owned(), "/opt/ml/input/data/sm_drivers/sm_train.sh".to_owned()]);
+        assert!(invoke_work(&driven).expect_err("its files name /opt/ml").0.contains("ModelTrainer"));
     }
 }

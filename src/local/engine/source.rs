@@ -89,8 +89,14 @@ fn check<R: Read>(entry: &Entry<'_, R>) -> std::io::Result<()> {
         return Err(refused(&format!("{shown} leads out of its folder")));
     }
     match entry.header().entry_type() {
-        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse | EntryType::Directory => Ok(()),
-        EntryType::XGlobalHeader | EntryType::XHeader | EntryType::GNULongName | EntryType::GNULongLink => Ok(()),
+        EntryType::Regular
+        | EntryType::Continuous
+        | EntryType::GNUSparse
+        | EntryType::Directory
+        | EntryType::XGlobalHeader
+        | EntryType::XHeader
+        | EntryType::GNULongName
+        | EntryType::GNULongLink => Ok(()),
         EntryType::Symlink => {
             let target = entry.link_name()?.unwrap_or_default();
             let inside = stays_inside(path.parent().unwrap_or(Path::new("")), &target);

@@ -66,7 +66,7 @@ pub fn page(connection: &Connection, stream: i64, window: Window, token: Option<
         (None, Some(token)) => token.to_owned(),
         (first, _) => format(Token::Backward { place: first.unwrap_or((0, 0)) }),
     };
-    Ok(answer(&events, format(Token::Forward { place, horizon }), back))
+    Ok(answer(&events, &format(Token::Forward { place, horizon }), &back))
 }
 
 fn forward(
@@ -95,7 +95,7 @@ fn forward(
             reached = Token::Forward { place, horizon: events.last().map_or(horizon, |event: &Event| event.place.1) };
             events.sort_by_key(|event| event.place);
             let back = back_of(&events, place);
-            return Ok(answer(&events, format(reached), back));
+            return Ok(answer(&events, &format(reached), &back));
         }
         events.push(event);
     }
@@ -122,7 +122,7 @@ fn forward(
         None if events.is_empty() => format(Token::Forward { place, horizon }),
         _ => format(reached),
     };
-    Ok(answer(&events, next, back))
+    Ok(answer(&events, &next, &back))
 }
 
 /// The last events before a place, in ascending order.
@@ -182,7 +182,7 @@ fn back_of(events: &[Event], place: Place) -> String {
     format(Token::Backward { place: first })
 }
 
-fn answer(events: &[Event], forward: String, backward: String) -> Value {
+fn answer(events: &[Event], forward: &str, backward: &str) -> Value {
     let events: Vec<Value> = events
         .iter()
         .map(|event| json!({"timestamp": event.place.0, "message": event.message, "ingestionTime": event.ingested}))

@@ -5,10 +5,11 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use s3s::dto::{
     Bucket, ChecksumAlgorithm, ChecksumType, CommonPrefix, ETag, EncodingType, ListBucketsInput, ListBucketsOutput,
-    ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, Object, ObjectStorageClass,
+    ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, Object,
 };
 use s3s::{S3Response, S3Result, s3_error};
 
+use super::tagging::listed_class;
 use super::{Front, answer, expect_owner, owner, timestamp};
 use crate::local::buckets::{Page, PageRequest, Row};
 
@@ -154,7 +155,7 @@ fn object(row: &Row, show_owner: bool, encode: impl Fn(&str) -> String) -> Objec
         size: i64::try_from(row.size).ok(),
         e_tag: Some(ETag::Strong(row.etag.clone())),
         last_modified: Some(timestamp(row.modified)),
-        storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
+        storage_class: Some(listed_class(&row.facts)),
         checksum_algorithm: (!algorithms.is_empty()).then_some(algorithms),
         checksum_type: row.facts.checksum_type.clone().map(ChecksumType::from),
         owner: show_owner.then(owner),

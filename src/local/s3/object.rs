@@ -6,14 +6,14 @@ use s3s::dto::{
     Checksum, ChecksumType, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, DeleteObjectInput,
     DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag, ETagCondition, Error, GetObjectInput,
     GetObjectOutput, HeadObjectInput, HeadObjectOutput, MetadataDirective, PutObjectInput, PutObjectOutput, Range,
-    ServerSideEncryption, StreamingBlob, Timestamp, TimestampFormat,
+    ServerSideEncryption, StorageClass, StreamingBlob, TaggingDirective, Timestamp, TimestampFormat,
 };
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use tokio_util::io::ReaderStream;
 
 use super::condition::{Reading, Writing};
 use super::receive::{Incoming, announced, hasher};
-use super::{Front, answer, expect_owner, timestamp};
+use super::{Front, answer, expect_owner, tagging, timestamp};
 use crate::local::buckets::{BucketError, Buckets, Digests, Draft, Facts, Row, Sums};
 use crate::local::store::now_millis;
 
@@ -56,15 +56,17 @@ impl Front {
             content_range,
             e_tag: Some(ETag::Strong(row.etag)),
             last_modified: Some(timestamp(row.modified)),
-            content_type,
-            content_encoding,
-            content_disposition,
-            content_language,
-            cache_control,
-            expires: expires(&row.facts),
+            content_type: input.response_content_type.or(content_type),
+            content_encoding: input.response_content_encoding.or(content_encoding),
+            content_disposition: input.response_content_disposition.or(content_disposition),
+            content_language: input.response_content_language.or(content_language),
+            cache_control: input.response_cache_control.or(cache_control),
+            expires: input.response_expires.or_else(|| expires(&row.facts)),
             website_redirect_location: redirect,
             metadata: Some(metadata.into_iter().collect()),
-            server_side_encryption: encryption(&row.facts),
+            storage_class: row.facts.storage_class.clone().map(StorageClass::from),
+            tag_count: tagging::count(&row.facts),
+            server_side_encryption: Some(encryption(&row.facts)),
             ssekms_key_id: row.facts.kms_key,
             checksum_crc32: sums.crc32,
             checksum_crc32c: sums.crc32c,
@@ -115,7 +117,8 @@ impl Front {
             expires: expires(&row.facts),
             website_redirect_location: redirect,
             metadata: Some(metadata.into_iter().collect()),
-            server_side_encryption: encryption(&row.facts),
+            storage_class: row.facts.storage_class.clone().map(StorageClass::from),
+            server_side_encryption: Some(encryption(&row.facts)),
             ssekms_key_id: row.facts.kms_key,
             checksum_crc32: sums.crc32,
             checksum_crc32c: sums.crc32c,
@@ -135,9 +138,8 @@ impl Front {
         let input = request.input;
         expect_owner(input.expected_bucket_owner.as_deref())?;
         no_customer_keys(input.sse_customer_algorithm.as_deref())?;
-        if input.tagging.as_deref().is_some_and(|tags| !tags.is_empty()) {
-            return Err(s3_error!(NotImplemented, "The local region keeps no object tags"));
-        }
+        let tags = tagging::from_header(input.tagging.as_deref())?;
+        let storage_class = tagging::storage_class(input.storage_class.as_ref())?;
         algorithms.extend(input.checksum_algorithm.as_ref().map(|algorithm| algorithm.as_str().to_owned()));
         // Nothing is written for a bucket that is not there.
         let bucket = input.bucket.clone();
@@ -155,7 +157,7 @@ impl Front {
         let (draft, sums) = self.receive(incoming).await?;
         let facts = Facts {
             content_type: Some(input.content_type.unwrap_or_else(|| PLAIN_TYPE.to_owned())),
-            content_encoding: input.content_encoding,
+            content_encoding: kept_encoding(input.content_encoding),
             content_disposition: input.content_disposition,
             content_language: input.content_language,
             cache_control: input.cache_control,
@@ -164,6 +166,8 @@ impl Front {
             metadata: input.metadata.unwrap_or_default().into_iter().collect(),
             encryption: input.server_side_encryption.map(|encryption| encryption.as_str().to_owned()),
             kms_key: input.ssekms_key_id,
+            tags,
+            storage_class,
             ..Facts::default()
         };
         let condition = Writing { matches: input.if_match, none_match: input.if_none_match };
@@ -171,7 +175,7 @@ impl Front {
         let sums = Checksums::of(&row.facts, true);
         answer(PutObjectOutput {
             e_tag: Some(ETag::Strong(row.etag)),
-            server_side_encryption: encryption(&row.facts),
+            server_side_encryption: Some(encryption(&row.facts)),
             ssekms_key_id: row.facts.kms_key,
             checksum_crc32: sums.crc32,
             checksum_crc32c: sums.crc32c,
@@ -188,12 +192,20 @@ impl Front {
         expect_owner(input.expected_source_bucket_owner.as_deref())?;
         let (bucket, key) = source(&input.copy_source)?;
         let replace = input.metadata_directive.as_ref().is_some_and(|directive| directive.as_str() == MetadataDirective::REPLACE);
-        if bucket == input.bucket && key == input.key && !replace && input.server_side_encryption.is_none() {
+        if bucket == input.bucket
+            && key == input.key
+            && !replace
+            && input.server_side_encryption.is_none()
+            && input.storage_class.is_none()
+        {
             return Err(s3_error!(
                 InvalidRequest,
                 "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes."
             ));
         }
+        let retag = input.tagging_directive.as_ref().is_some_and(|directive| directive.as_str() == TaggingDirective::REPLACE);
+        let new_tags = tagging::from_header(input.tagging.as_deref())?;
+        let storage_class = tagging::storage_class(input.storage_class.as_ref())?;
         let from = self.expect_row(bucket.clone(), key.clone()).await?;
         Reading {
             matches: input.copy_source_if_match,
@@ -209,6 +221,7 @@ impl Front {
         let hasher = hasher(algorithms.iter().map(String::as_str))?;
         let (draft, sums) =
             self.disk(move |buckets| duplicate(buckets, &bucket, &key, 0..u64::MAX, Digests::new(hasher))).await?;
+        let tags = if retag { new_tags } else { from.facts.tags.clone() };
         let mut facts = if replace {
             Facts {
                 content_type: Some(input.content_type.unwrap_or_else(|| PLAIN_TYPE.to_owned())),
@@ -226,10 +239,12 @@ impl Front {
         };
         facts.encryption = input.server_side_encryption.map(|encryption| encryption.as_str().to_owned());
         facts.kms_key = input.ssekms_key_id;
+        facts.tags = tags;
+        facts.storage_class = storage_class;
         let row = self.keep(input.bucket, input.key, draft, &sums, facts, Writing::default()).await?;
         let sums = Checksums::of(&row.facts, true);
         answer(CopyObjectOutput {
-            server_side_encryption: encryption(&row.facts),
+            server_side_encryption: Some(encryption(&row.facts)),
             ssekms_key_id: row.facts.kms_key.clone(),
             copy_object_result: Some(CopyObjectResult {
                 e_tag: Some(ETag::Strong(row.etag)),
@@ -342,6 +357,7 @@ pub(super) fn duplicate(
     loop {
         let count = from.read(&mut buffer)?;
         if count == 0 {
+            draft.settle(&file)?;
             return Ok((draft, digests.finish()));
         }
         digests.update(&buffer[..count]);
@@ -386,13 +402,16 @@ impl Checksums {
 }
 
 /// S3 encrypts everything with its own key unless told otherwise, and says so.
-pub(super) fn encryption(facts: &Facts) -> Option<ServerSideEncryption> {
-    Some(
-        facts
-            .encryption
-            .clone()
-            .map_or(ServerSideEncryption::from_static(ServerSideEncryption::AES256), ServerSideEncryption::from),
-    )
+pub(super) fn encryption(facts: &Facts) -> ServerSideEncryption {
+    let asked = facts.encryption.clone();
+    asked.map_or(ServerSideEncryption::from_static(ServerSideEncryption::AES256), ServerSideEncryption::from)
+}
+
+/// Without `aws-chunked`, which is of the way here and not of the object.
+pub(super) fn kept_encoding(sent: Option<String>) -> Option<String> {
+    let sent = sent?;
+    let kept: Vec<&str> = sent.split(',').map(str::trim).filter(|coding| !coding.eq_ignore_ascii_case("aws-chunked")).collect();
+    (!kept.is_empty()).then(|| kept.join(","))
 }
 
 pub(super) fn http_date(time: &Timestamp) -> Option<String> {
@@ -421,7 +440,7 @@ fn span(range: Option<Range>, size: u64) -> S3Result<(std::ops::Range<u64>, Opti
     Ok((span, Some(text)))
 }
 
-fn no_versions(version: Option<&str>) -> S3Result<()> {
+pub(super) fn no_versions(version: Option<&str>) -> S3Result<()> {
     match version {
         None | Some("null") => Ok(()),
         Some(_) => Err(s3_error!(NoSuchVersion, "The specified version does not exist.")),

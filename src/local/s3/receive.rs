@@ -11,6 +11,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::{Front, disk_error};
 use crate::local::buckets::{Digests, Draft, Sums, by_algorithm};
+use crate::local::patience;
 
 /// A body, and what its sender said of it.
 pub(super) struct Incoming {
@@ -68,6 +69,13 @@ impl Front {
                 return Err(S3Error::with_message(S3ErrorCode::BadDigest, text));
             }
         }
+        let file = file.into_inner().into_std().await;
+        let draft = self
+            .disk(move |_| {
+                draft.settle(&file)?;
+                Ok(draft)
+            })
+            .await?;
         Ok((draft, sums))
     }
 }
@@ -130,6 +138,12 @@ fn broken_body(text: &str) -> S3Error {
     }
     if text.contains("SignatureMismatch") {
         return s3_error!(SignatureDoesNotMatch, "The signature of a chunk does not match.");
+    }
+    if text.contains(patience::TIMED_OUT) {
+        return s3_error!(
+            RequestTimeout,
+            "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed."
+        );
     }
     s3_error!(IncompleteBody, "The request body terminated unexpectedly")
 }

@@ -18,9 +18,9 @@ use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 
 use super::condition::{Reading, Writing};
 use super::list::{common, encoder, limit};
-use super::object::{Checksums, duplicate, encryption, http_date, no_customer_keys, source};
+use super::object::{Checksums, duplicate, encryption, http_date, kept_encoding, no_customer_keys, source};
 use super::receive::{Incoming, announced, hasher};
-use super::{Front, answer, expect_owner, owner, timestamp};
+use super::{Front, answer, expect_owner, owner, tagging, timestamp};
 use crate::local::buckets::{BucketError, Buckets, Digests, Draft, Facts, PartRow, Row, UploadRow, by_algorithm};
 use crate::local::store::{now_millis, random_name};
 
@@ -40,7 +40,7 @@ impl Front {
         };
         let facts = Facts {
             content_type: Some(input.content_type.unwrap_or_else(|| "binary/octet-stream".to_owned())),
-            content_encoding: input.content_encoding,
+            content_encoding: kept_encoding(input.content_encoding),
             content_disposition: input.content_disposition,
             content_language: input.content_language,
             cache_control: input.cache_control,
@@ -49,6 +49,8 @@ impl Front {
             metadata: input.metadata.unwrap_or_default().into_iter().collect(),
             encryption: input.server_side_encryption.map(|encryption| encryption.as_str().to_owned()),
             kms_key: input.ssekms_key_id,
+            tags: tagging::from_header(input.tagging.as_deref())?,
+            storage_class: tagging::storage_class(input.storage_class.as_ref())?,
             ..Facts::default()
         };
         let id = random_name().map_err(S3Error::internal_error)?;
@@ -56,7 +58,7 @@ impl Front {
             bucket: Some(input.bucket.clone()),
             key: Some(input.key.clone()),
             upload_id: Some(id.clone()),
-            server_side_encryption: encryption(&facts),
+            server_side_encryption: Some(encryption(&facts)),
             ssekms_key_id: facts.kms_key.clone(),
             checksum_algorithm: input.checksum_algorithm,
             checksum_type: algorithm.is_some().then(|| kind.clone().map(ChecksumType::from)).flatten(),
@@ -98,7 +100,7 @@ impl Front {
         self.keep_part(&upload, draft, part).await?;
         answer(UploadPartOutput {
             e_tag: Some(ETag::Strong(sums.md5)),
-            server_side_encryption: encryption(&upload.facts),
+            server_side_encryption: Some(encryption(&upload.facts)),
             ssekms_key_id: upload.facts.kms_key,
             checksum_crc32: sums.checksums.checksum_crc32,
             checksum_crc32c: sums.checksums.checksum_crc32c,
@@ -148,7 +150,7 @@ impl Front {
                 last_modified: Some(timestamp(modified)),
                 ..Default::default()
             }),
-            server_side_encryption: encryption(&upload.facts),
+            server_side_encryption: Some(encryption(&upload.facts)),
             ..Default::default()
         })
     }
@@ -212,7 +214,7 @@ impl Front {
         answer(CompleteMultipartUploadOutput {
             location: Some(format!("/{}/{}", input.bucket, row.key)),
             bucket: Some(input.bucket),
-            server_side_encryption: encryption(&row.facts),
+            server_side_encryption: Some(encryption(&row.facts)),
             ssekms_key_id: row.facts.kms_key,
             key: Some(row.key),
             e_tag: Some(ETag::Strong(row.etag)),
@@ -425,6 +427,7 @@ fn assemble(buckets: &Buckets, parts: &[PartRow], mut digests: Digests) -> Resul
             file.write_all(&buffer[..count])?;
         }
     }
+    draft.settle(&file)?;
     Ok((draft, digests.finish().checksums))
 }
 

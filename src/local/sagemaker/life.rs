@@ -207,7 +207,7 @@ impl Life {
                         }
                     }
                 },
-                wish = wished(&mut self.wishes, &ending) => {
+                wish = wished(&mut self.wishes, ending.as_ref()) => {
                     let order = if wish == Wish::Stop { Order::Term } else { Order::Kill };
                     ending = ending_of(wish);
                     let _ = orders.send(order);
@@ -350,7 +350,7 @@ async fn called_off(wishes: &mut watch::Receiver<Wish>) -> Wish {
 }
 
 /// The next wish that a job with this ending has to follow: a stop once, a close always.
-async fn wished(wishes: &mut watch::Receiver<Wish>, ending: &Option<Ending>) -> Wish {
+async fn wished(wishes: &mut watch::Receiver<Wish>, ending: Option<&Ending>) -> Wish {
     let closing = matches!(ending, Some(Ending::Failed(_)));
     let due = |wish: &Wish| match wish {
         Wish::Go => false,

@@ -8,6 +8,7 @@ mod document;
 mod life;
 mod list;
 mod quotas;
+mod search;
 mod shapes;
 mod store;
 mod tags;
@@ -87,7 +88,7 @@ impl SageMaker {
     /// # Errors
     /// When the folder cannot be written, or another process has it open.
     pub fn open(
-        folder: PathBuf,
+        folder: &Path,
         buckets: Buckets,
         logs: Arc<Logs>,
         metrics: Arc<Metrics>,
@@ -97,7 +98,7 @@ impl SageMaker {
             Fault::internal(format_args!("the folder {} of the local region cannot be used: {error}", folder.display()))
         };
         let roots = folder.join("jobs");
-        std::fs::create_dir_all(&folder).map_err(unusable)?;
+        std::fs::create_dir_all(folder).map_err(unusable)?;
         let lock = std::fs::File::create(folder.join("lock")).map_err(unusable)?;
         lock.try_lock().map_err(|_| {
             Fault::internal(format_args!(
@@ -166,6 +167,7 @@ impl SageMaker {
             "CreateTrainingJob" => self.create(&request, runtime),
             "DescribeTrainingJob" => self.job(&request).map(Value::Object),
             "ListTrainingJobs" => list::list(&self.store, &request),
+            "Search" => search::search(&self.store, &request),
             "StopTrainingJob" => self.stop(&request),
             "DeleteTrainingJob" => self.delete(&request),
             "UpdateTrainingJob" => {

@@ -89,6 +89,11 @@ pub fn accept(operation: &str, input: Value) -> Result<Map<String, Value>, Fault
     check(shape, input)
 }
 
+/// Whether a structure of the model has this member.
+pub fn has(shape: &str, member: &str) -> bool {
+    MODEL.shape(shape).members.contains_key(member)
+}
+
 fn check(shape: &str, input: Value) -> Result<Map<String, Value>, Fault> {
     let mut violations = Vec::new();
     let known = MODEL.walk(shape, input, "", &mut violations)?;
@@ -309,7 +314,6 @@ fn expect_kind(kind: Kind, value: &Value) -> Result<(), Fault> {
     }
     let message = match (kind, value) {
         (Kind::Structure | Kind::Map | Kind::List, Value::String(_)) => "Unexpected field type",
-        (Kind::Structure | Kind::Map | Kind::List, Value::Array(_)) => "Start of list found where not expected",
         (_, Value::Array(_)) => "Start of list found where not expected",
         (_, Value::Object(_)) => "Start of structure or map found where not expected.",
         (_, other) => return Err(serialization(&format!("{} can not be converted to {}", token(other), class(kind)))),

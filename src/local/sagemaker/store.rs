@@ -277,6 +277,7 @@ fn parse(text: &str) -> Result<Document, Fault> {
     serde_json::from_str(text).map_err(|error| Fault::internal(format_args!("a job of the local region cannot be read: {error}")))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is the argument of map_err everywhere")]
 fn broken(error: rusqlite::Error) -> Fault {
     Fault::internal(format_args!("the local region cannot use its file of SageMaker jobs: {error}"))
 }

@@ -24,9 +24,36 @@ pub fn complete(document: &str, request_id: &str) -> String {
         members = format!("<Message>{}</Message>", message(code));
     }
     if !after.contains("<RequestId>") {
-        members.push_str(&format!("<RequestId>{request_id}</RequestId>"));
+        members.extend(["<RequestId>", request_id, "</RequestId>"]);
     }
     format!("{before}</Code>{members}{after}")
+}
+
+/// The document with S3's namespace at its root, when it has none.
+pub fn in_namespace(document: &str) -> String {
+    let start = document.strip_prefix("<?xml").and_then(|rest| rest.find("?>")).map_or(0, |end| "<?xml".len() + end + 2);
+    let (head, rest) = document.split_at(start);
+    match rest.split_once('>') {
+        Some((root, content)) if root.trim_start().starts_with('<') && !root.contains("xmlns") => {
+            format!("{head}{root} xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{content}")
+        }
+        _ => document.to_owned(),
+    }
+}
+
+/// The document with characters that XML readers change or refuse made harmless: keys may hold any. A carriage return is
+/// written as a reference (object key naming guidelines); assumed: for the others S3 has no form that readers accept either.
+pub fn readable(document: &str) -> String {
+    let mut done = String::with_capacity(document.len());
+    for c in document.chars() {
+        match c {
+            '\r' => done.push_str("&#13;"),
+            '\t' | '\n' => done.push(c),
+            '\0'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}' => done.push(char::REPLACEMENT_CHARACTER),
+            other => done.push(other),
+        }
+    }
+    done
 }
 
 /// S3's words (error responses of the S3 API Reference) for what s3s refuses by itself.
@@ -46,6 +73,22 @@ fn message(code: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_root_gets_its_namespace_once() {
+        let named = super::in_namespace("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<R><A>1</A></R>");
+        assert_eq!(
+            named,
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<R xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><A>1</A></R>"
+        );
+        assert_eq!(super::in_namespace(&named), named);
+        assert_eq!(super::in_namespace(""), "");
+    }
+
+    #[test]
+    fn any_key_can_be_read() {
+        assert_eq!(super::readable("<Key>a\r\n\u{1}b\t\u{FFFE}ü</Key>"), "<Key>a&#13;\n\u{FFFD}b\t\u{FFFD}ü</Key>");
+    }
+
     #[test]
     fn an_error_document_is_completed_once() {
         let bare = "<Error><Code>InvalidBucketName</Code></Error>";
