@@ -15,7 +15,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::config::retry::{RetryPartition, TokenBucket};
 
 use super::guard::Guard;
-use super::{LocalAccess, deadline};
+use super::{LocalAccess, deadline, profiles};
 use crate::model::{Failure, FailureKind};
 
 /// One bucket of retry tokens for the whole process: when a service is down, all clients together try again only so often.
@@ -47,8 +47,11 @@ pub(super) fn local_settings(local: &LocalAccess) -> SdkConfig {
 /// Settings as the user's environment and files have them.
 ///
 /// # Errors
-/// When no region is known.
+/// When no region is known, or there is no such profile.
 pub(super) async fn aws_settings(profile: Option<&str>, region: Option<&str>) -> Result<SdkConfig, Failure> {
+    if let Some(profile) = profile {
+        profiles::known(profile)?;
+    }
     let region = find_region(profile, region).await?;
     let provider_config = ProviderConfig::default().with_region(Some(region.clone()));
     let mut loader = aws_config::defaults(BehaviorVersion::latest())

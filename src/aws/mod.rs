@@ -14,6 +14,7 @@ pub mod guard;
 pub mod instance_types;
 mod order;
 pub mod price;
+mod profiles;
 pub mod s3_uri;
 pub mod script_mode;
 #[cfg(test)]
