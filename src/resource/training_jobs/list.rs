@@ -229,4 +229,49 @@ mod tests {
         assert_eq!(seen["job-5"].cells[2], Cell::Trend { last: Some(0.1), values: Vec::new() });
         assert_eq!(seen["job-0"].per_hour, Some(0.922));
     }
+
+    #[tokio::test]
+    async fn what_was_deleted_goes_from_the_list() {
+        let gone: std::sync::Arc<Mutex<Vec<u64>>> = std::sync::Arc::default();
+        let deleted = std::sync::Arc::clone(&gone);
+        // 150 jobs on two pages, all ended.
+        let http = Scripted::new(move |asked| {
+            let body = asked.json();
+            let deleted = deleted.lock().unwrap();
+            if asked.operation != "ListTrainingJobs" {
+                let name = body["TrainingJobName"].as_str().unwrap();
+                if deleted.contains(&name[4..].parse().unwrap()) {
+                    let said = json!({ "__type": "ValidationException", "message": "Requested resource not found." });
+                    return (400, said.to_string().into_bytes());
+                }
+                return (200, json!({ "TrainingJobName": name, "TrainingJobStatus": "Completed" }).to_string().into_bytes());
+            }
+            let all: Vec<u64> = (0..150).filter(|n| !deleted.contains(n)).collect();
+            let from: usize = body["NextToken"].as_str().map_or(0, |token| token.parse().unwrap());
+            let jobs: Vec<_> = all.iter().skip(from).take(100)
+                .map(|n| json!({ "TrainingJobName": format!("job-{n}"), "TrainingJobArn": "arn", "CreationTime": 1_800_000_000 - n, "TrainingJobStatus": "Completed" }))
+                .collect();
+            let next = (from + 100 < all.len()).then(|| (from + 100).to_string());
+            (200, json!({ "TrainingJobSummaries": jobs, "NextToken": next }).to_string().into_bytes())
+        });
+        let aws = http.connect(true, None).await;
+        let seen: Mutex<HashSet<String>> = Mutex::default();
+        let page = |page: Page| {
+            let mut seen = seen.lock().unwrap();
+            if page.whole {
+                seen.clear();
+            }
+            seen.extend(page.items.into_iter().map(|item| item.id.0));
+        };
+        list(&aws, &page).await.unwrap();
+        list(&aws, &page).await.unwrap();
+        assert_eq!(seen.lock().unwrap().len(), 150);
+        // One on the newest page, which proves it; one in the history, told by its description.
+        gone.lock().unwrap().extend([3, 140]);
+        let asked = super::super::detail::detail(&aws, &crate::model::ItemId("job-140".into())).await;
+        assert_eq!(asked.unwrap_err().kind, FailureKind::NotFound);
+        list(&aws, &page).await.unwrap();
+        let seen = seen.lock().unwrap();
+        assert!(seen.len() == 148 && !seen.contains("job-3") && !seen.contains("job-140"), "{}", seen.len());
+    }
 }
