@@ -15,6 +15,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::config::retry::{RetryPartition, TokenBucket};
 
 use super::guard::Guard;
+use super::watched::Watched;
 use super::{LocalAccess, deadline, profiles};
 use crate::model::{Failure, FailureKind};
 
@@ -135,6 +136,15 @@ fn on_ec2() -> bool {
         || starts("/sys/class/dmi/id/product_uuid", "ec2")
         || starts("/sys/class/dmi/id/sys_vendor", "amazon ec2")
         || starts("/sys/class/dmi/id/bios_vendor", "amazon ec2")
+}
+
+/// The settings with their credentials under watch.
+pub(super) fn watched(settings: SdkConfig, guard: &Guard) -> SdkConfig {
+    let Some(inner) = settings.credentials_provider() else { return settings };
+    let mut bare = settings.to_builder();
+    bare.set_credentials_provider(None);
+    let provider = SharedCredentialsProvider::new(Watched::new(inner, bare.build(), guard.clone()));
+    settings.into_builder().credentials_provider(provider).build()
 }
 
 /// The clients of these settings, each behind the guard.

@@ -310,12 +310,10 @@ mod tests {
                 }
                 "POST" => said(200, "<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>".into()),
                 "GET" => {
-                    let rows: String = there
-                        .iter()
-                        .map(|(key, size, etag)| {
-                            format!("<Contents><Key>{key}</Key><Size>{size}</Size><ETag>\"{etag}\"</ETag></Contents>")
-                        })
-                        .collect();
+                    let row = |(key, size, etag): &(&str, u64, String)| {
+                        format!("<Contents><Key>{key}</Key><Size>{size}</Size><ETag>\"{etag}\"</ETag></Contents>")
+                    };
+                    let rows = there.iter().map(row).collect::<Vec<_>>().concat();
                     said(200, format!("<ListBucketResult><IsTruncated>false</IsTruncated>{rows}</ListBucketResult>"))
                 }
                 "PUT" if asked.uri.contains("partNumber=2") && parts_fail => {
@@ -350,7 +348,7 @@ mod tests {
     #[tokio::test]
     async fn a_large_file_goes_in_parts_and_a_failure_takes_it_back() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("big"), vec![7; (IN_PARTS + 5) as usize]).unwrap();
+        std::fs::write(folder.path().join("big"), vec![7; usize::try_from(IN_PARTS + 5).unwrap()]).unwrap();
         let (done, changes) = sent(&store(Vec::new(), false), folder.path()).await;
         assert_eq!((done.unwrap().sent, changes.len()), (1, 3));
         let (failed, changes) = sent(&store(Vec::new(), true), folder.path()).await;
@@ -361,7 +359,7 @@ mod tests {
     #[tokio::test]
     async fn an_upload_that_is_called_off_is_taken_back() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("big"), vec![7; (IN_PARTS + 5) as usize]).unwrap();
+        std::fs::write(folder.path().join("big"), vec![7; usize::try_from(IN_PARTS + 5).unwrap()]).unwrap();
         let http = store(Vec::new(), false);
         let aws = http.connect(false, Some(Arc::new(Notes::default()))).await;
         let plan = plan(folder.path()).unwrap();

@@ -238,7 +238,8 @@ pub fn found(resource: &str) -> &'static dyn Resource {
 
 pub fn set(mut form: Form, changes: &[(&str, &str)]) -> Form {
     for (name, value) in changes {
-        form.fields.iter_mut().find(|field| field.name == *name).expect(name).value = (*value).to_owned();
+        let field = form.fields.iter_mut().find(|field| field.name == *name).expect(name);
+        (*value).clone_into(&mut field.value);
     }
     form
 }

@@ -320,7 +320,7 @@ mod tests {
         let http =
             Scripted::new(|_| (200, br#"{"TrainingJobArn":"arn:aws:sagemaker:us-east-1:000000000000:training-job/x"}"#.to_vec()));
         let aws = http.connect(false, Some(Arc::new(Notes::default()))).await;
-        with_order("o".into(), job().request(&aws.sagemaker).send()).await.unwrap();
+        Box::pin(with_order("o".into(), job().request(&aws.sagemaker).send())).await.unwrap();
         assert_eq!(http.bodies("CreateTrainingJob"), [golden()]);
     }
 

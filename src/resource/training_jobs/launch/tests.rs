@@ -56,7 +56,7 @@ async fn launched(http: &Scripted, notes: &Arc<Notes>) -> Result<Outcome, Failur
     let (_folder, recipe) = project();
     let aws = http.connect(false, Some(notes.clone())).await;
     let form = form::launch(&recipe);
-    with_order("order-7".to_owned(), launch(&aws, &recipe, &form, &|_| {})).await
+    Box::pin(with_order("order-7".to_owned(), launch(&aws, &recipe, &form, &|_| {}))).await
 }
 
 #[tokio::test]
@@ -184,7 +184,7 @@ async fn a_copy_keeps_all_that_the_form_does_not_change() {
     assert_eq!(form.value("channels"), "train = s3://data/m\nfs = file system fs-0123456789 /d");
     form.fields.iter_mut().find(|field| field.name == "max_runtime_seconds").unwrap().value = "1200".into();
     assert_eq!(check(&form), []);
-    with_order("o2".into(), launch(&aws, &recipe, &form, &|_| {})).await.unwrap();
+    Box::pin(with_order("o2".into(), launch(&aws, &recipe, &form, &|_| {}))).await.unwrap();
     let sent = http.bodies("CreateTrainingJob").remove(0);
     let same = [
         "AlgorithmSpecification",
