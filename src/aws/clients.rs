@@ -15,7 +15,8 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::config::retry::{RetryPartition, TokenBucket};
 
 use super::guard::Guard;
-use super::{LocalAccess, deadline};
+use super::watched::Watched;
+use super::{LocalAccess, deadline, profiles};
 use crate::model::{Failure, FailureKind};
 
 /// One bucket of retry tokens for the whole process: when a service is down, all clients together try again only so often.
@@ -47,8 +48,11 @@ pub(super) fn local_settings(local: &LocalAccess) -> SdkConfig {
 /// Settings as the user's environment and files have them.
 ///
 /// # Errors
-/// When no region is known.
+/// When no region is known, or there is no such profile.
 pub(super) async fn aws_settings(profile: Option<&str>, region: Option<&str>) -> Result<SdkConfig, Failure> {
+    if let Some(profile) = profile {
+        profiles::known(profile)?;
+    }
     let region = find_region(profile, region).await?;
     let provider_config = ProviderConfig::default().with_region(Some(region.clone()));
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
@@ -132,6 +136,15 @@ fn on_ec2() -> bool {
         || starts("/sys/class/dmi/id/product_uuid", "ec2")
         || starts("/sys/class/dmi/id/sys_vendor", "amazon ec2")
         || starts("/sys/class/dmi/id/bios_vendor", "amazon ec2")
+}
+
+/// The settings with their credentials under watch.
+pub(super) fn watched(settings: SdkConfig, guard: &Guard) -> SdkConfig {
+    let Some(inner) = settings.credentials_provider() else { return settings };
+    let mut bare = settings.to_builder();
+    bare.set_credentials_provider(None);
+    let provider = SharedCredentialsProvider::new(Watched::new(inner, bare.build(), guard.clone()));
+    settings.into_builder().credentials_provider(provider).build()
 }
 
 /// The clients of these settings, each behind the guard.

@@ -3,6 +3,7 @@
 //! 1. Only operations of the table [`OPERATIONS`] are sent at all.
 //! 2. In read-only mode nothing that changes something is sent.
 //! 3. A call that changes something needs a confirmed order around it ([`super::with_order`]).
+//!    Once the credentials are somebody else's than at first, nothing that changes something is sent (see `watched`).
 //! 4. The wall: local mode reaches loopback only; real mode reaches neither loopback nor plain HTTP, unless told.
 //! 5. The journal: the intent is durable, with the request as it is, before the first byte leaves. Retries inside the SDK
 //!    are the same intent. When the call is dropped or times out, the intent is settled as unknown.
@@ -76,6 +77,10 @@ struct State {
     rules: Rules,
     read_only: AtomicBool,
     account: OnceLock<String>,
+    /// Who we were at first, without the session's name.
+    principal: OnceLock<String>,
+    /// Set once the credentials are somebody else's.
+    frozen: OnceLock<Failure>,
 }
 
 impl fmt::Debug for Guard {
@@ -103,7 +108,7 @@ fn refuse(what: impl AsRef<str>, hint: &str) -> BoxError {
 impl Guard {
     pub fn new(rules: Rules) -> Self {
         let read_only = AtomicBool::new(rules.read_only);
-        Self(Arc::new(State { rules, read_only, account: OnceLock::new() }))
+        Self(Arc::new(State { rules, read_only, account: OnceLock::new(), principal: OnceLock::new(), frozen: OnceLock::new() }))
     }
 
     pub fn read_only(&self) -> bool {
@@ -119,8 +124,24 @@ impl Guard {
         let _ = self.0.account.set(account.to_owned());
     }
 
+    /// The credentials' owner, as STS has just said. The first one stays; when another comes, nothing may be changed any
+    /// more.
+    pub fn met(&self, arn: &str) {
+        let principal = principal(arn);
+        let first = self.0.principal.get_or_init(|| principal.to_owned());
+        if first != principal {
+            let what = format!("the credentials have become somebody else's: {principal}, at first {first}");
+            let failure = Failure::new(
+                FailureKind::Refused,
+                what,
+                "nothing is changed any more; start footplate again to work as the new one",
+            );
+            let _ = self.0.frozen.set(failure);
+        }
+    }
+
     /// Rules 1 to 3, before credentials are even looked for.
-    fn allow(&self, service: &str, operation: &str) -> Result<Effect, BoxError> {
+    pub(super) fn allow(&self, service: &str, operation: &str) -> Result<Effect, BoxError> {
         let Some(effect) = effect(service, operation) else {
             return Err(refuse(format!("{operation} ({service}) is not among the operations footplate may send"), ""));
         };
@@ -129,6 +150,9 @@ impl Guard {
         }
         if self.read_only() {
             return Err(refuse(format!("read-only: {operation} would change something"), "start footplate without --read-only"));
+        }
+        if let Some(failure) = self.0.frozen.get() {
+            return Err(Box::new(Refusal(failure.clone())));
         }
         if self.0.rules.ledger.is_none() {
             return Err(refuse(
@@ -219,6 +243,14 @@ impl Guard {
             account: self.0.account.get().cloned().unwrap_or_default(),
             region: self.0.rules.region.clone(),
         }
+    }
+}
+
+/// An ARN without the name of the session: a renewed session of the same role is still the same.
+fn principal(arn: &str) -> &str {
+    match arn.rsplit_once('/') {
+        Some((role, _)) if arn.contains(":assumed-role/") => role,
+        _ => arn,
     }
 }
 

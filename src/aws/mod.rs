@@ -14,6 +14,7 @@ pub mod guard;
 pub mod instance_types;
 mod order;
 pub mod price;
+mod profiles;
 pub mod s3_uri;
 pub mod script_mode;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub(crate) mod scripted;
 pub mod tail;
 pub mod time;
 pub mod upload;
+mod watched;
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -127,7 +129,7 @@ impl Aws {
             local_endpoint: endpoint,
             allow_loopback: connect.allow_loopback,
         });
-        let made = clients::clients(&settings, &guard);
+        let made = clients::clients(&clients::watched(settings, &guard), &guard);
         Ok(Arc::new(Self {
             mode: connect.mode,
             region,
@@ -171,6 +173,7 @@ impl Aws {
             let out = self.sts.get_caller_identity().send().await.map_err(|error| fault::tell("asking who we are", &error))?;
             let account = out.account().unwrap_or_default().to_owned();
             self.guard.set_account(&account);
+            self.guard.met(out.arn().unwrap_or_default());
             Ok(Identity { account, arn: Safe::line(out.arn().unwrap_or_default()) })
         };
         self.identity.get_or_try_init(ask).await.cloned()

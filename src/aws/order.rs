@@ -22,6 +22,11 @@ pub fn current_order() -> Option<String> {
     permit().map(|permit| permit.order.clone())
 }
 
+/// Runs what must still be done for an order although its task is gone, under its permit.
+pub(super) async fn under<F: Future>(permit: Arc<Permit>, future: F) -> F::Output {
+    PERMIT.scope(permit, future).await
+}
+
 /// The permit of the order that this task runs.
 pub(super) fn permit() -> Option<Arc<Permit>> {
     PERMIT.try_with(Arc::clone).ok()

@@ -298,7 +298,7 @@ impl Follower {
             let unread = self.streams.values().filter(|stream| !stream.gone && !stream.cursor.caught_up());
             let latest = unread.map(|stream| stream.cursor.latest().unwrap_or(i64::MIN)).min();
             // Too much is waiting on a slow stream: order gives way to memory.
-            let until = latest.filter(|_| self.merger.len() < AHEAD);
+            let until = latest.filter(|_| self.merger.held() < AHEAD);
             let entries = self.merger.ready(until, BATCH);
             if entries.is_empty() {
                 return true;

@@ -6,8 +6,7 @@
 mod plan;
 
 use std::collections::HashMap;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
@@ -16,6 +15,7 @@ use md5::{Digest, Md5};
 use tokio::sync::Semaphore;
 
 use super::bucket::{self, Object};
+use super::order::{Permit, permit, under};
 use super::s3_uri::S3Uri;
 use super::{Aws, fault};
 use crate::model::{Failure, FailureKind, Progress, Safe};
@@ -126,17 +126,18 @@ impl Sender<'_> {
         let doing = format!("uploading {to}");
         let call = self.aws.s3.create_multipart_upload().bucket(&to.bucket).key(&to.key).expected_bucket_owner(&self.account);
         let id = call.send().await.map_err(|error| fault::tell(&doing, &error))?.upload_id.unwrap_or_default();
-        match self.parts(piece, to, part, &id).await {
+        let begun = Begun { s3: self.aws.s3.clone(), to: to.clone(), id, permit: permit() };
+        match self.parts(piece, to, part, &begun.id).await {
             Ok(parts) => {
                 let whole = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
-                let call = self.aws.s3.complete_multipart_upload().bucket(&to.bucket).key(&to.key).upload_id(&id);
+                let call = self.aws.s3.complete_multipart_upload().bucket(&to.bucket).key(&to.key).upload_id(&begun.id);
                 call.multipart_upload(whole).send().await.map_err(|error| fault::tell(&doing, &error))?;
+                begun.finished();
                 self.meter.sent(0, true);
                 Ok(())
             }
             Err(failure) => {
-                // What has arrived would cost storage for ever; that the abort fails too is not what the user must hear.
-                let _ = self.aws.s3.abort_multipart_upload().bucket(&to.bucket).key(&to.key).upload_id(&id).send().await;
+                begun.take_back().await;
                 Err(failure)
             }
         }
@@ -180,6 +181,45 @@ impl Sender<'_> {
     async fn room(&self, bytes: u64) -> Result<tokio::sync::SemaphorePermit<'_>, Failure> {
         let kib = u32::try_from(bytes >> 10).unwrap_or(MEMORY).clamp(1, MEMORY);
         self.memory.acquire_many(kib).await.map_err(|_| Failure::new(FailureKind::Cancelled, "the upload was called off", ""))
+    }
+}
+
+/// An upload in parts that is under way. Dropped unfinished (the order was called off), what has arrived is taken back:
+/// it would cost storage for ever.
+struct Begun {
+    s3: aws_sdk_s3::Client,
+    to: S3Uri,
+    id: String,
+    /// Absent once there is nothing to take back.
+    permit: Option<Arc<Permit>>,
+}
+
+impl Begun {
+    fn finished(mut self) {
+        self.permit = None;
+    }
+
+    async fn take_back(mut self) {
+        self.permit = None;
+        self.abort().await;
+    }
+
+    /// That the abort fails too is not what the user must hear.
+    fn abort(&self) -> impl Future<Output = ()> + Send + use<> {
+        let call = self.s3.abort_multipart_upload().bucket(&self.to.bucket).key(&self.to.key).upload_id(&self.id);
+        async move {
+            if let Err(error) = call.send().await {
+                tracing::warn!(error = %fault::tell("taking an upload back", &error).what, "parts of an upload stay in S3");
+            }
+        }
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if let (Some(permit), Ok(runtime)) = (self.permit.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(under(permit, self.abort()));
+        }
     }
 }
 
@@ -252,8 +292,6 @@ impl<'a> Meter<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::aws::scripted::{Answer, Notes, Scripted};
     use crate::aws::with_order;
@@ -272,12 +310,10 @@ mod tests {
                 }
                 "POST" => said(200, "<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>".into()),
                 "GET" => {
-                    let rows: String = there
-                        .iter()
-                        .map(|(key, size, etag)| {
-                            format!("<Contents><Key>{key}</Key><Size>{size}</Size><ETag>\"{etag}\"</ETag></Contents>")
-                        })
-                        .collect();
+                    let row = |(key, size, etag): &(&str, u64, String)| {
+                        format!("<Contents><Key>{key}</Key><Size>{size}</Size><ETag>\"{etag}\"</ETag></Contents>")
+                    };
+                    let rows = there.iter().map(row).collect::<Vec<_>>().concat();
                     said(200, format!("<ListBucketResult><IsTruncated>false</IsTruncated>{rows}</ListBucketResult>"))
                 }
                 "PUT" if asked.uri.contains("partNumber=2") && parts_fail => {
@@ -312,11 +348,35 @@ mod tests {
     #[tokio::test]
     async fn a_large_file_goes_in_parts_and_a_failure_takes_it_back() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("big"), vec![7; (IN_PARTS + 5) as usize]).unwrap();
+        std::fs::write(folder.path().join("big"), vec![7; usize::try_from(IN_PARTS + 5).unwrap()]).unwrap();
         let (done, changes) = sent(&store(Vec::new(), false), folder.path()).await;
         assert_eq!((done.unwrap().sent, changes.len()), (1, 3));
         let (failed, changes) = sent(&store(Vec::new(), true), folder.path()).await;
         assert_eq!(failed.unwrap_err().kind, FailureKind::Denied);
         assert!(changes.iter().any(|name| name == "DELETE /data/in/big"), "{changes:?}");
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_is_called_off_is_taken_back() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("big"), vec![7; usize::try_from(IN_PARTS + 5).unwrap()]).unwrap();
+        let http = store(Vec::new(), false);
+        let aws = http.connect(false, Some(Arc::new(Notes::default()))).await;
+        let plan = plan(folder.path()).unwrap();
+        let counted = |start: &'static str| http.operations().iter().filter(|name| name.starts_with(start)).count();
+        {
+            let target = S3Uri::new("data", "in/");
+            let mut order = Box::pin(with_order("o".into(), upload(&aws, &plan, &target, &|_| {})));
+            // Until the parts are being read, then dropped as a cancelled task is.
+            while counted("POST /data/in/big") == 0 {
+                assert!(futures_util::poll!(&mut order).is_pending(), "ended before it could be called off");
+                tokio::task::yield_now().await;
+            }
+        }
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while counted("DELETE /data/in/big") == 0 {
+            assert!(Instant::now() < deadline, "never taken back: {:?}", http.operations());
+            tokio::task::yield_now().await;
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::aws::s3_uri::S3Uri;
 use crate::aws::{Aws, bucket, download, fault, script_mode, time, upload};
 use crate::model::{
     Align, Block, Cell, Column, Detail, Failure, FailureKind, Field, FieldKind, Form, Item, ItemId, LogSource, Order, Outcome,
-    Page, Phase, Poll, Preview, Problem, Progress, Recipe, Safe, Spec, State, Verb,
+    Page, Phase, Poll, Preview, Problem, Progress, Recipe, Safe, Spec, State, Verb, show,
 };
 use crate::resource::{Job, Resource};
 
@@ -212,13 +212,13 @@ async fn folder(aws: &Aws, at: &S3Uri) -> Result<Vec<Block>, Failure> {
     let page = call.send().await.map_err(|error| fault::tell(&format!("looking at {at}"), &error))?;
     let size = page.contents().iter().filter_map(|object| u64::try_from(object.size()?).ok()).sum();
     let count = page.contents().len() as u64;
-    let more =
-        if page.is_truncated() == Some(true) { "of the first 1000 objects; there are more" } else { "of all objects below" };
+    // One page is read, so beyond it only "more than" is true.
+    let more = page.is_truncated() == Some(true);
+    let said = |cell: Cell, words: String| if more { Cell::Text(Safe::line(&format!("more than {words}"))) } else { cell };
     let facts = vec![
+        ("objects".into(), said(Cell::Count(count), show::grouped(count))),
+        ("size".into(), said(Cell::Bytes(size), show::size(size))),
         ("address".into(), Cell::Text(Safe::line(&at.to_string()))),
-        ("objects".into(), Cell::Count(count)),
-        ("size".into(), Cell::Bytes(size)),
-        ("counted".into(), Cell::Text(more.into())),
     ];
     Ok(vec![Block::Facts { title: "folder".into(), facts }])
 }
@@ -228,9 +228,10 @@ async fn object(aws: &Aws, at: &S3Uri) -> Result<Vec<Block>, Failure> {
     let head = aws.s3.head_object().bucket(&at.bucket).key(&at.key).send().await.map_err(|error| fault::tell(&doing, &error))?;
     let text = |text: &str| Cell::Text(Safe::line(text));
     let size = head.content_length().and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
-    let mut facts = vec![("address".into(), text(&at.to_string())), ("size".into(), Cell::Bytes(size))];
+    let mut facts = vec![("size".into(), Cell::Bytes(size))];
     facts.extend(head.last_modified().map(|at| ("modified".into(), Cell::Time(time::ours(at)))));
     facts.extend(head.content_type().map(|kind| ("type".into(), text(kind))));
+    facts.push(("address".into(), text(&at.to_string())));
     facts.extend(head.e_tag().map(|tag| ("etag".into(), text(tag.trim_matches('"')))));
     facts.push(("class".into(), text(head.storage_class().map_or("STANDARD", |class| class.as_str()))));
     facts.extend(head.server_side_encryption().map(|kind| ("encryption".into(), text(kind.as_str()))));
@@ -325,7 +326,8 @@ async fn look(aws: &Aws, recipe: &Recipe, form: &Form, preview: &mut Preview) ->
             Some(from) => bucket::objects(aws, from).await?,
             None => Vec::new(),
         };
-        preview.facts.push(("objects".into(), Safe::line(&objects.len().to_string())));
+        preview.facts.push(("objects".into(), Safe::line(&show::grouped(objects.len() as u64))));
+        preview.facts.push(("size".into(), Safe::line(&show::size(objects.iter().map(|object| object.size).sum()))));
         preview.facts.push(("to".into(), Safe::line(&recipe.root.join(form.value("folder")).display().to_string())));
         return Ok(());
     }
@@ -335,8 +337,8 @@ async fn look(aws: &Aws, recipe: &Recipe, form: &Form, preview: &mut Preview) ->
         return Err(invalid("there are no files in it"));
     }
     let there = bucket::exists(aws, &target.bucket).await?;
-    preview.facts.push(("files".into(), Safe::line(&plan.files.len().to_string())));
-    preview.facts.push(("bytes".into(), Safe::line(&plan.bytes.to_string())));
+    preview.facts.push(("files".into(), Safe::line(&show::grouped(plan.files.len() as u64))));
+    preview.facts.push(("size".into(), Safe::line(&show::size(plan.bytes))));
     preview.facts.push(("bucket".into(), if there { "exists, and is yours".into() } else { "will be made".into() }));
     preview.problems.extend(plan.notices.iter().map(|notice| Problem {
         field: "source".to_owned(),

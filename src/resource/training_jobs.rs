@@ -6,6 +6,8 @@ mod detail;
 mod form;
 mod launch;
 mod list;
+mod parent;
+mod warn;
 
 use crate::aws::{Aws, fault};
 use crate::model::{

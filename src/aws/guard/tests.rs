@@ -149,12 +149,12 @@ async fn a_dropped_call_is_settled_as_unknown() {
 async fn a_bulk_of_objects_is_one_intent() {
     let notes = Arc::new(Notes::default());
     let aws = yes().connect(false, Some(notes.clone())).await;
-    with_order("o".into(), async {
+    Box::pin(with_order("o".into(), async {
         for key in ["a", "b", "c"] {
             aws.s3.put_object().bucket("data").key(key).body(b"x".to_vec().into()).send().await.unwrap();
         }
         assert!(notes.settled.lock().unwrap().is_empty());
-    })
+    }))
     .await;
     let intents = notes.intents.lock().unwrap().clone();
     assert_eq!(intents.len(), 1);

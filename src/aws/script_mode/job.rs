@@ -1,9 +1,11 @@
 //! `CreateTrainingJob` as the Python SDK v2 sends it, without the debugger and the profiler that it adds unasked.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_sagemaker::Client;
 use aws_sdk_sagemaker::operation::create_training_job::builders::CreateTrainingJobFluentBuilder;
+use aws_sdk_sagemaker::operation::describe_training_job::DescribeTrainingJobOutput;
 use aws_sdk_sagemaker::types::{
     AlgorithmSpecification, Channel, DataSource, MetricDefinition, OutputDataConfig, ResourceConfig, S3DataDistribution,
     S3DataSource, S3DataType, StoppingCondition, Tag, TrainingInputMode, TrainingInstanceType,
@@ -38,7 +40,7 @@ pub struct Job {
     pub max_runtime_seconds: i32,
     /// `s3://bucket/`; the service appends the job's name.
     pub output: String,
-    /// Name and S3 prefix.
+    /// Name and place: an S3 prefix, or what [`place_of`] says of a channel of the parent.
     pub channels: Vec<(String, String)>,
     /// As they travel: values are JSON in script mode.
     pub hyperparameters: Vec<(String, String)>,
@@ -47,28 +49,27 @@ pub struct Job {
     pub metrics: Vec<MetricRule>,
     pub environment: Vec<(String, String)>,
     pub tags: Vec<(String, String)>,
+    /// The job that this one is a copy of: what the fields above do not say is as it was there.
+    pub parent: Option<Arc<DescribeTrainingJobOutput>>,
 }
 
 impl Job {
     /// The call; sends nothing yet.
     #[must_use]
     pub fn request(&self, client: &Client) -> CreateTrainingJobFluentBuilder {
-        let mut call = client
-            .create_training_job()
+        let mut call = client.create_training_job();
+        if let Some(parent) = &self.parent {
+            call = as_before(call, parent);
+        }
+        call = call
             .training_job_name(&self.name)
             .role_arn(&self.role)
             .algorithm_specification(self.algorithm())
-            .output_data_config(OutputDataConfig::builder().s3_output_path(&self.output).build())
-            .resource_config(
-                ResourceConfig::builder()
-                    .instance_type(TrainingInstanceType::from(self.instance_type.as_str()))
-                    .instance_count(self.instance_count)
-                    .volume_size_in_gb(self.volume_gb)
-                    .build(),
-            )
-            .stopping_condition(StoppingCondition::builder().max_runtime_in_seconds(self.max_runtime_seconds).build());
-        for (name, uri) in &self.channels {
-            call = call.input_data_config(channel(name, uri));
+            .output_data_config(self.output())
+            .resource_config(self.resources())
+            .stopping_condition(self.limits());
+        for (name, place) in &self.channels {
+            call = call.input_data_config(self.channel(name, place));
         }
         for (key, value) in self.hyperparameters.iter().cloned().chain(self.machinery()) {
             call = call.hyper_parameters(key, value);
@@ -94,27 +95,125 @@ impl Job {
         }
     }
 
-    fn algorithm(&self) -> AlgorithmSpecification {
-        let rules = self.metrics.iter().map(|rule| MetricDefinition::builder().name(&rule.name).regex(&rule.regex).build());
-        AlgorithmSpecification::builder()
-            .training_input_mode(TrainingInputMode::File)
-            .training_image(&self.image)
-            .enable_sage_maker_metrics_time_series(true)
-            .set_metric_definitions((!self.metrics.is_empty()).then(|| rules.collect()))
-            .build()
+    fn parent(&self) -> Option<&DescribeTrainingJobOutput> {
+        self.parent.as_deref()
     }
 
-    /// The keys by which the container's toolkit finds the script; the Python SDK reads them too when it attaches.
-    fn machinery(&self) -> Vec<(String, String)> {
-        let Some(script) = &self.script else { return Vec::new() };
+    fn algorithm(&self) -> AlgorithmSpecification {
+        let rules = self.metrics.iter().map(|rule| MetricDefinition::builder().name(&rule.name).regex(&rule.regex).build());
+        let kept = self.parent().and_then(|parent| parent.algorithm_specification.clone());
+        let mut algorithm =
+            kept.unwrap_or_else(|| AlgorithmSpecification::builder().training_input_mode(TrainingInputMode::File).build());
+        if algorithm.algorithm_name.as_ref() != Some(&self.image) {
+            algorithm.algorithm_name = None;
+            algorithm.training_image = Some(self.image.clone());
+        }
+        algorithm.enable_sage_maker_metrics_time_series = Some(true);
+        algorithm.metric_definitions = (!self.metrics.is_empty()).then(|| rules.collect());
+        algorithm
+    }
+
+    fn output(&self) -> OutputDataConfig {
+        let kept = self.parent().and_then(|parent| parent.output_data_config.clone());
+        let mut output = kept.unwrap_or_else(|| OutputDataConfig::builder().build());
+        output.s3_output_path = Some(self.output.clone());
+        // Describe answers "" where none was given; Create does not take that.
+        output.kms_key_id = output.kms_key_id.filter(|key| !key.is_empty());
+        output
+    }
+
+    fn resources(&self) -> ResourceConfig {
+        let kept = self.parent().and_then(|parent| parent.resource_config.clone());
+        let mut resources = kept.unwrap_or_else(|| ResourceConfig::builder().build());
+        let kind = Some(TrainingInstanceType::from(self.instance_type.as_str()));
+        if resources.instance_type != kind {
+            // A plan and a placement are bought for one type.
+            resources.training_plan_arn = None;
+            resources.instance_placement_config = None;
+        }
+        resources.instance_type = kind;
+        resources.instance_count = Some(self.instance_count);
+        resources.volume_size_in_gb = Some(self.volume_gb);
+        resources.instance_groups = None;
+        resources
+    }
+
+    fn limits(&self) -> StoppingCondition {
+        let kept = self.parent().and_then(|parent| parent.stopping_condition.clone());
+        let mut limits = kept.unwrap_or_else(|| StoppingCondition::builder().build());
+        limits.max_runtime_in_seconds = Some(self.max_runtime_seconds);
+        // The service wants the wait for spot instances to be at least as long as the run.
+        limits.max_wait_time_in_seconds = limits.max_wait_time_in_seconds.map(|wait| wait.max(self.max_runtime_seconds));
+        limits
+    }
+
+    /// A channel; with a parent's channel of that name, all but the place is as it was there.
+    fn channel(&self, name: &str, place: &str) -> Channel {
+        let known = self.parent().and_then(|parent| parent.input_data_config().iter().find(|it| it.channel_name() == Some(name)));
+        let Some(known) = known else { return channel(name, place) };
+        let mut channel = known.clone();
+        if place_of(known) == place {
+            return channel;
+        }
+        match channel.data_source.as_mut().and_then(|source| source.s3_data_source.as_mut()) {
+            Some(source) => source.s3_uri = Some(place.to_owned()),
+            None => channel.data_source = self::channel(name, place).data_source,
+        }
+        channel
+    }
+
+    /// The keys by which the container's toolkit finds the script; the Python SDK reads them too when it attaches. What
+    /// else a parent had of them (how hosts find each other, the log level) goes along, except a tuning job's objective.
+    fn machinery(&self) -> BTreeMap<String, String> {
+        let Some(script) = &self.script else { return BTreeMap::new() };
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
-        vec![
+        let mut all = BTreeMap::from([("sagemaker_container_log_level".to_owned(), "20".to_owned())]);
+        let kept = self.parent().and_then(|parent| parent.hyper_parameters()).into_iter().flatten();
+        all.extend(kept.filter(|(key, _)| key.starts_with("sagemaker_")).map(|(key, value)| (key.clone(), value.clone())));
+        all.extend([
             ("sagemaker_submit_directory".to_owned(), quoted(&script.submit_directory)),
             ("sagemaker_program".to_owned(), quoted(&script.program)),
-            ("sagemaker_container_log_level".to_owned(), "20".to_owned()),
             ("sagemaker_job_name".to_owned(), quoted(&self.name)),
             ("sagemaker_region".to_owned(), quoted(&self.region)),
-        ]
+        ]);
+        all
+    }
+}
+
+/// What no field of the form speaks of, as the parent had it.
+fn as_before(call: CreateTrainingJobFluentBuilder, parent: &DescribeTrainingJobOutput) -> CreateTrainingJobFluentBuilder {
+    call.set_vpc_config(parent.vpc_config.clone())
+        .set_enable_network_isolation(parent.enable_network_isolation)
+        .set_enable_inter_container_traffic_encryption(parent.enable_inter_container_traffic_encryption)
+        .set_enable_managed_spot_training(parent.enable_managed_spot_training)
+        .set_checkpoint_config(parent.checkpoint_config.clone())
+        .set_debug_hook_config(parent.debug_hook_config.clone())
+        .set_debug_rule_configurations(parent.debug_rule_configurations.clone())
+        .set_tensor_board_output_config(parent.tensor_board_output_config.clone())
+        .set_experiment_config(parent.experiment_config.clone())
+        .set_profiler_config(parent.profiler_config.clone())
+        .set_profiler_rule_configurations(parent.profiler_rule_configurations.clone())
+        .set_retry_strategy(parent.retry_strategy.clone())
+        .set_remote_debug_config(parent.remote_debug_config.clone())
+        .set_infra_check_config(parent.infra_check_config.clone())
+        .set_serverless_job_config(parent.serverless_job_config.clone())
+        .set_mlflow_config(parent.mlflow_config.clone())
+        .set_model_package_config(parent.model_package_config.clone())
+}
+
+/// A channel's place in one line: its S3 address, or what other source it has.
+#[must_use]
+pub fn place_of(channel: &Channel) -> String {
+    let Some(source) = channel.data_source() else { return String::new() };
+    if let Some(s3) = source.s3_data_source() {
+        return s3.s3_uri().unwrap_or_default().to_owned();
+    }
+    match source.file_system_data_source() {
+        Some(files) => {
+            let (id, path) = (files.file_system_id().unwrap_or_default(), files.directory_path().unwrap_or_default());
+            format!("file system {id} {path}")
+        }
+        None => "as in the parent".to_owned(),
     }
 }
 
@@ -179,6 +278,7 @@ mod tests {
             metrics: Vec::new(),
             environment: Vec::new(),
             tags: Vec::new(),
+            parent: None,
         }
     }
 
@@ -220,7 +320,7 @@ mod tests {
         let http =
             Scripted::new(|_| (200, br#"{"TrainingJobArn":"arn:aws:sagemaker:us-east-1:000000000000:training-job/x"}"#.to_vec()));
         let aws = http.connect(false, Some(Arc::new(Notes::default()))).await;
-        with_order("o".into(), job().request(&aws.sagemaker).send()).await.unwrap();
+        Box::pin(with_order("o".into(), job().request(&aws.sagemaker).send())).await.unwrap();
         assert_eq!(http.bodies("CreateTrainingJob"), [golden()]);
     }
 

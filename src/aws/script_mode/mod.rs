@@ -5,6 +5,7 @@ pub mod hyperparameters;
 pub mod image;
 pub mod job;
 pub mod names;
+pub mod prints;
 pub mod sourcedir;
 
-pub use job::{Job, Script};
+pub use job::{Job, Script, place_of};

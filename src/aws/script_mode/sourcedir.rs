@@ -26,6 +26,8 @@ pub struct Package {
     pub files: usize,
     /// Their size before compression.
     pub size: u64,
+    /// The texts of its Python files, for a look at what they print.
+    pub python: Vec<String>,
 }
 
 /// Packs the contents of `root`, which must hold the script `entry_point`.
@@ -36,12 +38,17 @@ pub fn pack(root: &Path, entry_point: &str) -> Result<Package, Failure> {
     let members = members(root, entry_point)?;
     let mut size = 0;
     let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::default()));
+    let mut python = Vec::new();
     for member in &members {
-        size += append(&mut archive, member).map_err(|error| cannot_read(&member.path, &error))?;
+        let content = append(&mut archive, member).map_err(|error| cannot_read(&member.path, &error))?;
+        size += content.len() as u64;
+        if Path::new(&member.name).extension().is_some_and(|extension| extension == "py") {
+            python.push(String::from_utf8_lossy(&content).into_owned());
+        }
     }
     let bytes = archive.into_inner().and_then(GzEncoder::finish).map_err(|error| cannot_read(root, &error))?;
     let hash = hex::encode(&Sha256::digest(&bytes)[..16]);
-    Ok(Package { bytes, hash, files: members.len(), size })
+    Ok(Package { bytes, hash, files: members.len(), size, python })
 }
 
 /// One file: where it is and what it is called inside.
@@ -122,8 +129,8 @@ pub(crate) fn is_excluded(name: &str) -> bool {
         || Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pem"))
 }
 
-/// Appends one file and returns its size; mode 0644 as the Python SDK sets, or 0755 for what can be run.
-fn append(archive: &mut tar::Builder<GzEncoder<Vec<u8>>>, member: &Member) -> io::Result<u64> {
+/// Appends one file and returns its content; mode 0644 as the Python SDK sets, or 0755 for what can be run.
+fn append(archive: &mut tar::Builder<GzEncoder<Vec<u8>>>, member: &Member) -> io::Result<Vec<u8>> {
     let content = fs::read(&member.path)?;
     let runs = fs::metadata(&member.path)?.permissions().mode() & 0o100 != 0;
     let mut header = tar::Header::new_gnu();
@@ -133,7 +140,7 @@ fn append(archive: &mut tar::Builder<GzEncoder<Vec<u8>>>, member: &Member) -> io
     header.set_uid(0);
     header.set_gid(0);
     archive.append_data(&mut header, &member.name, content.as_slice())?;
-    Ok(content.len() as u64)
+    Ok(content)
 }
 
 fn cannot_read(path: &Path, error: &io::Error) -> Failure {

@@ -42,7 +42,7 @@ impl Merger {
     }
 
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn held(&self) -> usize {
         self.waiting.len()
     }
 }
@@ -60,6 +60,6 @@ mod tests {
         let times = |entries: Vec<Entry>| entries.iter().map(|entry| (entry.at, entry.host)).collect::<Vec<_>>();
         assert_eq!(times(merger.ready(Some(3), 99)), [(1, 0), (2, 1), (3, 1)]);
         assert_eq!(times(merger.ready(None, 1)), [(5, 0)]);
-        assert_eq!(merger.len(), 1);
+        assert_eq!(merger.held(), 1);
     }
 }

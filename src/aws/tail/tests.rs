@@ -36,7 +36,7 @@ impl Logs {
             return error("ThrottlingException");
         }
         let body = asked.json();
-        let value = if asked.operation == "DescribeLogStreams" { self.streams(&body) } else { self.page(&body) };
+        let value = if asked.operation == "DescribeLogStreams" { self.streams(&body) } else { Some(self.page(&body)) };
         value.map_or_else(|| error("ResourceNotFoundException"), |value| (200, value.to_string().into_bytes()))
     }
 
@@ -55,7 +55,7 @@ impl Logs {
         Some(json!({ "logStreams": shown, "nextToken": next }))
     }
 
-    fn page(&self, body: &Value) -> Option<Value> {
+    fn page(&self, body: &Value) -> Value {
         let name = body["logStreamName"].as_str().unwrap();
         let inside =
             |at: i64| body["startTime"].as_i64().is_none_or(|s| at >= s) && body["endTime"].as_i64().is_none_or(|e| at < e);
@@ -63,7 +63,7 @@ impl Logs {
         let from: usize = body["nextToken"].as_str().map_or(0, |token| token[2..].parse().unwrap());
         let events: Vec<Value> =
             all.skip(from).take(self.page).map(|(_, at, text)| json!({ "timestamp": at, "message": text })).collect();
-        Some(json!({ "nextForwardToken": format!("f/{}", from + events.len()), "events": events }))
+        json!({ "nextForwardToken": format!("f/{}", from + events.len()), "events": events })
     }
 }
 

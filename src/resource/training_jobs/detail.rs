@@ -2,15 +2,24 @@
 
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy};
 use aws_sdk_sagemaker::operation::describe_training_job::DescribeTrainingJobOutput;
+use aws_sdk_sagemaker::types::StoppingCondition;
 
 use super::describe::{Row, describe, state_of};
-use super::list::remember;
+use super::list::{forget, remember};
 use crate::aws::script_mode::hyperparameters::{decode, is_machinery};
-use crate::aws::{Aws, Mode, fault, price, time};
-use crate::model::{Block, Cell, Detail, Failure, ItemId, MetricRule, PhaseSpan, Point, Safe, Series};
+use crate::aws::script_mode::place_of;
+use crate::aws::{Aws, Mode, fault, time};
+use crate::model::show::money;
+use crate::model::{Block, Cell, Detail, Failure, FailureKind, ItemId, MetricRule, PhaseSpan, Point, Safe, Series};
 
 pub(super) async fn detail(aws: &Aws, id: &ItemId) -> Result<Detail, Failure> {
-    let job = describe(aws, id.as_str()).await?;
+    let job = match describe(aws, id.as_str()).await {
+        Err(failure) if failure.kind == FailureKind::NotFound => {
+            forget(aws, id.as_str());
+            return Err(failure);
+        }
+        described => described?,
+    };
     let row = Row::of_description(aws.region(), &job);
     let state = state_of(&job);
     let metrics = rules(&job);
@@ -18,6 +27,7 @@ pub(super) async fn detail(aws: &Aws, id: &ItemId) -> Result<Detail, Failure> {
     if let Some(reason) = job.failure_reason().filter(|reason| !reason.is_empty()) {
         blocks.push(Block::Text { title: "why it failed".into(), text: Safe::text(reason) });
     }
+    blocks.push(bill(aws, &row));
     blocks.push(hyperparameters(&job));
     blocks.push(Block::Phases(phases(&job)));
     if !state.phase.is_live() && !metrics.is_empty() {
@@ -27,7 +37,8 @@ pub(super) async fn detail(aws: &Aws, id: &ItemId) -> Result<Detail, Failure> {
             Err(failure) => Block::Text { title: "metrics".into(), text: failure.what },
         });
     }
-    blocks.push(facts(aws, &job, &row));
+    blocks.push(facts(&job));
+    blocks.push(Block::Facts { title: "request".into(), facts: request(&job) });
     remember(aws, row);
     Ok(Detail { id: id.clone(), state, blocks, metrics, log: true })
 }
@@ -72,64 +83,66 @@ fn phases(job: &DescribeTrainingJobOutput) -> Vec<PhaseSpan> {
     spans.collect()
 }
 
-fn facts(aws: &Aws, job: &DescribeTrainingJobOutput, row: &Row) -> Block {
+/// What matters first: what it costs and how long it took, on what.
+fn bill(aws: &Aws, row: &Row) -> Block {
     let mut facts: Vec<(Safe, Cell)> = Vec::new();
     let mut add = |name: &str, cell: Cell| facts.push((name.into(), cell));
-    let text = |text: &str| Cell::Text(Safe::line(text));
+    let Some(more) = &row.more else { return Block::Facts { title: "cost".into(), facts } };
+    let live = row.state.phase.is_live();
+    let free = if aws.mode() == Mode::Local { " on AWS · free here" } else { "" };
+    match (more.per_hour, more.started, more.billable) {
+        (Some(per_hour), Some(since), _) if live => add("cost", Cell::Accrues { since, per_hour }),
+        (Some(per_hour), _, Some(billable)) if !live => add("cost", Cell::Money(per_hour * billable / 3600.0)),
+        _ => {}
+    }
+    match more.per_hour {
+        Some(per_hour) => add("price", Cell::Text(Safe::line(&format!("{}/h{free}", money(per_hour))))),
+        None => add("price", Cell::Text("not known for this type and region".into())),
+    }
+    match (more.started, more.seconds) {
+        (Some(since), _) if live => add("elapsed", Cell::Since(since)),
+        (_, Some(seconds)) => add("trained", Cell::Seconds(seconds)),
+        _ => {}
+    }
+    if let Some(billable) = more.billable {
+        add("billable", Cell::Seconds(billable));
+    }
+    add("instances", Cell::Text(Safe::line(&format!("{} × {}", more.hosts, more.instance_type))));
+    Block::Facts { title: "cost".into(), facts }
+}
+
+/// What went in and what came out.
+fn facts(job: &DescribeTrainingJobOutput) -> Block {
+    let mut facts: Vec<(Safe, Cell)> = Vec::new();
+    let mut add = |name: &str, value: Option<&str>| {
+        facts.extend(value.filter(|value| !value.is_empty()).map(|value| (name.into(), Cell::Text(Safe::line(value)))));
+    };
     let machinery = |key: &str| job.hyper_parameters().and_then(|all| all.get(key)).map(|raw| decode(raw));
-    if let Some(script) = machinery("sagemaker_program") {
-        add("script", text(&script));
-    }
-    if let Some(source) = machinery("sagemaker_submit_directory") {
-        add("source", text(&source));
-    }
+    add("script", machinery("sagemaker_program").as_deref());
     for channel in job.input_data_config() {
-        let uri = channel
-            .data_source()
-            .and_then(|source| source.s3_data_source())
-            .and_then(|source| source.s3_uri())
-            .unwrap_or_default();
-        add("data", text(&format!("{} = {uri}", channel.channel_name().unwrap_or_default())));
+        add("data", Some(&format!("{} = {}", channel.channel_name().unwrap_or_default(), place_of(channel))));
     }
-    if let Some(more) = &row.more {
-        add("instances", text(&format!("{} x {}", more.hosts, more.instance_type)));
-        if let Some(billable) = more.billable {
-            add("billable", Cell::Seconds(billable));
-        }
-        match (more.per_hour, price::training(aws.region(), &more.instance_type)) {
-            (Some(per_hour), Some(price)) => {
-                if let Some(billable) = more.billable.filter(|_| !row.state.phase.is_live()) {
-                    add("cost", Cell::Money(per_hour * billable / 3600.0));
-                }
-                let note = if aws.mode() == Mode::Local { "on AWS; free here" } else { price.region };
-                add("price", text(&format!("${per_hour:.3}/h ({note}; {}, {})", price.source, price.date)));
-            }
-            _ => add("price", text("not known for this type and region")),
-        }
-    }
-    if let Some(image) = job.algorithm_specification().and_then(|spec| spec.training_image()) {
-        add("image", text(image));
-    }
-    if let Some(model) = job.model_artifacts().and_then(|artifacts| artifacts.s3_model_artifacts()) {
-        add("model", text(model));
-    }
-    if let Some(role) = job.role_arn() {
-        add("role", text(role));
-    }
-    let times = [("created", job.creation_time()), ("started", job.training_start_time()), ("ended", job.training_end_time())];
-    for (name, at) in times {
-        if let Some(at) = at {
-            add(name, Cell::Time(time::ours(at)));
-        }
-    }
-    if let Some(limit) = job.stopping_condition().and_then(aws_sdk_sagemaker::types::StoppingCondition::max_runtime_in_seconds) {
-        add("at most", Cell::Seconds(f64::from(limit)));
-    }
-    if let Some(tuning) = job.tuning_job_arn() {
-        add("tuning job", text(tuning.rsplit('/').next().unwrap_or(tuning)));
-    }
-    add("arn", text(job.training_job_arn().unwrap_or_default()));
+    add("model", job.model_artifacts().and_then(|artifacts| artifacts.s3_model_artifacts()));
+    let image = job.algorithm_specification().and_then(|spec| spec.training_image().or(spec.algorithm_name()));
+    add("image", image.map(|image| image.rsplit('/').next().unwrap_or(image)));
+    add("source", machinery("sagemaker_submit_directory").as_deref());
+    add("tuning job", job.tuning_job_arn().map(|arn| arn.rsplit('/').next().unwrap_or(arn)));
     Block::Facts { title: "job".into(), facts }
+}
+
+/// The rest: when, as whom, within what limit.
+fn request(job: &DescribeTrainingJobOutput) -> Vec<(Safe, Cell)> {
+    let mut facts: Vec<(Safe, Cell)> = Vec::new();
+    let times = [("created", job.creation_time()), ("started", job.training_start_time()), ("ended", job.training_end_time())];
+    facts.extend(times.into_iter().filter_map(|(name, at)| Some((name.into(), Cell::Time(time::ours(at?))))));
+    let limit = job.stopping_condition().and_then(StoppingCondition::max_runtime_in_seconds);
+    facts.extend(limit.map(|limit| ("at most".into(), Cell::Seconds(f64::from(limit)))));
+    if job.enable_managed_spot_training() == Some(true) {
+        facts.push(("spot".into(), Cell::Text("yes".into())));
+    }
+    let texts = [("role", job.role_arn()), ("arn", job.training_job_arn())];
+    facts.extend(texts.into_iter().filter_map(|(name, text)| Some((name.into(), Cell::Text(Safe::line(text?))))));
+    facts
 }
 
 /// The metrics that the service scraped, from CloudWatch.

@@ -3,13 +3,16 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use aws_sdk_sagemaker::types::{ResourceConfig, StoppingCondition};
 use regex::Regex;
 
-use super::describe::describe;
 use super::detail::rules;
-use crate::aws::script_mode::hyperparameters::{decode, encode, is_machinery, line_of};
+use super::parent::{Parent, line_of_raw};
+use crate::aws::s3_uri::S3Uri;
+use crate::aws::script_mode::hyperparameters::{decode, is_machinery, line_of};
+use crate::aws::script_mode::place_of;
 use crate::aws::{Aws, instance_types};
-use crate::model::{Failure, Field, FieldKind, Form, ItemId, MetricRule, Recipe, Safe, Scalar, Verb};
+use crate::model::{Failure, Field, FieldKind, Form, ItemId, MetricRule, Recipe, Safe, Verb};
 
 /// The longest run that SageMaker allows by default: 28 days, in seconds.
 const LONGEST: i64 = 28 * 24 * 3600;
@@ -62,48 +65,40 @@ pub(super) fn launch(recipe: &Recipe) -> Form {
 
 /// From a job that has run: its very values, and the code that it ran.
 pub(super) async fn clone(aws: &Aws, parent: &ItemId) -> Result<Form, Failure> {
-    let job = describe(aws, parent.as_str()).await?;
+    let read = Parent::read(aws, parent).await?;
+    let job = &read.job;
     let all = job.hyper_parameters().cloned().unwrap_or_default();
     let machinery = |key: &str| all.get(key).map(|raw| decode(raw)).unwrap_or_default();
     let mut own: Vec<(&String, &String)> = all.iter().filter(|(key, _)| !is_machinery(key)).collect();
     own.sort();
-    let channels = job.input_data_config().iter().map(|channel| {
-        let uri = channel.data_source().and_then(|source| source.s3_data_source()).and_then(|source| source.s3_uri());
-        (channel.channel_name().unwrap_or_default(), uri.unwrap_or_default().to_owned())
-    });
+    let channels = job.input_data_config().iter().map(|channel| (channel.channel_name().unwrap_or_default(), place_of(channel)));
     let mut environment: Vec<(&String, &String)> = job.environment().into_iter().flatten().collect();
     environment.sort();
     let resources = job.resource_config();
-    let output = job.output_data_config().and_then(|config| config.s3_output_path()).unwrap_or_default();
+    let algorithm = job.algorithm_specification();
+    let limit = job.stopping_condition().and_then(StoppingCondition::max_runtime_in_seconds);
+    let output = job.output_data_config().and_then(|config| config.s3_output_path()).and_then(S3Uri::parse);
     let start = Start {
         name: base_of(parent.as_str()).to_owned(),
         instance_type: resources.and_then(|config| config.instance_type()).map_or("", |kind| kind.as_str()).to_owned(),
-        instance_count: resources.and_then(aws_sdk_sagemaker::types::ResourceConfig::instance_count).map_or(1, i64::from),
-        max_runtime_seconds: job
-            .stopping_condition()
-            .and_then(aws_sdk_sagemaker::types::StoppingCondition::max_runtime_in_seconds)
-            .map_or(86_400, i64::from),
-        volume_gb: resources.and_then(aws_sdk_sagemaker::types::ResourceConfig::volume_size_in_gb).map_or(30, i64::from),
+        instance_count: resources.and_then(ResourceConfig::instance_count).map_or(1, i64::from),
+        max_runtime_seconds: limit.map_or(86_400, i64::from),
+        volume_gb: resources.and_then(ResourceConfig::volume_size_in_gb).map_or(30, i64::from),
         source_dir: machinery("sagemaker_submit_directory"),
         entry_point: machinery("sagemaker_program"),
         hyperparameters: lines(own.into_iter().map(|(key, raw)| (key.as_str(), line_of_raw(raw)))),
-        metrics: metric_lines(&rules(&job)),
+        metrics: metric_lines(&rules(job)),
         channels: lines(channels),
         environment: lines(environment.into_iter().map(|(key, value)| (key.as_str(), value.clone()))),
         role: job.role_arn().unwrap_or_default().to_owned(),
-        image: job.algorithm_specification().and_then(|spec| spec.training_image()).unwrap_or_default().to_owned(),
+        // An algorithm that was bought has a name instead of an image.
+        image: algorithm.and_then(|spec| spec.training_image().or(spec.algorithm_name())).unwrap_or_default().to_owned(),
         framework: String::new(),
         framework_version: String::new(),
         py_version: String::new(),
-        bucket: output.strip_prefix("s3://").and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned(),
+        bucket: output.map(|output| output.bucket).unwrap_or_default(),
     };
     Ok(form(&format!("Clone {}", parent.as_str()), Verb::Clone, Some(parent.clone()), start))
-}
-
-/// A value as it travelled, as a line that [`encode`] turns back into the same.
-fn line_of_raw(raw: &str) -> String {
-    let bare = line_of(&Scalar::Text(decode(raw)));
-    if encode(&bare) == raw { bare } else { raw.to_owned() }
 }
 
 /// The base of a name that ends in a time stamp.
@@ -224,11 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cloned_values_travel_again_as_they_did() {
-        for raw in ["128", "\"0.002\"", "\"dog breeds\"", "1e-05", "true", "\"[1, 2]\"", "\"\""] {
-            assert_eq!(encode(&line_of_raw(raw)), raw);
-        }
-        assert_eq!(line_of_raw("\"dog breeds\""), "dog breeds");
+    fn the_base_of_a_name_is_without_its_time() {
         assert_eq!(base_of("dog-2026-11-22-07-18-36-364"), "dog");
         assert_eq!(base_of("dog"), "dog");
     }

@@ -1,29 +1,35 @@
 //! From the form to a running job: resolve, preview, upload, create.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::check::check;
 use super::describe::describe;
+use super::parent::Parent;
+use super::warn::warnings;
 use crate::aws::s3_uri::S3Uri;
 use crate::aws::script_mode::hyperparameters::{encode, pairs};
 use crate::aws::script_mode::sourcedir::{self, Package};
 use crate::aws::script_mode::{Job, Script, image, names};
 use crate::aws::upload::{self, Plan};
 use crate::aws::{Aws, Mode, bucket, current_order, fault, price};
+use crate::model::show::{grouped, money, size};
 use crate::model::{Failure, FailureKind, Form, ItemId, MetricRule, Outcome, Preview, Problem, Progress, Recipe, Safe, Verb};
 
 /// The local region's execution role.
 const LOCAL_ROLE: &str = "arn:aws:iam::000000000000:role/footplate-local-execution-role";
 
 /// A launch, worked out but with nothing sent.
-struct Draft {
-    job: Job,
+pub(super) struct Draft {
+    pub job: Job,
     /// The code to upload, unless it is in S3 already.
-    code: Option<(Package, S3Uri)>,
+    pub code: Option<(Package, S3Uri)>,
     /// Local data to upload.
-    data: Vec<(Plan, S3Uri)>,
+    pub data: Vec<(Plan, S3Uri)>,
+    /// The job that this is a copy of.
+    pub parent: Option<Arc<Parent>>,
 }
 
 /// Looks at everything, changes nothing; what cannot be worked out becomes a problem.
@@ -39,76 +45,62 @@ pub(super) async fn preview(aws: &Aws, recipe: &Recipe, form: &Form) -> Preview 
             return preview;
         }
     };
-    let mut fact = |name: &str, value: String| preview.facts.push((name.into(), Safe::line(&value)));
-    fact("name", draft.job.name.clone());
-    fact("image", draft.job.image.clone());
-    if let Some((package, to)) = &draft.code {
-        fact("code", format!("{} files, {} packed, to {to}", package.files, bytes(package.bytes.len() as u64)));
-    }
-    for (plan, to) in &draft.data {
-        fact("upload", format!("{} files, {}, to {to}; unchanged ones are skipped", plan.files.len(), bytes(plan.bytes)));
-    }
-    let hosts = f64::from(draft.job.instance_count);
-    match price::training(aws.region(), &draft.job.instance_type) {
-        Some(price) => {
-            let hour = price.per_hour * hosts;
-            let free = if aws.mode() == Mode::Local { " on AWS; free in the local region" } else { "" };
-            fact("price", format!("${hour:.2}/h{free} ({}, {})", price.source, price.date));
-            fact(
-                "at most",
-                format!(
-                    "${:.2} in {} s",
-                    hour * f64::from(draft.job.max_runtime_seconds) / 3600.0,
-                    draft.job.max_runtime_seconds
-                ),
-            );
-        }
-        None => fact("price", format!("not known for {} in {}", draft.job.instance_type, aws.region())),
-    }
+    preview.facts = facts(aws, &draft);
     preview.problems.extend(warnings(aws, &draft).await);
     preview.request = Safe::text(&draft.job.json(&aws.sagemaker).await);
     preview
 }
 
-async fn warnings(aws: &Aws, draft: &Draft) -> Vec<Problem> {
-    let mut found = Vec::new();
-    let mut warn = |field: &str, message: String| {
-        found.push(Problem { field: field.to_owned(), message: Safe::line(&message), fatal: false });
-    };
-    if draft.job.instance_count > 1 {
-        let count = draft.job.instance_count;
-        warn(
-            "instance_count",
-            format!(
-                "{count} hosts run the same script: unless it divides the work, this costs {count} times as much for the same result"
-            ),
-        );
+/// Short, for a narrow column; all the rest is in the request below it.
+fn facts(aws: &Aws, draft: &Draft) -> Vec<(Safe, Safe)> {
+    let job = &draft.job;
+    let mut facts: Vec<(Safe, Safe)> = Vec::new();
+    let mut fact = |name: &str, value: String| facts.push((name.into(), Safe::line(&value)));
+    fact("name", job.name.clone());
+    fact("instances", format!("{} × {}", job.instance_count, job.instance_type));
+    let price = price::training(aws.region(), &job.instance_type);
+    match &price {
+        Some(price) => {
+            let hour = price.per_hour * f64::from(job.instance_count);
+            let free = if aws.mode() == Mode::Local { " on AWS · free here" } else { "" };
+            fact("price", format!("{}/h{free}", money(hour)));
+            let seconds = f64::from(job.max_runtime_seconds);
+            fact("at most", format!("{} ({})", money(hour * seconds / 3600.0), length(job.max_runtime_seconds)));
+        }
+        None => fact("price", format!("not known in {}", aws.region())),
+    }
+    if let Some((package, _)) = &draft.code {
+        fact("code", format!("{}, {}", files(package.files), size(package.bytes.len() as u64)));
     }
     for (plan, to) in &draft.data {
-        plan.notices.iter().for_each(|notice| warn("channels", notice.to_string()));
-        // A look only: if it fails, the upload will say so.
-        let there = bucket::objects(aws, to).await.unwrap_or_default();
-        let stale = there.iter().filter(|object| !plan.files.iter().any(|file| to.join(&file.name).key == object.key)).count();
-        if stale > 0 {
-            warn(
-                "channels",
-                format!("{stale} objects at {to} are not in the local folder (any more) and will be trained on too"),
-            );
-        }
+        fact("data", format!("{}: {}, {}", to.name(), files(plan.files.len()), size(plan.bytes)));
     }
-    for (name, uri) in draft.job.channels.iter().filter(|(_, uri)| !draft.data.iter().any(|(_, to)| to.to_string() == *uri)) {
-        let place = S3Uri::parse(uri);
-        if let Some(place) = place
-            && bucket::any(aws, &place).await.is_ok_and(|any| !any)
-        {
-            found.push(Problem {
-                field: "channels".to_owned(),
-                message: Safe::line(&format!("channel '{name}': there is nothing at {uri}")),
-                fatal: true,
-            });
-        }
+    if let Some(output) = S3Uri::parse(&job.output) {
+        fact("bucket", output.bucket);
     }
-    found
+    fact("image", job.image.rsplit('/').next().unwrap_or(&job.image).to_owned());
+    let carried = draft.parent.as_ref().map(|parent| parent.carried()).unwrap_or_default();
+    if !carried.is_empty() {
+        fact("kept", carried.join(", "));
+    }
+    if let Some(price) = price {
+        fact("prices", format!("{}, {}", price.source, price.date));
+    }
+    facts
+}
+
+fn files(count: usize) -> String {
+    if count == 1 { "1 file".to_owned() } else { format!("{} files", grouped(count as u64)) }
+}
+
+/// `30 min`, `24 h`, `90 s`: as people say a limit.
+fn length(seconds: i32) -> String {
+    match seconds {
+        3600.. if seconds % 3600 == 0 => format!("{} h", seconds / 3600),
+        3600.. => format!("{:.1} h", f64::from(seconds) / 3600.0),
+        60.. if seconds % 60 == 0 => format!("{} min", seconds / 60),
+        _ => format!("{seconds} s"),
+    }
 }
 
 fn problem_of(failure: &Failure) -> Problem {
@@ -130,11 +122,19 @@ async fn draft(aws: &Aws, recipe: &Recipe, form: &Form) -> Result<Draft, Failure
         named => named.to_owned(),
     };
     let (script, code) = code(recipe, form, &bucket, &base)?;
-    let (channels, data) = channels(recipe, form, &bucket, &base)?;
+    let parent = match &form.parent {
+        Some(id) if form.verb == Verb::Clone => Some(Parent::read(aws, id).await?),
+        _ => None,
+    };
+    let (channels, data) = channels(recipe, form, &bucket, &base, parent.as_deref())?;
     let number =
         |field: &str| form.value(field).trim().parse::<i32>().map_err(|_| invalid(&format!("{field}: not a whole number"), ""));
     let raw = script.is_none();
     let mut tags = recipe.tags.clone();
+    if let Some(parent) = &parent {
+        tags.retain(|(key, _)| !parent.tags.iter().any(|(known, _)| known == key));
+        tags.extend(parent.tags.iter().cloned());
+    }
     tags.push(("footplate:project".to_owned(), tag_value(if recipe.name.is_empty() { &base } else { &recipe.name })));
     tags.push(("footplate:order".to_owned(), tag_value(&current_order().unwrap_or_default())));
     tags.retain(|(_, value)| !value.is_empty());
@@ -147,19 +147,26 @@ async fn draft(aws: &Aws, recipe: &Recipe, form: &Form) -> Result<Draft, Failure
         instance_count: number("instance_count")?,
         volume_gb: number("volume_gb")?,
         max_runtime_seconds: number("max_runtime_seconds")?,
-        output: format!("s3://{bucket}/"),
+        output: parent
+            .as_ref()
+            .and_then(|parent| parent.output_in(&bucket))
+            .map_or_else(|| format!("s3://{bucket}/"), str::to_owned),
         channels,
         // Images that bring their own program read values as they are; script mode decodes JSON.
         hyperparameters: pairs(form.value("hyperparameters"))
             .into_iter()
-            .map(|(key, value)| (key, if raw { value } else { encode(&value) }))
+            .map(|(key, value)| {
+                let kept = parent.as_ref().and_then(|parent| parent.raw(&key, &value)).map(str::to_owned);
+                (key, kept.unwrap_or_else(|| if raw { value } else { encode(&value) }))
+            })
             .collect(),
         script,
         metrics: pairs(form.value("metrics")).into_iter().map(|(name, regex)| MetricRule { name, regex }).collect(),
         environment: pairs(form.value("environment")),
         tags,
+        parent: parent.as_ref().map(|parent| Arc::clone(&parent.job)),
     };
-    Ok(Draft { job, code, data })
+    Ok(Draft { job, code, data, parent })
 }
 
 type Code = (Option<Script>, Option<(Package, S3Uri)>);
@@ -179,10 +186,10 @@ fn code(recipe: &Recipe, form: &Form, bucket: &str, base: &str) -> Result<Code, 
 
 type Channels = (Vec<(String, String)>, Vec<(Plan, S3Uri)>);
 
-fn channels(recipe: &Recipe, form: &Form, bucket: &str, base: &str) -> Result<Channels, Failure> {
+fn channels(recipe: &Recipe, form: &Form, bucket: &str, base: &str, parent: Option<&Parent>) -> Result<Channels, Failure> {
     let (mut channels, mut data) = (Vec::new(), Vec::new());
     for (name, source) in pairs(form.value("channels")) {
-        if source.starts_with("s3://") {
+        if source.starts_with("s3://") || parent.is_some_and(|parent| parent.has_channel(&name, &source)) {
             channels.push((name, source));
             continue;
         }
@@ -323,17 +330,6 @@ fn tag_value(text: &str) -> String {
 
 fn invalid(what: &str, hint: &str) -> Failure {
     Failure::new(FailureKind::Invalid, what, hint)
-}
-
-fn bytes(count: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "for reading")]
-    let count = count as f64;
-    match count {
-        ..1e3 => format!("{count} B"),
-        ..1e6 => format!("{:.1} kB", count / 1e3),
-        ..1e9 => format!("{:.1} MB", count / 1e6),
-        _ => format!("{:.1} GB", count / 1e9),
-    }
 }
 
 #[cfg(test)]

@@ -2,13 +2,13 @@
 //! page, one more page of history until that is complete, and a few descriptions, newest first; what has ended is described
 //! once for ever.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use aws_sdk_sagemaker::operation::list_training_jobs::ListTrainingJobsOutput;
 use aws_sdk_sagemaker::types::{SortBy, SortOrder};
 
 use super::describe::{Row, describe};
-use crate::aws::{Aws, fault};
+use crate::aws::{Aws, fault, time};
 use crate::model::{Failure, FailureKind, Item, Page};
 
 const MEMO: &str = "training-jobs";
@@ -22,6 +22,10 @@ struct Known {
     /// Where the history goes on; absent before the first page and after the last.
     older: Option<String>,
     complete: bool,
+    /// Names that a list has shown; what was only described may be too new for the list to know.
+    listed: HashSet<String>,
+    /// Rows have gone since the whole was last told.
+    lost: bool,
     /// Counts polls, to describe the longest undescribed first.
     poll: u64,
     described: HashMap<String, u64>,
@@ -33,10 +37,9 @@ pub(super) async fn list(aws: &Aws, page: &(dyn Fn(Page) + Send + Sync)) -> Resu
     let (items, whole) = aws.memo(MEMO, |known: &mut Known| {
         known.poll += 1;
         let whole = newest.next_token.is_none();
+        known.drop_deleted(&newest);
         if whole {
             known.complete = true;
-            let names: Vec<&str> = newest.training_job_summaries().iter().filter_map(|job| job.training_job_name()).collect();
-            known.rows.retain(|name, _| names.contains(&name.as_str()));
         } else if known.older.is_none() && !known.complete {
             known.older.clone_from(&newest.next_token);
         }
@@ -50,7 +53,7 @@ pub(super) async fn list(aws: &Aws, page: &(dyn Fn(Page) + Send + Sync)) -> Resu
             Ok(job) => job,
             // Deleted since it was listed.
             Err(failure) if failure.kind == FailureKind::NotFound => {
-                aws.memo(MEMO, |known: &mut Known| known.rows.remove(&name));
+                forget(aws, &name);
                 continue;
             }
             Err(failure) => return Err(failure),
@@ -60,7 +63,22 @@ pub(super) async fn list(aws: &Aws, page: &(dyn Fn(Page) + Send + Sync)) -> Resu
         remember(aws, row);
         page(Page { items: vec![item], whole: false, more: more(aws) });
     }
+    // Only the whole list tells that a row is gone, and only when all of it is known.
+    let all = aws.memo(MEMO, |known: &mut Known| {
+        let tell = known.complete && std::mem::take(&mut known.lost);
+        tell.then(|| known.rows.values().map(Row::item).collect())
+    });
+    if let Some(items) = all {
+        page(Page { items, whole: true, more: false });
+    }
     Ok(())
+}
+
+/// Takes a job out that the service does not know any more.
+pub(super) fn forget(aws: &Aws, name: &str) {
+    aws.memo(MEMO, |known: &mut Known| {
+        known.lost |= known.rows.remove(name).is_some();
+    });
 }
 
 /// Keeps what a description said, for the next poll's rows.
@@ -102,6 +120,22 @@ async fn ask(aws: &Aws, token: Option<String>) -> Result<ListTrainingJobsOutput,
 }
 
 impl Known {
+    /// Drops what the newest page proves to be deleted: what was listed before, is younger than the oldest on the page (or
+    /// the page is all there is), and is not on it.
+    fn drop_deleted(&mut self, newest: &ListTrainingJobsOutput) {
+        let jobs = newest.training_job_summaries();
+        let names: HashSet<&str> = jobs.iter().filter_map(|job| job.training_job_name()).collect();
+        let oldest = jobs.iter().filter_map(|job| job.creation_time().map(time::ours)).min();
+        let whole = newest.next_token.is_none();
+        let before = self.rows.len();
+        let listed = &self.listed;
+        self.rows.retain(|name, row| {
+            let within = whole || row.created.zip(oldest).is_some_and(|(created, oldest)| created > oldest);
+            names.contains(name.as_str()) || !within || !listed.contains(name)
+        });
+        self.lost |= self.rows.len() < before;
+    }
+
     /// Takes a page in and returns its rows with all that is known of them.
     fn take(&mut self, page: &ListTrainingJobsOutput) -> Vec<Item> {
         let rows = page.training_job_summaries().iter().map(|summary| {
@@ -114,6 +148,7 @@ impl Known {
                 }
             }
             let item = row.item();
+            self.listed.insert(row.name.clone());
             self.rows.insert(row.name.clone(), row);
             item
         });
@@ -193,5 +228,50 @@ mod tests {
         assert_eq!(seen["job-5"].cells[6], Cell::Money(0.922));
         assert_eq!(seen["job-5"].cells[2], Cell::Trend { last: Some(0.1), values: Vec::new() });
         assert_eq!(seen["job-0"].per_hour, Some(0.922));
+    }
+
+    #[tokio::test]
+    async fn what_was_deleted_goes_from_the_list() {
+        let gone: std::sync::Arc<Mutex<Vec<u64>>> = std::sync::Arc::default();
+        let deleted = std::sync::Arc::clone(&gone);
+        // 150 jobs on two pages, all ended.
+        let http = Scripted::new(move |asked| {
+            let body = asked.json();
+            let deleted = deleted.lock().unwrap();
+            if asked.operation != "ListTrainingJobs" {
+                let name = body["TrainingJobName"].as_str().unwrap();
+                if deleted.contains(&name[4..].parse().unwrap()) {
+                    let said = json!({ "__type": "ValidationException", "message": "Requested resource not found." });
+                    return (400, said.to_string().into_bytes());
+                }
+                return (200, json!({ "TrainingJobName": name, "TrainingJobStatus": "Completed" }).to_string().into_bytes());
+            }
+            let all: Vec<u64> = (0..150).filter(|n| !deleted.contains(n)).collect();
+            let from: usize = body["NextToken"].as_str().map_or(0, |token| token.parse().unwrap());
+            let jobs: Vec<_> = all.iter().skip(from).take(100)
+                .map(|n| json!({ "TrainingJobName": format!("job-{n}"), "TrainingJobArn": "arn", "CreationTime": 1_800_000_000 - n, "TrainingJobStatus": "Completed" }))
+                .collect();
+            let next = (from + 100 < all.len()).then(|| (from + 100).to_string());
+            (200, json!({ "TrainingJobSummaries": jobs, "NextToken": next }).to_string().into_bytes())
+        });
+        let aws = http.connect(true, None).await;
+        let seen: Mutex<HashSet<String>> = Mutex::default();
+        let page = |page: Page| {
+            let mut seen = seen.lock().unwrap();
+            if page.whole {
+                seen.clear();
+            }
+            seen.extend(page.items.into_iter().map(|item| item.id.0));
+        };
+        list(&aws, &page).await.unwrap();
+        list(&aws, &page).await.unwrap();
+        assert_eq!(seen.lock().unwrap().len(), 150);
+        // One on the newest page, which proves it; one in the history, told by its description.
+        gone.lock().unwrap().extend([3, 140]);
+        let asked = super::super::detail::detail(&aws, &crate::model::ItemId("job-140".into())).await;
+        assert_eq!(asked.unwrap_err().kind, FailureKind::NotFound);
+        list(&aws, &page).await.unwrap();
+        let seen = seen.lock().unwrap();
+        assert!(seen.len() == 148 && !seen.contains("job-3") && !seen.contains("job-140"), "{}", seen.len());
     }
 }

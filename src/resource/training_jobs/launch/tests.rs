@@ -56,7 +56,7 @@ async fn launched(http: &Scripted, notes: &Arc<Notes>) -> Result<Outcome, Failur
     let (_folder, recipe) = project();
     let aws = http.connect(false, Some(notes.clone())).await;
     let form = form::launch(&recipe);
-    with_order("order-7".to_owned(), launch(&aws, &recipe, &form, &|_| {})).await
+    Box::pin(with_order("order-7".to_owned(), launch(&aws, &recipe, &form, &|_| {}))).await
 }
 
 #[tokio::test]
@@ -136,4 +136,93 @@ async fn the_preview_tells_cost_and_request_and_changes_nothing() {
         empty.problems
     );
     assert!(http.operations().iter().all(|name| !name.starts_with("PUT") && name != "CreateTrainingJob"));
+}
+
+/// A job with all that a form has no field for.
+fn rich_parent() -> serde_json::Value {
+    json!({
+        "TrainingJobName": "p", "TrainingJobArn": "arn:p", "TrainingJobStatus": "Completed", "RoleArn": "arn:aws:iam::1:role/r",
+        "HyperParameters": {
+            "lr": "\"0.1\"", "bare": "hello", "sagemaker_program": "\"t.py\"", "sagemaker_submit_directory": "\"s3://code/x.tar.gz\"",
+            "sagemaker_job_name": "\"p\"", "sagemaker_region": "\"us-east-1\"", "sagemaker_mpi_enabled": "true",
+            "_tuning_objective_metric": "loss"
+        },
+        "AlgorithmSpecification": {
+            "TrainingImage": "1.dkr.ecr.us-east-1.amazonaws.com/own:1", "TrainingInputMode": "FastFile",
+            "EnableSageMakerMetricsTimeSeries": true, "ContainerEntrypoint": ["run"], "ContainerArguments": ["-v"]
+        },
+        "InputDataConfig": [
+            { "ChannelName": "train", "ContentType": "text/csv", "InputMode": "Pipe", "ShuffleConfig": { "Seed": 7 },
+              "DataSource": { "S3DataSource": { "S3DataType": "ManifestFile", "S3Uri": "s3://data/m", "S3DataDistributionType": "ShardedByS3Key" } } },
+            { "ChannelName": "fs", "DataSource": { "FileSystemDataSource": { "FileSystemId": "fs-0123456789", "FileSystemAccessMode": "ro", "FileSystemType": "EFS", "DirectoryPath": "/d" } } }
+        ],
+        "OutputDataConfig": { "S3OutputPath": "s3://out/deep/er/", "KmsKeyId": "key-o" },
+        "ResourceConfig": { "InstanceType": "ml.m5.2xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30, "VolumeKmsKeyId": "key-v", "KeepAlivePeriodInSeconds": 60 },
+        "VpcConfig": { "SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"] },
+        "StoppingCondition": { "MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 900 },
+        "EnableNetworkIsolation": true, "EnableInterContainerTrafficEncryption": true, "EnableManagedSpotTraining": true,
+        "CheckpointConfig": { "S3Uri": "s3://out/cp", "LocalPath": "/opt/ml/checkpoints" },
+        "Environment": { "A": "b" }, "RetryStrategy": { "MaximumRetryAttempts": 2 }
+    })
+}
+
+#[tokio::test]
+async fn a_copy_keeps_all_that_the_form_does_not_change() {
+    let parent = rich_parent();
+    let answered = parent.clone();
+    let http = account(move |asked| match asked.operation.as_str() {
+        "DescribeTrainingJob" => text(200, &answered.to_string()),
+        "ListTags" => text(
+            200,
+            r#"{"Tags":[{"Key":"team","Value":"vision"},{"Key":"aws:x","Value":"y"},{"Key":"footplate:order","Value":"o"}]}"#,
+        ),
+        _ => text(200, r#"{"TrainingJobArn":"arn"}"#),
+    });
+    let aws = http.connect(false, Some(Arc::new(Notes::default()))).await;
+    let recipe = Recipe { name: "digits".into(), ..Recipe::default() };
+    let mut form = form::clone(&aws, &ItemId("p".into())).await.unwrap();
+    assert_eq!(form.value("channels"), "train = s3://data/m\nfs = file system fs-0123456789 /d");
+    form.fields.iter_mut().find(|field| field.name == "max_runtime_seconds").unwrap().value = "1200".into();
+    assert_eq!(check(&form), []);
+    Box::pin(with_order("o2".into(), launch(&aws, &recipe, &form, &|_| {}))).await.unwrap();
+    let sent = http.bodies("CreateTrainingJob").remove(0);
+    let same = [
+        "AlgorithmSpecification",
+        "InputDataConfig",
+        "OutputDataConfig",
+        "ResourceConfig",
+        "VpcConfig",
+        "EnableNetworkIsolation",
+        "EnableInterContainerTrafficEncryption",
+        "EnableManagedSpotTraining",
+        "CheckpointConfig",
+        "Environment",
+        "RetryStrategy",
+    ];
+    for member in same {
+        assert_eq!(sent[member], parent[member], "{member}");
+    }
+    assert_eq!(sent["StoppingCondition"], json!({ "MaxRuntimeInSeconds": 1200, "MaxWaitTimeInSeconds": 1200 }));
+    let hyperparameters = &sent["HyperParameters"];
+    assert_eq!((&hyperparameters["bare"], &hyperparameters["sagemaker_mpi_enabled"]), (&json!("hello"), &json!("true")));
+    assert_eq!(hyperparameters["sagemaker_job_name"], json!(sent["TrainingJobName"].to_string()));
+    assert!(hyperparameters.get("_tuning_objective_metric").is_none());
+    let tags: Vec<&str> = sent["Tags"].as_array().unwrap().iter().map(|tag| tag["Key"].as_str().unwrap()).collect();
+    assert_eq!(tags, ["team", "footplate:project", "footplate:order"]);
+}
+
+#[tokio::test]
+async fn a_metric_that_nothing_prints_is_warned_of_by_its_regex() {
+    let (_folder, mut recipe) = project();
+    let rule = |name: &str, regex: &str| MetricRule { name: name.into(), regex: regex.into() };
+    recipe.metrics = vec![rule("loss", "loss=([0-9]+)"), rule("accuracy", "accuracy=([0-9.]+)")];
+    let aws = account(|_| text(500, "")).connect(true, None).await;
+    let shown = preview(&aws, &recipe, &form::launch(&recipe)).await;
+    let said: Vec<&Problem> = shown.problems.iter().filter(|problem| problem.field == "metrics").collect();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(!said[0].fatal && said[0].message.as_str().contains("accuracy=([0-9.]+)"));
+    let mut divided = form::launch(&recipe);
+    divided.fields.iter_mut().find(|field| field.name == "hyperparameters").unwrap().value = "backend = gloo".into();
+    let shown = preview(&aws, &recipe, &divided).await;
+    assert!(shown.problems.iter().all(|problem| problem.field != "instance_count"), "{:?}", shown.problems);
 }

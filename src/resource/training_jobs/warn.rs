@@ -1,0 +1,94 @@
+//! What is possible but unwise about a launch, or cannot work: found by looking at files, S3 and the parent.
+
+use super::launch::Draft;
+use crate::aws::s3_uri::S3Uri;
+use crate::aws::script_mode::prints;
+use crate::aws::{Aws, bucket};
+use crate::model::{Problem, Safe};
+
+/// Words in the names of hyperparameters by which hosts find each other.
+const DISTRIBUTED: &[&str] = &["dist", "backend", "horovod", "mpi", "ddp", "nproc", "world_size", "torchrun", "deepspeed"];
+
+pub(super) async fn warnings(aws: &Aws, draft: &Draft) -> Vec<Problem> {
+    let mut found = Vec::new();
+    found.extend(many_hosts(draft));
+    found.extend(silent_metrics(draft));
+    found.extend(not_carried(draft));
+    found.extend(stale_data(aws, draft).await);
+    found.extend(missing_data(aws, draft).await);
+    found
+}
+
+fn warning(field: &str, message: &str) -> Problem {
+    Problem { field: field.to_owned(), message: Safe::line(message), fatal: false }
+}
+
+fn many_hosts(draft: &Draft) -> Option<Problem> {
+    let count = draft.job.instance_count;
+    let parents = draft.job.parent.as_ref().and_then(|parent| parent.hyper_parameters()).into_iter().flatten();
+    let mut names = draft.job.hyperparameters.iter().map(|(name, _)| name).chain(parents.map(|(name, _)| name));
+    let divided = names.any(|name| DISTRIBUTED.iter().any(|word| name.to_lowercase().contains(word)));
+    (count > 1 && !divided).then(|| {
+        let message = format!(
+            "{count} hosts run the same script and no hyperparameter tells it to divide the work: this may cost {count} times as much for the same result"
+        );
+        warning("instance_count", &message)
+    })
+}
+
+fn silent_metrics(draft: &Draft) -> Vec<Problem> {
+    let Some((package, _)) = &draft.code else { return Vec::new() };
+    let samples: Vec<String> = package.python.iter().flat_map(|text| prints::samples(text)).collect();
+    let silent = draft.job.metrics.iter().filter(|rule| !prints::may_match(&samples, &rule.regex));
+    let said = silent.map(|rule| {
+        let message = format!("nothing that the code prints seems to match '{}' of metric '{}'", rule.regex, rule.name);
+        warning("metrics", &format!("{message}; without a match there is no curve"))
+    });
+    said.collect()
+}
+
+fn not_carried(draft: &Draft) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let Some(parent) = &draft.parent else { return found };
+    if let Some(why) = &parent.untold {
+        found.push(warning("", &format!("the parent's tags are not copied: {why}")));
+    }
+    if let Some(resources) = parent.job.resource_config() {
+        if !resources.instance_groups().is_empty() {
+            found.push(warning("instance_type", "the parent ran on groups of different instances; the copy runs on one type"));
+        }
+        let kind = resources.instance_type().map_or("", |kind| kind.as_str());
+        if resources.training_plan_arn().is_some() && kind != draft.job.instance_type {
+            found.push(warning("instance_type", "the parent's training plan is for another type; the copy runs without it"));
+        }
+    }
+    found
+}
+
+async fn stale_data(aws: &Aws, draft: &Draft) -> Vec<Problem> {
+    let mut found = Vec::new();
+    for (plan, to) in &draft.data {
+        found.extend(plan.notices.iter().map(|notice| warning("channels", notice.as_str())));
+        // A look only: if it fails, the upload will say so.
+        let there = bucket::objects(aws, to).await.unwrap_or_default();
+        let stale = there.iter().filter(|object| !plan.files.iter().any(|file| to.join(&file.name).key == object.key)).count();
+        if stale > 0 {
+            let message = format!("{stale} objects at {to} are not in the local folder (any more) and will be trained on too");
+            found.push(warning("channels", &message));
+        }
+    }
+    found
+}
+
+async fn missing_data(aws: &Aws, draft: &Draft) -> Vec<Problem> {
+    let mut found = Vec::new();
+    for (name, uri) in draft.job.channels.iter().filter(|(_, uri)| !draft.data.iter().any(|(_, to)| to.to_string() == *uri)) {
+        if let Some(place) = S3Uri::parse(uri)
+            && bucket::any(aws, &place).await.is_ok_and(|any| !any)
+        {
+            let message = format!("channel '{name}': there is nothing at {uri}");
+            found.push(Problem { fatal: true, ..warning("channels", &message) });
+        }
+    }
+    found
+}

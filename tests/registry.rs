@@ -1,0 +1,246 @@
+//! Laws that every kind of thing in the registry keeps: what the UI, the command line and the IAM policy rely on without
+//! knowing the kinds.
+
+#[path = "common/region.rs"]
+mod region;
+
+use std::collections::HashSet;
+
+use footplate::aws::guard::{Effect, OPERATIONS};
+use footplate::config::action::{Action, entry};
+use footplate::model::{Failure, FailureKind, ItemId, Order, Outcome, Settled, Verb};
+use footplate::resource::{self, ALL};
+use region::{Place, bare, found, order_of, set};
+
+const SCRIPT: &str = "print('loss=0.5')\n";
+
+#[test]
+fn ids_and_titles_are_unique_and_found() {
+    let ids: HashSet<_> = ALL.iter().map(|it| it.spec().id).collect();
+    let titles: HashSet<_> = ALL.iter().map(|it| it.spec().title).collect();
+    assert_eq!((ids.len(), titles.len()), (ALL.len(), ALL.len()));
+    for it in ALL {
+        assert_eq!(resource::find(it.spec().id).map(|found| found.spec().id), Some(it.spec().id));
+        assert!(!it.spec().singular.is_empty() && it.spec().empty.ends_with('.'), "{}", it.spec().id);
+    }
+}
+
+#[test]
+fn every_verb_has_a_key_and_help_and_a_warning_where_it_is_asked() {
+    for it in ALL {
+        let verbs: HashSet<_> = it.spec().verbs.iter().collect();
+        assert_eq!(verbs.len(), it.spec().verbs.len(), "{} lists a verb twice", it.spec().id);
+        for verb in it.spec().verbs {
+            let row = entry(Action::Verb(*verb)).unwrap_or_else(|| panic!("{} has no row", verb.name()));
+            assert!(!row.keys.is_empty() && !row.help.is_empty() && !verb.help().is_empty(), "{}", verb.name());
+            let asked = verb.confirm() != footplate::model::Confirm::None;
+            assert_eq!(asked, !(it.spec().warns)(*verb).is_empty(), "{} {}", it.spec().id, verb.name());
+        }
+    }
+}
+
+#[test]
+fn columns_can_be_dropped_and_one_grows() {
+    for it in ALL {
+        let spec = it.spec();
+        assert_eq!(spec.columns.iter().filter(|column| column.grows).count(), 1, "{}", spec.id);
+        assert_eq!(spec.columns[0].rank, 0, "{}: the name is never dropped", spec.id);
+        assert!(spec.sort.0 < spec.columns.len(), "{}", spec.id);
+        let titles: HashSet<_> = spec.columns.iter().map(|column| column.title).collect();
+        assert_eq!(titles.len(), spec.columns.len());
+        assert!(spec.columns.iter().all(|column| column.title == column.title.to_uppercase()));
+        // 40 columns are the least that a terminal has.
+        let least: u16 = spec.columns.iter().filter(|column| column.rank == 0 && !column.grows).map(|column| column.width).sum();
+        assert!(least <= 20, "{}: {least} columns cannot be dropped", spec.id);
+        assert!(spec.poll.live <= spec.poll.still && spec.poll.live > 0);
+    }
+}
+
+/// The IAM action of an operation: <https://docs.aws.amazon.com/service-authorization/latest/reference/>.
+fn action_of(service: &str, operation: &str) -> String {
+    match (service, operation) {
+        ("STS", _) => format!("sts:{operation}"),
+        ("SageMaker", _) => format!("sagemaker:{operation}"),
+        ("CloudWatch Logs", _) => format!("logs:{operation}"),
+        ("CloudWatch", _) => format!("cloudwatch:{operation}"),
+        ("S3", "ListBuckets") => "s3:ListAllMyBuckets".into(),
+        ("S3", "ListObjectsV2" | "HeadBucket") => "s3:ListBucket".into(),
+        ("S3", "HeadObject" | "GetObject") => "s3:GetObject".into(),
+        ("S3", "PutObject" | "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload") => "s3:PutObject".into(),
+        ("S3", "DeleteObjects") => "s3:DeleteObject".into(),
+        ("S3", _) => format!("s3:{operation}"),
+        _ => panic!("{service} is not in the table"),
+    }
+}
+
+#[test]
+fn the_policy_holds_what_the_guard_lets_out_and_no_more() {
+    let listed: HashSet<&str> = ALL.iter().flat_map(|it| it.spec().iam).copied().collect();
+    let sent: HashSet<String> = OPERATIONS.iter().map(|(service, operation, _)| action_of(service, operation)).collect();
+    for action in &sent {
+        assert!(listed.contains(action.as_str()), "{action} is sent, but no spec asks for it");
+    }
+    // Not operations of ours: what CreateTrainingJob needs for its role and its tags.
+    let implied = ["iam:PassRole", "sagemaker:AddTags"];
+    for action in listed {
+        assert!(sent.contains(action) || implied.contains(&action), "{action} is asked for, but never used");
+    }
+    assert!(ALL.iter().all(|it| !it.spec().iam.is_empty()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_verb_of_every_resource_works_on_the_local_region() {
+    let place = Place::new(SCRIPT).await;
+    let mut done = HashSet::new();
+    let job = place.launch_with(&[]).await;
+    for it in ALL {
+        let spec = it.spec();
+        for verb in spec.verbs {
+            let target = match spec.id {
+                "training-jobs" => job.as_str(),
+                _ => "s3://sagemaker-us-east-1-000000000000/tiny/data/train/",
+            };
+            place.witness.intents.lock().unwrap().clear();
+            let outcome = if *verb == Verb::Logs {
+                assert!(it.log(&ItemId(target.to_owned())).is_some_and(|source| source.prefix.ends_with('/')));
+                continue;
+            } else if verb.has_form() {
+                let form = place.form(spec.id, *verb, verb.needs_target().then_some(target)).await;
+                assert_eq!((form.resource.as_str(), form.verb), (spec.id, *verb));
+                assert!(form.fields.iter().all(|field| !field.help.is_empty() && field.initial == field.value));
+                assert_eq!((spec.check)(&form), [], "{} {}", spec.id, verb.name());
+                let shown = it.preview(&place.aws, &place.recipe, &form).await.unwrap();
+                assert!(shown.problems.iter().all(|problem| !problem.fatal), "{:?}", shown.problems);
+                assert!(
+                    !shown.facts.is_empty() && shown.facts.iter().all(|(name, _)| name.as_str() == name.as_str().to_lowercase())
+                );
+                assert!(place.witness.intents.lock().unwrap().is_empty(), "a preview changes nothing");
+                place.run(&order_of(form, &[target])).await
+            } else {
+                if *verb == Verb::Stop {
+                    place.ended(&job).await;
+                }
+                place.run(&bare(spec.id, *verb, &[target])).await
+            };
+            match outcome {
+                Ok(Outcome::Said(said) | Outcome::Made { said, .. }) => assert!(!said.is_empty()),
+                // The job has ended already; that stopping works is shown in aws_local.rs.
+                Err(failure) if *verb == Verb::Stop => assert_eq!(failure.kind, FailureKind::Conflict, "{failure}"),
+                Err(failure) => panic!("{} {}: {failure}", spec.id, verb.name()),
+            }
+            let noted = !place.witness.intents.lock().unwrap().is_empty();
+            // Uploading what is there already sends nothing.
+            assert!(noted == verb.mutates() || *verb == Verb::Upload, "{} {}: noted {noted}", spec.id, verb.name());
+            done.insert((spec.id, *verb));
+        }
+        let scope = (spec.id == "data").then_some("s3://sagemaker-us-east-1-000000000000/");
+        for items in [place.list(spec.id, None).await, place.list(spec.id, scope).await] {
+            assert!(!items.is_empty(), "{}", spec.id);
+            for item in items {
+                assert_eq!(item.cells.len(), spec.columns.len(), "{} {}", spec.id, item.id.as_str());
+                let detail = it.detail(&place.aws, &item.id).await.unwrap();
+                assert!(detail.id == item.id && !detail.blocks.is_empty());
+            }
+        }
+    }
+    assert_eq!(
+        done.len(),
+        ALL.iter().map(|it| it.spec().verbs.iter().filter(|verb| **verb != Verb::Logs).count()).sum::<usize>()
+    );
+    let settled = place.witness.settled.lock().unwrap().clone();
+    assert!(settled.iter().filter(|end| **end != Settled::Done).count() <= 1, "{settled:?}");
+    place.region.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_typed_is_what_is_sent_and_comes_back_through_clone() {
+    let place = Place::new(SCRIPT).await;
+    let typed = [
+        ("name", "other"),
+        ("instance_type", "ml.m5.xlarge"),
+        ("instance_count", "2"),
+        ("max_runtime_seconds", "1234"),
+        ("volume_gb", "41"),
+        ("hyperparameters", "lr = 1e-05\nnote = dog = breeds\nquoted = \"0.5\"\nlist = [1, 2]"),
+        ("metrics", "val:loss = loss=([0-9.]+)"),
+        ("environment", "MODE = fast"),
+    ];
+    let form = set(place.form("training-jobs", Verb::Launch, None).await, &typed);
+    let job = place.launch(form.clone()).await;
+    let told = place.aws.sagemaker.describe_training_job().training_job_name(&job).send().await.unwrap();
+    let sent = told.hyper_parameters().unwrap();
+    assert!(job.starts_with("other-"));
+    assert_eq!([&sent["lr"], &sent["note"], &sent["quoted"], &sent["list"]], ["1e-05", "\"dog = breeds\"", "\"0.5\"", "[1, 2]"]);
+    let resources = told.resource_config().unwrap();
+    assert_eq!((resources.instance_count(), resources.volume_size_in_gb()), (Some(2), Some(41)));
+    assert_eq!(told.stopping_condition().unwrap().max_runtime_in_seconds(), Some(1234));
+    assert_eq!(told.environment().unwrap()["MODE"], "fast");
+    let tags = place.aws.sagemaker.list_tags().resource_arn(told.training_job_arn().unwrap()).send().await.unwrap();
+    let mut tags: Vec<_> = tags.tags().iter().map(|tag| (tag.key().unwrap(), tag.value().unwrap())).collect();
+    tags.sort_unstable();
+    assert_eq!(tags, [("footplate:order", "order-1"), ("footplate:project", "tiny"), ("team", "vision")]);
+
+    // The copy, with nothing changed, asks for the same again.
+    let clone = place.form("training-jobs", Verb::Clone, Some(&job)).await;
+    let same =
+        ["name", "instance_type", "instance_count", "max_runtime_seconds", "volume_gb", "metrics", "environment", "entry_point"];
+    for name in same {
+        assert_eq!(clone.value(name), form.value(name), "{name}");
+    }
+    let twin = place.launch(clone).await;
+    let told_twin = place.aws.sagemaker.describe_training_job().training_job_name(&twin).send().await.unwrap();
+    let own = |all: &std::collections::HashMap<String, String>| {
+        let mut all = all.clone();
+        all.remove("sagemaker_job_name");
+        all
+    };
+    assert_eq!(own(told_twin.hyper_parameters().unwrap()), own(sent));
+    assert_eq!(told_twin.resource_config(), told.resource_config());
+    assert_eq!(told_twin.input_data_config(), told.input_data_config());
+    assert_eq!(told_twin.algorithm_specification(), told.algorithm_specification());
+    assert_eq!(told_twin.output_data_config(), told.output_data_config());
+    assert_eq!(told_twin.stopping_condition(), told.stopping_condition());
+    let again = place.form("training-jobs", Verb::Clone, Some(&twin)).await;
+    let values = |form: &footplate::model::Form| form.fields.iter().map(|field| field.value.clone()).collect::<Vec<_>>();
+    assert_eq!(values(&again), values(&place.form("training-jobs", Verb::Clone, Some(&job)).await));
+    place.region.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_changed_without_order_or_ledger_or_in_read_only_mode() {
+    let place = Place::new(SCRIPT).await;
+    let job = place.launch_with(&[]).await;
+    place.ended(&job).await;
+    let folder = "s3://sagemaker-us-east-1-000000000000/tiny/data/train/";
+    // So that an upload has something to send.
+    std::fs::write(place.recipe.root.join("data/b.csv"), "3,4\n").unwrap();
+    let (free, locked, unnoted) = (place.with(false, true).await, place.with(true, true).await, place.with(false, false).await);
+    for it in ALL {
+        let spec = it.spec();
+        for verb in spec.verbs.iter().filter(|verb| verb.mutates()) {
+            let target = if spec.id == "training-jobs" { job.as_str() } else { folder };
+            let order: Order = if verb.has_form() {
+                order_of(place.form(spec.id, *verb, verb.needs_target().then_some(target)).await, &[target])
+            } else {
+                bare(spec.id, *verb, &[target])
+            };
+            place.wire.forget();
+            let run = |aws: std::sync::Arc<footplate::aws::Aws>| {
+                let (recipe, order) = (place.recipe.clone(), order.clone());
+                async move { found(&order.resource).run(&aws, &recipe, &order, &|_| {}).await }
+            };
+            let ordered = |aws| footplate::aws::with_order("order-2".to_owned(), run(aws));
+            let refused = |what: &str, result: Result<Outcome, Failure>| {
+                let failure = result.expect_err(&format!("{} {} {what}", spec.id, verb.name()));
+                assert_eq!(failure.kind, FailureKind::Refused, "{what}: {failure}");
+            };
+            refused("without an order", run(place.aws.clone()).await);
+            refused("without an order", run(free.clone()).await);
+            refused("read-only", ordered(locked.clone()).await);
+            refused("without a journal", ordered(unnoted.clone()).await);
+            assert_eq!(place.wire.changes(), [] as [String; 0], "{} {}", spec.id, verb.name());
+        }
+    }
+    assert!(OPERATIONS.iter().any(|(_, _, effect)| *effect == Effect::Changes));
+    place.region.close().await;
+}
