@@ -167,7 +167,6 @@ fn accepted(session: &Session, id: &ItemId, as_json: bool) -> Result<ExitCode, F
 
 async fn interrupted(session: Session, id: &ItemId) -> Failure {
     if session.holds_region() {
-        print::progress("The local region runs in this process: leaving ends the job. Ending it…");
         session.abandon().await;
         return Failure::new(
             FailureKind::Cancelled,

@@ -48,11 +48,15 @@ pub async fn cockpit(start: Cockpit) -> Result<(), Failure> {
     let (keys_in, mut keys) = mpsc::unbounded_channel();
     let (events_in, mut events) = mpsc::unbounded_channel();
     let (lines_in, mut lines) = mpsc::channel(4);
-    let mut recorder = start.record.as_deref().map(Recorder::create).transpose()?;
+    let mut recorder = start.record.as_deref().map(|path| Recorder::create(path, &start.setup)).transpose()?;
     let mut tty = Tty::enter()?;
     let mut app = App::new(start.setup, tty.size(), Timestamp::now());
     for (resource, items, at) in cache::load(&start.cache, &app) {
-        app.update(Timestamp::now(), Event::Remembered { resource, items, at });
+        let (now, event) = (Timestamp::now(), Event::Remembered { resource, items, at });
+        if let Some(recorder) = &mut recorder {
+            recorder.push(now, &event)?;
+        }
+        app.update(now, event);
     }
     tty.draw(&app, &start.theme)?;
     let mut drawn = app.revision;
@@ -102,7 +106,7 @@ pub async fn cockpit(start: Cockpit) -> Result<(), Failure> {
         }
         for event in batch {
             if event == Event::Resumed {
-                tty.reenter()?;
+                tty.continued()?;
                 let (width, height) = tty.size();
                 todo.extend(app.update(Timestamp::now(), Event::Resize(width, height)));
             }

@@ -122,7 +122,13 @@ async fn the_intent_is_noted_with_the_request_and_settled() {
 async fn a_lost_answer_is_one_intent_of_unknown_outcome() {
     let notes = Arc::new(Notes::default());
     let first = std::sync::atomic::AtomicBool::new(true);
-    let http = Scripted::new(move |_| if first.swap(false, Ordering::SeqCst) { (0, Vec::new()) } else { (400, br#"{"__type":"ResourceInUse","message":"exists"}"#.to_vec()) });
+    let http = Scripted::new(move |_| {
+        if first.swap(false, Ordering::SeqCst) {
+            (0, Vec::new())
+        } else {
+            (400, br#"{"__type":"ResourceInUse","message":"exists"}"#.to_vec())
+        }
+    });
     let aws = http.connect(false, Some(notes.clone())).await;
     let failure = with_order("o".into(), stop(&aws)).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Conflict);

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::env;
-use crate::cli::attach::{self, Held};
+use crate::cli::attach;
 use crate::cli::globals::Globals;
 use crate::cli::print;
 use crate::cli::session::local_folder;
@@ -72,20 +72,24 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
         seconds: args.max_time,
         ..attach::engine(Some(&recipe))?
     };
-    let held = Held::open(&folder, engine).await.map_err(|error| attach::failure(&folder, &error))?;
+    let held = attach::hold(&folder, engine).await.map_err(|error| attach::failure(&folder, &error))?;
     let stop = CancellationToken::new();
     let mut door = JoinSet::new();
     door.spawn(Arc::clone(&held.region).serve_tcp(listener, stop.clone()));
     let url = format!("http://127.0.0.1:{port}");
     let opened = announce(&folder, &url, held.region.credentials(), args.env_file.as_deref());
-    let served = if let Err(failure) = opened { Err(failure) } else { tokio::select! {
-        () = signals.next() => Ok(()),
-        ended = door.join_next() => Err(match ended {
-            Some(Ok(Err(error))) => machine("the door", &error),
-            Some(Err(error)) => machine("the door", &error),
-            Some(Ok(Ok(()))) | None => machine("the door", &"it closed"),
-        }),
-    } };
+    let served = if let Err(failure) = opened {
+        Err(failure)
+    } else {
+        tokio::select! {
+            () = signals.next() => Ok(()),
+            ended = door.join_next() => Err(match ended {
+                Some(Ok(Err(error))) => machine("the door", &error),
+                Some(Err(error)) => machine("the door", &error),
+                Some(Ok(Ok(()))) | None => machine("the door", &"it closed"),
+            }),
+        }
+    };
     let running = held.region.running();
     if !running.is_empty() {
         print::progress(&format!("Ending what runs: {}", running.join(", ")));

@@ -94,7 +94,10 @@ impl More {
     fn of(region: &str, job: &DescribeTrainingJobOutput) -> Self {
         let resources = job.resource_config();
         let instance_type = resources.and_then(|config| config.instance_type()).map_or("", |kind| kind.as_str()).to_owned();
-        let hosts = resources.and_then(aws_sdk_sagemaker::types::ResourceConfig::instance_count).and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
+        let hosts = resources
+            .and_then(aws_sdk_sagemaker::types::ResourceConfig::instance_count)
+            .and_then(|count| u32::try_from(count).ok())
+            .unwrap_or(0);
         let started = job.training_start_time().map(time::ours);
         let ended = job.training_end_time().map(time::ours);
         let between = started.zip(ended).map(|(started, ended)| (ended - started).total(jiff::Unit::Second).unwrap_or(0.0));
@@ -112,7 +115,10 @@ impl More {
 
 /// The last value of the first metric rule, else of whatever metric there is.
 fn first_metric(job: &DescribeTrainingJobOutput) -> Option<f64> {
-    let rules = job.algorithm_specification().map(aws_sdk_sagemaker::types::AlgorithmSpecification::metric_definitions).unwrap_or_default();
+    let rules = job
+        .algorithm_specification()
+        .map(aws_sdk_sagemaker::types::AlgorithmSpecification::metric_definitions)
+        .unwrap_or_default();
     let name = rules.first().and_then(|rule| rule.name());
     let values = job.final_metric_data_list();
     let found = values.iter().find(|value| value.metric_name() == name).or(values.first())?;

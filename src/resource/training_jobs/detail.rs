@@ -34,7 +34,10 @@ pub(super) async fn detail(aws: &Aws, id: &ItemId) -> Result<Detail, Failure> {
 
 /// The metric rules that the job was launched with.
 pub(super) fn rules(job: &DescribeTrainingJobOutput) -> Vec<MetricRule> {
-    let rules = job.algorithm_specification().map(aws_sdk_sagemaker::types::AlgorithmSpecification::metric_definitions).unwrap_or_default();
+    let rules = job
+        .algorithm_specification()
+        .map(aws_sdk_sagemaker::types::AlgorithmSpecification::metric_definitions)
+        .unwrap_or_default();
     let rule = |name: Option<&str>, regex: Option<&str>| Some(MetricRule { name: name?.to_owned(), regex: regex?.to_owned() });
     rules.iter().filter_map(|found| rule(found.name(), found.regex())).collect()
 }
