@@ -63,7 +63,7 @@ fn a_regex_that_matches_nothing_costs_the_metric_and_not_the_run() {
     // The place of the curve says why it is empty.
     let mut term = Terminal::start(&home, (120, 40), &["--local"]);
     term.shows(&["✓ Completed", "loss=0.5"]);
-    term.press("\r").shows(&["no value"]);
+    term.press("\r").shows(&["no value of a metric was found"]);
     term.press("q").ends(Duration::from_secs(10));
 }
 

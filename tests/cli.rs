@@ -40,13 +40,59 @@ fn help_lists_what_works_and_nothing_else() {
 }
 
 #[test]
-fn completions_know_the_commands() {
-    for shell in ["bash", "zsh", "fish"] {
-        let script = Home::new().run(&["completions", shell]);
-        script.expect(0, &["train", "dry-run"]);
+fn completions_know_the_commands_and_load() {
+    let home = Home::new();
+    for (shell, check) in [("bash", "-n"), ("zsh", "-n"), ("fish", "--no-execute")] {
+        let script = home.run(&["completions", shell]);
+        script.expect(0, &["train", "dry-run", "allow-loopback"]);
         assert!(script.err.is_empty());
+        home.write("script", &script.out);
+        match home.prepare(shell).args([check, "script"]).output() {
+            Ok(output) => assert!(output.status.success(), "{shell}: {}", String::from_utf8_lossy(&output.stderr)),
+            Err(_) => println!("not tried: there is no {shell} here"),
+        }
     }
-    Home::new().run(&["completions", "cmd.exe"]).expect(2, &["bash"]);
+    // In bash it also completes.
+    let ask = "source <(\"$FOOTPLATE\" completions bash); COMP_WORDS=(footplate tra); COMP_CWORD=1; _footplate footplate tra footplate; echo \"${COMPREPLY[@]}\"";
+    let mut bash = home.prepare("bash");
+    let asked = finish(bash.args(["--norc", "-c", ask]).env("FOOTPLATE", env!("CARGO_BIN_EXE_footplate")));
+    assert_eq!((asked.out.trim(), asked.err.trim()), ("train", ""));
+    home.run(&["completions", "cmd.exe"]).expect(2, &["bash"]);
+}
+
+#[test]
+fn every_command_and_flag_of_the_readme_exists() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let home = Home::new();
+    let mut commands = 0;
+    // Odd pieces between backticks are code: spans, and blocks of lines.
+    for code in readme.split('`').skip(1).step_by(2).chain(readme.split("```").skip(1).step_by(2)).flat_map(str::lines) {
+        let code = code.split('#').next().unwrap().replace("cargo run --release -- ", "footplate ");
+        let line = code.trim().trim_start_matches("target/release/");
+        let words: Vec<&str> = match line.strip_prefix("footplate ") {
+            Some(rest) => rest.split(' ').collect(),
+            None if line.starts_with("--") => line.split(' ').collect(),
+            None => continue,
+        };
+        let known = ["ls", "show", "logs", "stop", "delete", "upload", "train", "doctor", "local", "completions", "man"];
+        let path: Vec<&str> = match words.first() {
+            Some(&"local") => words.iter().take(2).copied().collect(),
+            Some(first) if !first.starts_with('-') => {
+                assert!(known.contains(first), "{line}");
+                vec![first]
+            }
+            _ => Vec::new(),
+        };
+        commands += 1;
+        let help = home.run(&[path.as_slice(), &["--help"]].concat());
+        help.expect(0, &[]);
+        for flag in words.iter().filter(|word| word.starts_with("--") && **word != "--help") {
+            // `--set` stands alone in the text and belongs to `train`.
+            let known = help.out.contains(flag) || home.run(&["train", "--help"]).out.contains(flag);
+            assert!(known, "{line}: there is no {flag}");
+        }
+    }
+    assert!(commands >= 8, "only {commands} were found");
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn from_the_first_key_to_coming_back() {
 
     // A clone with another learning rate, and another beside it.
     term.press("c").shows(&["Clone digits-", "learning-rate = 0.05", "\"TrainingJobName\""]);
-    term.press(&"\t".repeat(7)).press("\x1b[A").press("\x7f\x7f\x7f\x7f0.01");
+    term.press(&"\t".repeat(7)).press("\x1b[A\x1b[F").press("\x7f\x7f\x7f\x7f0.01");
     term.shows(&["learning-rate = 0.01", "\"learning-rate\": \"0.01\""]);
     term.press(CTRL_S).shows(&["1 running"]);
     launch(&mut term);
@@ -239,18 +239,56 @@ raise ValueError(hostile.decode('latin-1') + ' \u202e\u200b the end')
     );
     let gate = home.path("gate");
     let hostile = "\\u001b[2J\\u001b]52;c;x\\u0007\\u202e\\u009b31m\\u200b";
-    let more = format!("[training.environment]\nGATE = \"{}\"\n[training]\n[local]\n", gate.display());
-    let _ = more;
-    let mut project = fs::read_to_string(home.path("footplate.toml")).unwrap();
-    project = project.replace("lr = 0.5", &format!("lr = \"{hostile}\"\n\"{hostile}\" = 1"));
+    let project = fs::read_to_string(home.path("footplate.toml")).unwrap();
+    let project =
+        project.replace("lr = 0.5", &format!("lr = \"{hostile}\"\n\n[training.environment]\nGATE = \"{}\"", gate.display()));
     home.write("footplate.toml", project);
-    // Files whose names are no better become objects.
+    // A file whose name is no better becomes an object.
     home.write("data/\x1b[2Jred\u{202e}x\u{9b}31m.txt", "x");
     let mut term = cockpit(&home, SIZE);
-    term.press("n").shows(&["Launch a training job"]);
-    term.until("a preview", |screen| screen.contains("TrainingJobName") || screen.contains("hyperparameter"));
-    println!("{}", term.screen());
-    assert_eq!(Judge::of(&term.bytes()).wrong, Vec::<String>::new());
+    launch(&mut term);
+    term.shows(&["● Training", "last line", "<U+202E>"]);
+    // Every place that shows it: over the whole screen, searched, wrapped; objects; then the failure and a clone of it all.
+    term.press("l").shows(&["last line", "␛[2J"]);
+    term.press("/\u{202e}evil\r").press("wwh").press("\x1b\x1b").shows(&["● Training", "STARTED"]);
+    term.press("2").shows(&["sagemaker-us-east-1"]);
+    term.press("\r").shows(&["tiny/"]);
+    term.press("\r").press("\x1b\x1b").press("1").shows(&["● Training"]);
+    fs::write(&gate, "").unwrap();
+    term.shows(&["✗ Failed"]);
+    term.press("\r").shows(&["ExecuteUserScriptError"]);
+    term.press("\x1b").press("c").shows(&["Clone tiny-", "TrainingJobName"]);
+    term.press("\t\t").press("\x1b[200~\x1b[2J\u{202e}pasted\x1b[201~").press("\x1b").hides(&["Clone tiny-"]);
+    term.press("y").shows(&["opied"]);
+    term.press("/\u{202e}\x07x\r").shows(&["Nothing here has"]);
+    term.press("\x1bq");
+    is_over(&mut term, 0);
+    let judge = Judge::of(&term.bytes());
+    let [copied] = judge.clipboard.as_slice() else { panic!("{:?}", judge.clipboard) };
+    assert!(copied.starts_with("dGlueS"), "the name, which begins with tiny");
+}
+
+#[test]
+fn the_judge_lets_nothing_else_pass() {
+    for bad in [
+        "\x1b]0;t\x07",
+        "\x1b[6n",
+        "\x1b[?1000h",
+        "\x1b(0",
+        "\x1bc",
+        "\x1b[3;1",
+        "\x07",
+        "\u{9b}1m",
+        "\u{202e}",
+        "\x1b[?1049h\n",
+        "\x1b]52;c;?\x07",
+        "\x1bP1$tx\x1b\\",
+    ] {
+        assert!(!Judge::of(bad.as_bytes()).wrong.is_empty(), "{bad:?}");
+    }
+    assert!(!Judge::of(b"ok\xff\xff\xff\xff").wrong.is_empty());
+    assert!(Judge::of("\x1b[?2026h\x1b[1;2Hä█\x1b[0m\x1b[2J\x1b[?2026l".as_bytes()).wrong.is_empty());
+    assert!(Judge::of(b"\x1b[?1049h\x1b[?25l").modes.len() == 2);
 }
 
 #[test]

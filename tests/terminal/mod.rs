@@ -4,7 +4,7 @@ mod bytes;
 
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -269,11 +269,12 @@ fn read_all(
             if over {
                 // Closed before anybody is told.
                 drop(reader);
-                seen.0.lock().unwrap().closed = true;
+                seen.0.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
                 seen.1.notify_all();
                 return;
             }
-            let mut state = seen.0.lock().unwrap();
+            // A test that has failed does not read any more.
+            let Ok(mut state) = seen.0.lock() else { return };
             state.emulator.process(&buffer[..count]);
             state.bytes.extend_from_slice(&buffer[..count]);
             drop(state);
