@@ -287,6 +287,22 @@ fn a_served_region_tells_where_it_is_and_ends_on_a_signal() {
 }
 
 #[test]
+fn a_region_that_is_held_only_for_a_moment_is_waited_for() {
+    let home = Home::new();
+    home.run(&["ls", "data", "--local"]).expect(0, &[]);
+    let lock = home.path(".local/share/footplate/local/lock");
+    let mut holder =
+        home.prepare("flock").arg(&lock).args(["sh", "-c", "echo held; sleep 0.7"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "held\n");
+    let (served, line) = Served::start(&home, &["local", "serve"]);
+    assert!(line.starts_with("footplate local region: http://127.0.0.1:"), "{line:?}");
+    assert_eq!(served.end("-TERM"), 0);
+    assert!(holder.wait().unwrap().success());
+}
+
+#[test]
 fn a_region_that_was_killed_is_not_taken_for_served() {
     let home = Home::new();
     let (served, _) = Served::start(&home, &["local", "serve"]);

@@ -49,6 +49,18 @@ fn yes(term: &mut Terminal) {
     term.press("y");
 }
 
+/// Presses Esc until the screen shows this. One by one: Esc and a key at once are Alt and that key.
+fn back(term: &mut Terminal, to: &str) {
+    for _ in 0..6 {
+        let before = term.screen();
+        if before.contains(to) {
+            return;
+        }
+        term.press("\x1b").until("an answer", |screen| screen != before);
+    }
+    term.shows(&[to]);
+}
+
 /// The terminal is given back and the program gone, with this code.
 #[track_caller]
 fn is_over(term: &mut Terminal, code: u32) {
@@ -249,19 +261,22 @@ raise ValueError(hostile.decode('latin-1') + ' \u202e\u200b the end')
     launch(&mut term);
     term.shows(&["● Training", "last line", "<U+202E>"]);
     // Every place that shows it: over the whole screen, searched, wrapped; objects; then the failure and a clone of it all.
-    term.press("l").shows(&["last line", "␛[2J"]);
-    term.press("/\u{202e}evil\r").press("wwh").press("\x1b\x1b").shows(&["● Training", "STARTED"]);
+    term.press("l").shows(&["last line", "w wrap"]);
+    term.press("/\u{202e}evil\r").press("wwh");
+    back(&mut term, "STARTED");
     term.press("2").shows(&["sagemaker-us-east-1"]);
     term.press("\r").shows(&["tiny/"]);
-    term.press("\r").press("\x1b\x1b").press("1").shows(&["● Training"]);
+    term.press("\r").press("1").shows(&["● Training"]);
     fs::write(&gate, "").unwrap();
     term.shows(&["✗ Failed"]);
     term.press("\r").shows(&["ExecuteUserScriptError"]);
-    term.press("\x1b").press("c").shows(&["Clone tiny-", "TrainingJobName"]);
+    back(&mut term, "STARTED");
+    term.press("c").shows(&["Clone tiny-", "TrainingJobName"]);
     term.press("\t\t").press("\x1b[200~\x1b[2J\u{202e}pasted\x1b[201~").press("\x1b").hides(&["Clone tiny-"]);
     term.press("y").shows(&["opied"]);
     term.press("/\u{202e}\x07x\r").shows(&["Nothing here has"]);
-    term.press("\x1bq");
+    term.press("\x1b").hides(&["Nothing here has"]);
+    term.press("q");
     is_over(&mut term, 0);
     let judge = Judge::of(&term.bytes());
     let [copied] = judge.clipboard.as_slice() else { panic!("{:?}", judge.clipboard) };

@@ -111,6 +111,8 @@ async fn launch(session: &Session, kind: Kind, recipe: &Recipe, args: &Args) -> 
     if checked.iter().any(|problem| problem.fatal) {
         orders::report(&form, &checked)?;
     }
+    // Who cannot sign in is told that, and not that the project is wrong.
+    session.aws.identity().await?;
     let preview = kind.0.preview(&session.aws, recipe, &form).await?;
     let problems: Vec<_> = checked.iter().chain(&preview.problems).cloned().collect();
     if args.dry_run {
