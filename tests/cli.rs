@@ -1,85 +1,16 @@
 //! The command line as a script sees it: exit codes, stdout and stderr of the built program, in a home of its own.
 
+mod binary;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
+use binary::{Home, Served, finish};
 use footplate::model::Verb;
 use footplate::resource;
-
-/// A home folder with nothing in it.
-struct Home(tempfile::TempDir);
-
-/// What a run left behind.
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Home {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, below: &str) -> PathBuf {
-        self.0.path().join(below)
-    }
-
-    fn write(&self, below: &str, text: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.path(below);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, text).unwrap();
-        path
-    }
-
-    /// The program without terminal and with nothing of the environment but PATH, for so long at most.
-    fn command(&self, args: &[&str]) -> Command {
-        // timeout(1) hands signals on to the program.
-        let mut command = self.prepare("timeout");
-        command.args([PATIENCE, env!("CARGO_BIN_EXE_footplate")]).args(args);
-        command
-    }
-
-    fn prepare(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command.env_clear().env("HOME", self.0.path()).env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.current_dir(self.0.path()).stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Ran {
-        finish(&mut self.command(args))
-    }
-}
-
-/// Longer than any run here takes on a busy machine; a run that hangs is a failure and not a test that never ends.
-const PATIENCE: &str = "90";
-
-fn finish(command: &mut Command) -> Ran {
-    let output = command.output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
-}
-
-impl Ran {
-    #[track_caller]
-    fn expect(&self, code: i32, words: &[&str]) {
-        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.out, self.err);
-        for word in words {
-            assert!(
-                self.out.contains(word) || self.err.contains(word),
-                "lacks {word:?}\nstdout:\n{}\nstderr:\n{}",
-                self.out,
-                self.err
-            );
-        }
-        assert!(!self.out.contains('\x1b') && !self.err.contains('\x1b'), "escape sequences without a terminal");
-    }
-}
 
 #[test]
 fn help_lists_what_works_and_nothing_else() {
@@ -109,13 +40,59 @@ fn help_lists_what_works_and_nothing_else() {
 }
 
 #[test]
-fn completions_know_the_commands() {
-    for shell in ["bash", "zsh", "fish"] {
-        let script = Home::new().run(&["completions", shell]);
-        script.expect(0, &["train", "dry-run"]);
+fn completions_know_the_commands_and_load() {
+    let home = Home::new();
+    for (shell, check) in [("bash", "-n"), ("zsh", "-n"), ("fish", "--no-execute")] {
+        let script = home.run(&["completions", shell]);
+        script.expect(0, &["train", "dry-run", "allow-loopback"]);
         assert!(script.err.is_empty());
+        home.write("script", &script.out);
+        match home.prepare(shell).args([check, "script"]).output() {
+            Ok(output) => assert!(output.status.success(), "{shell}: {}", String::from_utf8_lossy(&output.stderr)),
+            Err(_) => println!("not tried: there is no {shell} here"),
+        }
     }
-    Home::new().run(&["completions", "cmd.exe"]).expect(2, &["bash"]);
+    // In bash it also completes.
+    let ask = "source <(\"$FOOTPLATE\" completions bash); COMP_WORDS=(footplate tra); COMP_CWORD=1; _footplate footplate tra footplate; echo \"${COMPREPLY[@]}\"";
+    let mut bash = home.prepare("bash");
+    let asked = finish(bash.args(["--norc", "-c", ask]).env("FOOTPLATE", env!("CARGO_BIN_EXE_footplate")));
+    assert_eq!((asked.out.trim(), asked.err.trim()), ("train", ""));
+    home.run(&["completions", "cmd.exe"]).expect(2, &["bash"]);
+}
+
+#[test]
+fn every_command_and_flag_of_the_readme_exists() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let home = Home::new();
+    let mut commands = 0;
+    // Odd pieces between backticks are code: spans, and blocks of lines.
+    for code in readme.split('`').skip(1).step_by(2).chain(readme.split("```").skip(1).step_by(2)).flat_map(str::lines) {
+        let code = code.split('#').next().unwrap().replace("cargo run --release -- ", "footplate ");
+        let line = code.trim().trim_start_matches("target/release/");
+        let words: Vec<&str> = match line.strip_prefix("footplate ") {
+            Some(rest) => rest.split(' ').collect(),
+            None if line.starts_with("--") => line.split(' ').collect(),
+            None => continue,
+        };
+        let known = ["ls", "show", "logs", "stop", "delete", "upload", "train", "doctor", "local", "completions", "man"];
+        let path: Vec<&str> = match words.first() {
+            Some(&"local") => words.iter().take(2).copied().collect(),
+            Some(first) if !first.starts_with('-') => {
+                assert!(known.contains(first), "{line}");
+                vec![first]
+            }
+            _ => Vec::new(),
+        };
+        commands += 1;
+        let help = home.run(&[path.as_slice(), &["--help"]].concat());
+        help.expect(0, &[]);
+        for flag in words.iter().filter(|word| word.starts_with("--") && **word != "--help") {
+            // `--set` stands alone in the text and belongs to `train`.
+            let known = help.out.contains(flag) || home.run(&["train", "--help"]).out.contains(flag);
+            assert!(known, "{line}: there is no {flag}");
+        }
+    }
+    assert!(commands >= 8, "only {commands} were found");
 }
 
 #[test]
@@ -272,46 +249,6 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A served region, ended with the test.
-struct Served(Child);
-
-impl Served {
-    /// Starts and returns it with the line it prints when the door is open.
-    fn start(home: &Home, args: &[&str]) -> (Self, String) {
-        // Not under timeout(1), which a SIGKILL would hit instead; it ends with the test.
-        let mut child = home
-            .prepare(env!("CARGO_BIN_EXE_footplate"))
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        (Self(child), line.trim_end().to_owned())
-    }
-
-    fn end(mut self, signal: &str) -> i32 {
-        let ended = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
-        assert!(ended.success());
-        let deadline = Instant::now() + Duration::from_secs(20);
-        loop {
-            if let Some(status) = self.0.try_wait().unwrap() {
-                return status.code().unwrap_or(-1);
-            }
-            assert!(Instant::now() < deadline, "it does not end on {signal}");
-            std::thread::yield_now();
-        }
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 fn exported<'a>(text: &'a str, name: &str) -> &'a str {
     text.lines()
         .find_map(|line| line.strip_prefix(&format!("export {name}='")))
@@ -350,6 +287,22 @@ fn a_served_region_tells_where_it_is_and_ends_on_a_signal() {
 }
 
 #[test]
+fn a_region_that_is_held_only_for_a_moment_is_waited_for() {
+    let home = Home::new();
+    home.run(&["ls", "data", "--local"]).expect(0, &[]);
+    let lock = home.path(".local/share/footplate/local/lock");
+    let mut holder =
+        home.prepare("flock").arg(&lock).args(["sh", "-c", "echo held; sleep 0.7"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "held\n");
+    let (served, line) = Served::start(&home, &["local", "serve"]);
+    assert!(line.starts_with("footplate local region: http://127.0.0.1:"), "{line:?}");
+    assert_eq!(served.end("-TERM"), 0);
+    assert!(holder.wait().unwrap().success());
+}
+
+#[test]
 fn a_region_that_was_killed_is_not_taken_for_served() {
     let home = Home::new();
     let (served, _) = Served::start(&home, &["local", "serve"]);
@@ -366,22 +319,12 @@ fn a_port_that_is_taken_is_told() {
     home.run(&["local", "serve", "--port", &port]).expect(1, &[&port, "--port"]);
 }
 
-/// A project whose script does `body`.
-fn project(home: &Home, body: &str) {
-    home.write("code/train.py", format!("import os, sys, time, signal\n{body}\n"));
-    home.write("data/one.txt", "1");
-    home.write(
-        "footplate.toml",
-        "[project]\nname = \"tiny\"\n[code]\nsource_dir = \"code\"\nentry_point = \"train.py\"\n[data]\ntrain = \"data\"\n[training.hyperparameters]\nlr = 0.5\n[[metrics]]\nname = \"loss\"\nregex = 'loss=([0-9.]+)'\n",
-    );
-}
-
 const SAVE: &str = "open(os.path.join(os.environ['SM_MODEL_DIR'], 'model.txt'), 'w').write('trained')";
 
 #[test]
 fn train_and_wait_ends_0_with_the_model_in_s3() {
     let home = Home::new();
-    project(&home, &format!("print('loss=0.25 with', *sys.argv[1:], flush=True)\n{SAVE}"));
+    home.project(&format!("print('loss=0.25 with', *sys.argv[1:], flush=True)\n{SAVE}"));
     let ran = home.run(&["train", "--local", "--wait", "--set", "hyperparameters.lr=0.1", "--name", "small"]);
     ran.expect(0, &["Completed"]);
     assert!(ran.out.contains("loss=0.25 with --lr 0.1"), "the log is on stdout:\n{}", ran.out);
@@ -402,7 +345,7 @@ fn train_and_wait_ends_0_with_the_model_in_s3() {
 #[test]
 fn train_and_wait_ends_1_with_the_reason_when_the_script_fails() {
     let home = Home::new();
-    project(&home, "raise ValueError('no such breed')");
+    home.project("raise ValueError('no such breed')");
     let ran = home.run(&["train", "--local", "--wait", "--json"]);
     ran.expect(1, &["Failed"]);
     let said: serde_json::Value = serde_json::from_str(&ran.out).expect("stdout is one JSON object, the log is on stderr");
@@ -413,7 +356,7 @@ fn train_and_wait_ends_1_with_the_reason_when_the_script_fails() {
 #[test]
 fn a_dry_run_shows_the_request_and_sends_nothing() {
     let home = Home::new();
-    project(&home, "");
+    home.project("");
     let ran = home.run(&["train", "--local", "--dry-run"]);
     ran.expect(0, &[]);
     let request: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
@@ -424,7 +367,7 @@ fn a_dry_run_shows_the_request_and_sends_nothing() {
 #[test]
 fn what_cannot_be_launched_is_2_with_the_fields_there_are() {
     let home = Home::new();
-    project(&home, "");
+    home.project("");
     home.run(&["train", "--local", "--set", "instance_tpye=x"]).expect(2, &["did you mean `instance_type`?", "volume_gb"]);
     home.run(&["train", "--local", "--set", "entry_point=missing.py"]).expect(2, &["entry_point", "missing.py"]);
     assert_eq!(home.run(&["ls", "training-jobs", "--local", "--json"]).out.trim(), "[]");
@@ -433,8 +376,7 @@ fn what_cannot_be_launched_is_2_with_the_fields_there_are() {
 #[test]
 fn interrupting_ends_the_job_of_this_process_and_leaves_nothing_running() {
     let home = Home::new();
-    project(
-        &home,
+    home.project(
         "open(os.environ['PIDS'], 'w').write(str(os.getpid()))\nprint('waiting', flush=True)\nwhile True: time.sleep(0.1)",
     );
     let pids = home.path("pid");
@@ -456,7 +398,7 @@ fn interrupting_ends_the_job_of_this_process_and_leaves_nothing_running() {
 #[test]
 fn a_job_in_a_served_region_goes_on_without_the_one_who_launched_it() {
     let home = Home::new();
-    project(&home, "while not os.path.exists(os.environ['GATE']): time.sleep(0.05)\nprint('through the gate')");
+    home.project("while not os.path.exists(os.environ['GATE']): time.sleep(0.05)\nprint('through the gate')");
     let gate = home.path("gate");
     let (served, _) = Served::start(&home, &["local", "serve"]);
     let ran = home.run(&["train", "--local", "--json", "--set", &format!("environment.GATE={}", gate.display())]);

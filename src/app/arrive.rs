@@ -130,6 +130,7 @@ impl App {
         let pane = &mut self.panes[at];
         let failed = self.failures.entry(pane.spec.id).or_default();
         let before = pane.load.clone();
+        let mut news = None;
         match result {
             Ok(()) => {
                 *failed = 0;
@@ -137,6 +138,10 @@ impl App {
             }
             Err(failure) => {
                 *failed += 1;
+                // Where there are rows, the list says only that they are old; why, and what to do, is said once.
+                if *failed == 1 && at == self.active && !pane.items().is_empty() {
+                    news = Some(failure.to_string());
+                }
                 let since = match &pane.load {
                     Load::Fresh(at) | Load::Remembered(at) => Some(*at),
                     Load::Stale { since, .. } => *since,
@@ -158,13 +163,17 @@ impl App {
         )]
         let millis = (f64::from(period) * 1000.0 * self.setup.poll_factor * back_off).clamp(200.0, 300_000.0) as u64;
         out.push(Effect::After { millis, wake: Wake::Poll(resource.to_owned()) });
-        if scope.is_none() && *failed == 0 && pane.unkept {
+        let failed = *failed;
+        if scope.is_none() && failed == 0 && pane.unkept {
             pane.unkept = false;
-            out.push(Effect::Remember { resource: resource.to_owned(), items: pane.items().to_vec() });
+            out.push(Effect::Remember { resource: resource.to_owned(), items: pane.to_remember() });
+        }
+        if let Some(news) = news {
+            self.say(Tone::Bad, news, out);
         }
         // What is selected and alive is looked at again along with its list.
         if at == self.active
-            && *failed == 0
+            && failed == 0
             && let Some(item) = self.selected()
             && (item.state.phase.is_live()
                 || self.pane().details.get(&item.id).is_none_or(|(detail, _)| detail.state != item.state))

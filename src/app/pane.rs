@@ -5,7 +5,10 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use crate::model::{Cell, Clock, Detail, Failure, Item, ItemId, Page, Safe, Spec};
+use crate::model::{Cell, Clock, Detail, Failure, Item, ItemId, Page, Safe, Spec, State};
+
+/// Rows kept for the next start: what a first frame can use.
+const REMEMBERED: usize = 1000;
 
 /// How the rows came to be what they are; each has a look of its own.
 #[derive(Clone, Debug, PartialEq)]
@@ -166,6 +169,16 @@ impl Pane {
         changed
     }
 
+    /// The rows worth keeping for the next start: the top of the list, whatever is filtered out for now.
+    #[must_use]
+    pub fn to_remember(&self) -> Vec<Item> {
+        if self.filter.is_empty() {
+            self.window(0, REMEMBERED).cloned().collect()
+        } else {
+            self.items.iter().take(REMEMBERED).cloned().collect()
+        }
+    }
+
     /// Forgets all rows, e.g. when another container is entered.
     pub fn clear(&mut self) {
         self.items.clear();
@@ -200,10 +213,10 @@ impl Pane {
         }
         let (column, descending) = self.sort;
         let items = &self.items;
-        order.sort_by(|a, b| {
-            let (a, b) = (&items[*a], &items[*b]);
-            by_cell(a.cells.get(column), b.cells.get(column), descending, clock).then_with(|| a.id.cmp(&b.id))
-        });
+        let mut keyed: Vec<(SortKey, usize)> =
+            order.into_iter().map(|at| (SortKey::of(items[at].cells.get(column), clock), at)).collect();
+        keyed.sort_by(|(a, at), (b, other)| a.order(b, descending).then_with(|| items[*at].id.cmp(&items[*other].id)));
+        let order: Vec<usize> = keyed.into_iter().map(|(_, at)| at).collect();
         self.order = order;
         let found = self.selected.as_ref().and_then(|id| self.order.iter().position(|at| self.items[*at].id == *id));
         self.cursor = found.unwrap_or(self.cursor).min(self.order.len().saturating_sub(1));
@@ -283,27 +296,37 @@ fn fits(hay: &str, term: &str) -> bool {
     }
 }
 
-/// Orders texts as a reader expects it, capitals among small letters.
-fn alphabetic(a: &str, b: &str) -> Ordering {
-    a.chars().flat_map(char::to_lowercase).cmp(b.chars().flat_map(char::to_lowercase))
+/// What a row is ordered by: made once for a row, not for every comparison.
+enum SortKey {
+    Number(f64),
+    State(State),
+    /// In small letters, as a reader orders words.
+    Text(String),
+    Absent,
 }
 
-/// Orders two cells by value; what is absent comes last whichever way the order goes.
-fn by_cell(a: Option<&Cell>, b: Option<&Cell>, descending: bool, clock: &Clock) -> Ordering {
-    let absent = |cell: Option<&Cell>| matches!(cell, None | Some(Cell::Absent | Cell::Trend { last: None, .. }));
-    match (absent(a), absent(b)) {
-        (true, true) => return Ordering::Equal,
-        (true, false) => return Ordering::Greater,
-        (false, true) => return Ordering::Less,
-        (false, false) => {}
+impl SortKey {
+    fn of(cell: Option<&Cell>, clock: &Clock) -> Self {
+        match cell {
+            None | Some(Cell::Absent | Cell::Trend { last: None, .. }) => Self::Absent,
+            Some(Cell::State(state)) => Self::State(state.clone()),
+            Some(cell) => cell.number(clock).map_or_else(|| Self::Text(cell.show(clock).as_str().to_lowercase()), Self::Number),
+        }
     }
-    let (Some(a), Some(b)) = (a, b) else { return Ordering::Equal };
-    let order = match (a, b) {
-        (Cell::State(a), Cell::State(b)) => a.cmp(b),
-        _ => match (a.number(clock), b.number(clock)) {
-            (Some(a), Some(b)) => a.total_cmp(&b),
-            _ => alphabetic(a.show(clock).as_str(), b.show(clock).as_str()),
-        },
-    };
-    if descending { order.reverse() } else { order }
+
+    /// By value; what is absent comes last whichever way the order goes.
+    fn order(&self, other: &Self, descending: bool) -> Ordering {
+        let order = match (self, other) {
+            (Self::Absent, Self::Absent) => return Ordering::Equal,
+            (Self::Absent, _) => return Ordering::Greater,
+            (_, Self::Absent) => return Ordering::Less,
+            (Self::Number(a), Self::Number(b)) => a.total_cmp(b),
+            (Self::State(a), Self::State(b)) => a.cmp(b),
+            (Self::Text(a), Self::Text(b)) => a.cmp(b),
+            // A column holds one kind of cell; rows of another kind go together.
+            (Self::Number(_), _) | (_, Self::Text(_)) => Ordering::Less,
+            (_, Self::Number(_)) | (Self::Text(_), _) => Ordering::Greater,
+        };
+        if descending { order.reverse() } else { order }
+    }
 }

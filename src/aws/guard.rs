@@ -89,9 +89,9 @@ impl fmt::Debug for Guard {
     }
 }
 
-/// The guard's no, as it travels through the SDK's errors; [`super::fault`] finds it there.
+/// The guard's no, or a connector's, as it travels through the SDK's errors; [`super::fault`] finds it there.
 #[derive(Clone, Debug)]
-pub(super) struct Refusal(pub Failure);
+pub struct Refusal(pub Failure);
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -21,6 +21,10 @@ use crate::model::{Failure, FailureKind, Recipe};
 
 /// How long to wait for a process that is just opening or closing the region.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a command that must hold the region itself waits for one that does so briefly.
+const MOMENT: Duration = Duration::from_secs(2);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The region held by this process, with its socket open for others. Jobs end with it.
 pub struct Held {
@@ -55,6 +59,21 @@ impl Held {
     }
 }
 
+/// Holds the region in that folder. A process that holds it only for a moment, as every command on the local region does,
+/// is waited for.
+///
+/// # Errors
+/// As [`Held::open`], when another process still holds it after that.
+pub async fn hold(folder: &Path, engine: EngineOptions) -> Result<Held, OpenError> {
+    let deadline = Instant::now() + MOMENT;
+    loop {
+        match Held::open(folder, engine.clone()).await {
+            Err(OpenError::InUse { .. }) if Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
+            other => return other,
+        }
+    }
+}
+
 /// Comes to the local region in that folder: holds it, or attaches to the process that does.
 ///
 /// # Errors
@@ -80,7 +99,7 @@ pub async fn attach(folder: &Path, engine: EngineOptions) -> Result<(LocalAccess
         if Instant::now() > deadline {
             return Err(failure(folder, &OpenError::InUse { pid: holder }));
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

@@ -23,7 +23,9 @@ use http_body::{Body, Frame, SizeHint};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
+use crate::aws::guard::Refusal;
 use crate::local::LocalRegion;
+use crate::model::{Failure, FailureKind};
 
 /// What requests to the local region are addressed to; nothing listens there.
 pub const ENDPOINT: &str = "http://127.0.0.1";
@@ -72,13 +74,22 @@ impl HttpConnector for OverUnix {
         let socket = self.0.clone();
         HttpConnectorFuture::new(async move {
             let request = on_the_wire(request)?;
-            let stream = UnixStream::connect(&socket).await.map_err(|error| ConnectorError::io(error.into()))?;
+            let stream = UnixStream::connect(&socket).await.map_err(|_| gone())?;
             let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
             // Ends by itself when the response has been read or dropped: there is one request per connection.
             tokio::spawn(connection);
             from_the_wire(sender.send_request(request).await.map_err(failed)?)
         })
     }
+}
+
+/// Nobody listens at the socket any more.
+fn gone() -> ConnectorError {
+    ConnectorError::io(Box::new(Refusal(Failure::new(
+        FailureKind::Network,
+        "the local region is gone: the footplate that ran it has ended",
+        "quit and start `footplate --local` again: everything that had ended is still there",
+    ))))
 }
 
 fn failed(error: hyper::Error) -> ConnectorError {

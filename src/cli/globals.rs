@@ -23,6 +23,9 @@ pub struct Globals {
     /// Refuse everything that would change something
     #[arg(long, global = true)]
     pub read_only: bool,
+    /// Accept an endpoint on this machine, such as another emulator's in AWS_ENDPOINT_URL, also without encryption
+    #[arg(long, global = true)]
+    pub allow_loopback: bool,
     /// Folder with footplate.toml; by default the current folder or the nearest above it
     #[arg(long, global = true, value_name = "DIR")]
     pub project: Option<PathBuf>,
@@ -36,6 +39,11 @@ impl Globals {
     pub fn check(&self) -> Result<(), &'static str> {
         if self.local && (self.profile.is_some() || self.region.is_some()) {
             return Err("--local is a region and an account of its own: leave out --profile and --region");
+        }
+        if self.local && self.allow_loopback {
+            return Err(
+                "--local never leaves this machine: leave out --allow-loopback, or leave out --local to use AWS_ENDPOINT_URL",
+            );
         }
         Ok(())
     }

@@ -66,7 +66,7 @@ impl Session {
             read_only,
             ledger,
             local,
-            allow_loopback: false,
+            allow_loopback: globals.allow_loopback,
         };
         match Aws::connect(connect).await {
             Ok(aws) => Ok(Self { aws, held }),
@@ -98,9 +98,13 @@ impl Session {
         held.close().await;
     }
 
-    /// Closes all at once: jobs in the local region of this process end, orderly.
+    /// Closes all at once: jobs in the local region of this process end, orderly, and are named.
     pub async fn abandon(self) {
         if let Some(held) = self.held {
+            let running = held.region.running();
+            if !running.is_empty() {
+                print::progress(&format!("Ending what runs in the local region of this process: {}", running.join(", ")));
+            }
             held.close().await;
         }
     }

@@ -111,6 +111,8 @@ async fn launch(session: &Session, kind: Kind, recipe: &Recipe, args: &Args) -> 
     if checked.iter().any(|problem| problem.fatal) {
         orders::report(&form, &checked)?;
     }
+    // Who cannot sign in is told that, and not that the project is wrong.
+    session.aws.identity().await?;
     let preview = kind.0.preview(&session.aws, recipe, &form).await?;
     let problems: Vec<_> = checked.iter().chain(&preview.problems).cloned().collect();
     if args.dry_run {
@@ -167,7 +169,6 @@ fn accepted(session: &Session, id: &ItemId, as_json: bool) -> Result<ExitCode, F
 
 async fn interrupted(session: Session, id: &ItemId) -> Failure {
     if session.holds_region() {
-        print::progress("The local region runs in this process: leaving ends the job. Ending it…");
         session.abandon().await;
         return Failure::new(
             FailureKind::Cancelled,

@@ -14,8 +14,6 @@ use crate::model::Item;
 
 /// Least time between two writes of the same list.
 const PAUSE: Duration = Duration::from_secs(15);
-/// Rows kept: what a first frame can use.
-const ROWS: usize = 1000;
 
 #[derive(Serialize, Deserialize)]
 struct File {
@@ -73,7 +71,7 @@ fn path(folder: &Path, resource: &str) -> PathBuf {
 }
 
 fn write(path: &Path, items: &[Item]) {
-    let file = File { at: Timestamp::now(), items: items.iter().take(ROWS).cloned().collect() };
+    let file = File { at: Timestamp::now(), items: items.to_vec() };
     let Some(folder) = path.parent() else { return };
     let done = dirs::private_folder(folder).is_ok()
         && serde_json::to_vec(&file).is_ok_and(|text| dirs::replace_file(path, &text).is_ok());

@@ -13,7 +13,7 @@ use super::cache::Cache;
 use crate::app::{App, Effect, Event, Wake};
 use crate::aws::{self, Aws};
 use crate::config::project;
-use crate::model::{Failure, FailureKind, Item, ItemId, LogBatch, MetricRule, Order, Page, Progress, Recipe};
+use crate::model::{Failure, FailureKind, ItemId, LogBatch, MetricRule, Order, Page, Progress, Recipe};
 use crate::resource::{self, Resource};
 
 /// How long orders under way may take to end when the user leaves.
@@ -238,8 +238,7 @@ impl Hands {
         let _ = tokio::time::timeout(LEAVE, orders).await;
         for pane in &app.panes {
             if pane.scope.is_empty() && matches!(pane.load, crate::app::pane::Load::Fresh(_)) {
-                let items: Vec<Item> = pane.items().to_vec();
-                self.cache.write(pane.spec.id, &items);
+                self.cache.write(pane.spec.id, &pane.to_remember());
             }
         }
     }

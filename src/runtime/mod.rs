@@ -48,15 +48,21 @@ pub async fn cockpit(start: Cockpit) -> Result<(), Failure> {
     let (keys_in, mut keys) = mpsc::unbounded_channel();
     let (events_in, mut events) = mpsc::unbounded_channel();
     let (lines_in, mut lines) = mpsc::channel(4);
-    let mut recorder = start.record.as_deref().map(Recorder::create).transpose()?;
+    let mut recorder = start.record.as_deref().map(|path| Recorder::create(path, &start.setup)).transpose()?;
     let mut tty = Tty::enter()?;
     let mut app = App::new(start.setup, tty.size(), Timestamp::now());
     for (resource, items, at) in cache::load(&start.cache, &app) {
-        app.update(Timestamp::now(), Event::Remembered { resource, items, at });
+        let (now, event) = (Timestamp::now(), Event::Remembered { resource, items, at });
+        if let Some(recorder) = &mut recorder {
+            recorder.push(now, &event)?;
+        }
+        app.update(now, event);
     }
     tty.draw(&app, &start.theme)?;
     let mut drawn = app.revision;
     let mut last_frame = Instant::now();
+    // A key was pressed whose answer has not been drawn: it does not wait for the pace of frames.
+    let mut owed = false;
 
     input::listen(keys_in);
     let mut hands = Hands::new(start.aws, start.project, start.cache, events_in, lines_in);
@@ -75,19 +81,20 @@ pub async fn cockpit(start: Cockpit) -> Result<(), Failure> {
             }
         }
         let dirty = app.revision != drawn;
+        owed &= dirty;
         let due = last_frame + FRAME;
-        if dirty && tty.is_ready() && Instant::now() >= due {
+        if dirty && tty.is_ready() && (owed || Instant::now() >= due) {
             drawn = app.revision;
+            owed = false;
             last_frame = Instant::now();
             tty.draw(&app, &start.theme)?;
             continue;
         }
-        let mut pressed = false;
         let mut batch = Vec::new();
         tokio::select! {
             biased;
             key = keys.recv() => {
-                pressed = true;
+                owed = true;
                 batch.push(key.unwrap_or(Event::Ended));
             }
             () = tty.ready(), if dirty && !tty.is_ready() => {}
@@ -102,7 +109,7 @@ pub async fn cockpit(start: Cockpit) -> Result<(), Failure> {
         }
         for event in batch {
             if event == Event::Resumed {
-                tty.reenter()?;
+                tty.continued()?;
                 let (width, height) = tty.size();
                 todo.extend(app.update(Timestamp::now(), Event::Resize(width, height)));
             }
@@ -114,12 +121,6 @@ pub async fn cockpit(start: Cockpit) -> Result<(), Failure> {
                 recorder.push(now, &event)?;
             }
             todo.extend(app.update(now, event));
-        }
-        // The answer to a key is drawn at once.
-        if pressed && app.revision != drawn && tty.is_ready() && !todo.contains(&Effect::Quit) {
-            drawn = app.revision;
-            last_frame = Instant::now();
-            tty.draw(&app, &start.theme)?;
         }
     }
 }

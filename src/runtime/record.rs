@@ -1,5 +1,5 @@
-//! Recording and replay: every event with its time, one JSON object a line. The core is pure, so the same events give the
-//! same screens.
+//! Recording and replay: where it was recorded, then every event with its time, one JSON object a line. The core is pure,
+//! so the same events give the same screens.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -15,9 +15,38 @@ use super::{input, machine};
 use crate::app::{App, Event, Setup};
 use crate::config::key::Code;
 use crate::config::theme::Theme;
-use crate::model::{Failure, FailureKind};
+use crate::model::{Failure, FailureKind, Safe};
 
-/// One line of a recording.
+/// The first line of a recording: what a screen shows besides its events.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Head {
+    /// The version that wrote it.
+    pub footplate: String,
+    pub local: bool,
+    pub owns_region: bool,
+    pub region: Safe,
+    pub read_only: bool,
+}
+
+impl Head {
+    fn of(setup: &Setup) -> Self {
+        Self {
+            footplate: env!("CARGO_PKG_VERSION").to_owned(),
+            local: setup.local,
+            owns_region: setup.owns_region,
+            region: setup.region.clone(),
+            read_only: setup.read_only,
+        }
+    }
+
+    /// The viewer's setup, at the recorded place.
+    fn apply(self, setup: Setup) -> Setup {
+        let Self { local, owns_region, region, read_only, footplate: _ } = self;
+        Setup { local, owns_region, region, read_only, ..setup }
+    }
+}
+
+/// Every other line of a recording.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Line {
     pub at: Timestamp,
@@ -32,15 +61,17 @@ impl Recorder {
     ///
     /// # Errors
     /// When the file cannot be made; an existing one is not overwritten.
-    pub fn create(path: &Path) -> Result<Self, Failure> {
-        let file = crate::config::dirs::private_file().create_new(true).write(true).open(path);
-        file.map(|file| Self(BufWriter::new(file))).map_err(|error| {
+    pub fn create(path: &Path, setup: &Setup) -> Result<Self, Failure> {
+        let file = crate::config::dirs::private_file().create_new(true).write(true).open(path).map_err(|error| {
             Failure::new(
                 FailureKind::Machine,
                 format!("the recording {}: {error}", path.display()),
                 "name a new file in a folder you may write to",
             )
-        })
+        })?;
+        let mut recorder = Self(BufWriter::new(file));
+        recorder.line(&Head::of(setup))?;
+        Ok(recorder)
     }
 
     /// Adds an event, and sees to it that it is in the file.
@@ -48,8 +79,11 @@ impl Recorder {
     /// # Errors
     /// When the file cannot be written.
     pub fn push(&mut self, at: Timestamp, event: &Event) -> Result<(), Failure> {
-        let line = Line { at, event: event.clone() };
-        let done = serde_json::to_writer(&mut self.0, &line)
+        self.line(&Line { at, event: event.clone() })
+    }
+
+    fn line(&mut self, line: &impl Serialize) -> Result<(), Failure> {
+        let done = serde_json::to_writer(&mut self.0, line)
             .map_err(Into::into)
             .and_then(|()| self.0.write_all(b"\n"))
             .and_then(|()| self.0.flush());
@@ -60,22 +94,30 @@ impl Recorder {
 /// Reads a recording.
 ///
 /// # Errors
-/// Names the line that is not an event.
-pub fn read(path: &Path) -> Result<Vec<Line>, Failure> {
-    let file = File::open(path).map_err(|error| machine(&format!("the recording {}", path.display()), &error))?;
-    let mut lines = Vec::new();
-    for (number, line) in BufReader::new(file).lines().enumerate() {
-        let line = line.map_err(|error| machine("the recording", &error))?;
-        let line = serde_json::from_str(&line).map_err(|error| {
-            Failure::new(
-                FailureKind::Invalid,
-                format!("line {} of the recording is not an event: {error}", number + 1),
-                "record it again with this version",
-            )
-        })?;
-        lines.push(line);
-    }
-    Ok(lines)
+/// Names the line that is not what it should be.
+pub fn read(path: &Path) -> Result<(Head, Vec<Line>), Failure> {
+    let file = File::open(path).map_err(|error| {
+        let what = format!("the recording {}: {error}", path.display());
+        Failure::new(FailureKind::Machine, what, "make one with --record FILE")
+    })?;
+    let mut lines = BufReader::new(file).lines().enumerate().map(|(at, line)| (at + 1, line));
+    let head = lines.next().map(|(number, line)| parse(number, line, "the start of a recording"));
+    let head = head.unwrap_or_else(|| Err(wrong(1, "the start of a recording", &"it is empty")))?;
+    let lines = lines.map(|(number, line)| parse(number, line, "an event")).collect::<Result<_, _>>()?;
+    Ok((head, lines))
+}
+
+fn parse<T: for<'a> Deserialize<'a>>(number: usize, line: std::io::Result<String>, what: &str) -> Result<T, Failure> {
+    let line = line.map_err(|error| wrong(number, what, &error))?;
+    serde_json::from_str(&line).map_err(|error| wrong(number, what, &error))
+}
+
+fn wrong(number: usize, what: &str, error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(
+        FailureKind::Invalid,
+        format!("line {number} of the recording is not {what}: {error}"),
+        "record it again with this version: footplate --record FILE",
+    )
 }
 
 /// Shows a recording as it happened, pauses cut to a second; q leaves. Nothing is asked of AWS.
@@ -83,7 +125,8 @@ pub fn read(path: &Path) -> Result<Vec<Line>, Failure> {
 /// # Errors
 /// When the recording cannot be read, or there is no terminal.
 pub async fn replay(path: &Path, setup: Setup, theme: &Theme) -> Result<(), Failure> {
-    let lines = read(path)?;
+    let (head, lines) = read(path)?;
+    let setup = head.apply(setup);
     let (keys_in, mut keys) = mpsc::unbounded_channel();
     let mut tty = Tty::enter()?;
     input::listen(keys_in);

@@ -4,11 +4,15 @@
 //! tmux), frames are skipped and everything else goes on.
 
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, mpsc};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ratatui::backend::CrosstermBackend;
@@ -24,13 +28,20 @@ use crate::view;
 
 /// Alternate screen, bracketed paste, no cursor.
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[?2004h\x1b[?25l\x1b[2J";
-/// The same undone, and colours back to normal.
-const LEAVE: &[u8] = b"\x1b[0m\x1b[?2004l\x1b[?25h\x1b[?1049l";
+/// The same undone, a frame that was cut short ended, and colours back to normal.
+const LEAVE: &[u8] = b"\x1b[?2026l\x1b[0m\x1b[?2004l\x1b[?25h\x1b[?1049l";
 /// Longest text for the clipboard, in bytes; terminals cut longer ones off.
 const CLIPBOARD: usize = 70_000;
 
+/// How long a terminal that takes no bytes keeps us from leaving.
+const FAREWELL: Duration = Duration::from_millis(200);
+/// A continuation this soon after our own suspension is the end of that very suspension.
+const ECHO: Duration = Duration::from_secs(1);
+
 /// The terminal is ours. Idempotent: whoever gives it back first does it.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Held while bytes go out: a frame is never cut by the bytes that give the terminal back, nor written after them.
+static TURN: Mutex<()> = Mutex::new(());
 
 /// The terminal while the cockpit has it.
 pub struct Tty {
@@ -38,6 +49,8 @@ pub struct Tty {
     frame: Frame,
     writer: mpsc::SyncSender<Vec<u8>>,
     idle: Arc<Idle>,
+    /// When we came back from a suspension of our own.
+    back: Option<Instant>,
 }
 
 /// Collects one frame's bytes.
@@ -83,7 +96,7 @@ impl Tty {
             .map_err(|error| machine("the terminal", &error))?;
         let idle = Arc::new(Idle::default());
         let writer = start_writer(Arc::clone(&idle));
-        Ok(Self { terminal, frame, writer, idle })
+        Ok(Self { terminal, frame, writer, idle, back: None })
     }
 
     /// Columns and rows.
@@ -122,21 +135,32 @@ impl Tty {
 
     /// Puts a text on the user's own clipboard, also through SSH (OSC 52).
     pub fn copy(&self, text: &Safe) {
-        let text = &text.as_str().as_bytes()[..text.as_str().len().min(CLIPBOARD)];
-        let encoded = base64::engine::general_purpose::STANDARD.encode(text);
-        self.send(format!("\x1b]52;c;{encoded}\x07").into_bytes());
+        let text = text.as_str();
+        let encoded = base64::engine::general_purpose::STANDARD.encode(&text[..text.floor_char_boundary(CLIPBOARD)]);
+        self.idle.busy.store(true, Ordering::Release);
+        // A terminal that takes nothing now is not waited for; the text can be copied again.
+        let _ = self.writer.try_send(format!("\x1b]52;c;{encoded}\x07").into_bytes());
     }
 
-    /// Stops the whole job, as Ctrl-Z does elsewhere; goes on here when it is continued.
+    /// Stops the whole job, as Ctrl-Z does elsewhere; goes on here when it is continued. SIGTSTP, not SIGSTOP: where no
+    /// shell could ever continue it (`ssh -t host footplate`), the system does not stop it at all.
     pub fn suspend(&mut self) -> Result<(), Failure> {
         restore();
-        kill(Pid::from_raw(0), Signal::SIGSTOP).map_err(|error| machine("suspending", &error.into()))?;
-        self.reenter()
+        kill(Pid::from_raw(0), Signal::SIGTSTP).map_err(|error| machine("suspending", &error.into()))?;
+        self.back = Some(Instant::now());
+        self.retake()
     }
 
-    /// Takes the terminal again after a stop.
-    pub fn reenter(&mut self) -> Result<(), Failure> {
-        TAKEN.store(false, Ordering::Release);
+    /// The program was continued. After a stop from outside the terminal may be in any state: it is taken anew.
+    pub fn continued(&mut self) -> Result<(), Failure> {
+        if self.back.take().is_some_and(|at| at.elapsed() < ECHO) {
+            return Ok(());
+        }
+        restore();
+        self.retake()
+    }
+
+    fn retake(&mut self) -> Result<(), Failure> {
         take()?;
         let (width, height) = measure();
         self.resize(width, height)
@@ -158,9 +182,12 @@ impl Drop for Tty {
 fn start_writer(idle: Arc<Idle>) -> mpsc::SyncSender<Vec<u8>> {
     let (sender, frames) = mpsc::sync_channel::<Vec<u8>>(2);
     thread::spawn(move || {
-        let mut out = io::stdout().lock();
         while let Ok(bytes) = frames.recv() {
-            if out.write_all(&bytes).and_then(|()| out.flush()).is_err() {
+            let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+            // Given back meanwhile: what is drawn next, if anything, is drawn whole.
+            let written = if TAKEN.load(Ordering::Acquire) { put(&bytes, None) } else { Ok(()) };
+            drop(turn);
+            if written.is_err() {
                 return;
             }
             idle.busy.store(false, Ordering::Release);
@@ -177,28 +204,54 @@ fn measure() -> (u16, u16) {
 fn take() -> Result<(), Failure> {
     if !TAKEN.swap(true, Ordering::AcqRel) {
         crossterm::terminal::enable_raw_mode().map_err(|error| machine("the terminal", &error))?;
-        raw_write(ENTER);
+        let _turn = turn();
+        put(ENTER, Some(FAREWELL)).map_err(|error| machine("the terminal", &error))?;
     }
     Ok(())
 }
 
-/// Gives the terminal back, once.
+/// Gives the terminal back, once. A terminal that takes no bytes gets its settings back at least.
 pub fn restore() {
     if TAKEN.swap(false, Ordering::AcqRel) {
-        raw_write(LEAVE);
+        let _turn = turn();
+        let _ = put(LEAVE, Some(FAREWELL));
         let _ = crossterm::terminal::disable_raw_mode();
     }
 }
 
-/// Writes past the lock of standard output, which the writer thread holds.
-fn raw_write(bytes: &[u8]) {
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        match nix::unistd::write(io::stdout(), rest) {
-            Ok(0) | Err(_) => return,
-            Ok(count) => rest = &rest[count..],
+/// Our turn to write; a frame that the terminal does not take is waited for only so long.
+fn turn() -> Option<MutexGuard<'static, ()>> {
+    let deadline = Instant::now() + FAREWELL;
+    loop {
+        match TURN.try_lock() {
+            Ok(turn) => return Some(turn),
+            Err(TryLockError::Poisoned(turn)) => return Some(turn.into_inner()),
+            Err(TryLockError::WouldBlock) if Instant::now() > deadline => return None,
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(2)),
         }
     }
+}
+
+/// Writes past Rust's buffer and its lock. With `patience` it gives up when the terminal takes nothing for so long.
+fn put(bytes: &[u8], patience: Option<Duration>) -> io::Result<()> {
+    let out = io::stdout();
+    let timeout = patience.map_or(PollTimeout::NONE, |time| PollTimeout::try_from(time).unwrap_or(PollTimeout::ZERO));
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match poll(&mut [PollFd::new(out.as_fd(), PollFlags::POLLOUT)], timeout) {
+            Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+            Ok(_) => {}
+            Err(Errno::EINTR) => continue,
+            Err(error) => return Err(error.into()),
+        }
+        match nix::unistd::write(&out, rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => rest = &rest[count..],
+            Err(Errno::EINTR | Errno::EAGAIN) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// A panic of the thread that draws gives the terminal back before it is reported. A panic elsewhere (a task) is caught

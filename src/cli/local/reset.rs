@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::cli::ask;
-use crate::cli::attach::{self, Held};
+use crate::cli::attach;
 use crate::cli::globals::Globals;
 use crate::cli::print;
 use crate::cli::session::local_folder;
@@ -43,7 +43,7 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     }
     ask::confirm(&format!("Delete the local region in {}, with its jobs, logs and buckets?", folder.display()), args.yes)?;
     // Opening takes the lock; a region too damaged to open is just what a reset is for.
-    match Held::open(&folder, attach::engine(None)?).await {
+    match attach::hold(&folder, attach::engine(None)?).await {
         Ok(held) => held.close().await,
         Err(error @ OpenError::InUse { .. }) => return Err(attach::failure(&folder, &error)),
         Err(OpenError::Io(_) | OpenError::State(_)) => {}

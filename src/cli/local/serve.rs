@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::env;
-use crate::cli::attach::{self, Held};
+use crate::cli::attach;
 use crate::cli::globals::Globals;
 use crate::cli::print;
 use crate::cli::session::local_folder;
@@ -72,7 +72,7 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
         seconds: args.max_time,
         ..attach::engine(Some(&recipe))?
     };
-    let held = Held::open(&folder, engine).await.map_err(|error| attach::failure(&folder, &error))?;
+    let held = attach::hold(&folder, engine).await.map_err(|error| attach::failure(&folder, &error))?;
     let stop = CancellationToken::new();
     let mut door = JoinSet::new();
     door.spawn(Arc::clone(&held.region).serve_tcp(listener, stop.clone()));
