@@ -3,10 +3,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use s3s::dto::{
-    Bucket, ChecksumAlgorithm, ChecksumType, CommonPrefix, ETag, EncodingType, ListBucketsInput, ListBucketsOutput,
-    ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, Object, ObjectStorageClass,
-};
+use s3s::dto::{ListBucketsInput, ListBucketsOutput, Bucket, ListObjectsV2Input, ListObjectsV2Output, ListObjectsInput, ListObjectsOutput, EncodingType, CommonPrefix, Object, ChecksumAlgorithm, ETag, ObjectStorageClass, ChecksumType};
 use s3s::{S3Response, S3Result, s3_error};
 
 use super::{Front, answer, expect_owner, owner, timestamp};

@@ -2,12 +2,7 @@
 
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 
-use s3s::dto::{
-    Checksum, ChecksumType, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, DeleteObjectInput,
-    DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag, ETagCondition, Error, GetObjectInput,
-    GetObjectOutput, HeadObjectInput, HeadObjectOutput, MetadataDirective, PutObjectInput, PutObjectOutput, Range,
-    ServerSideEncryption, StreamingBlob, Timestamp, TimestampFormat,
-};
+use s3s::dto::{GetObjectInput, GetObjectOutput, StreamingBlob, ETag, HeadObjectInput, HeadObjectOutput, PutObjectInput, PutObjectOutput, Checksum, CopyObjectInput, CopyObjectOutput, MetadataDirective, CopyObjectResult, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, ETagCondition, DeletedObject, ChecksumType, CopySource, ServerSideEncryption, Timestamp, TimestampFormat, Range, Error};
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use tokio_util::io::ReaderStream;
 
