@@ -90,7 +90,16 @@ impl Job {
         let _ = self.request(client).customize().interceptor(capture.clone()).send().await;
         let body = capture.0.lock().unwrap_or_else(PoisonError::into_inner);
         match serde_json::from_slice::<serde_json::Value>(&body) {
-            Ok(value) => serde_json::to_string_pretty(&value).unwrap_or_default(),
+            Ok(mut value) => {
+                // Maps leave in any order; for reading, the same form gives the same text.
+                for member in ["HyperParameters", "Environment"] {
+                    if let Some(map) = value.get_mut(member).and_then(|map| map.as_object_mut()) {
+                        let sorted: BTreeMap<String, serde_json::Value> = std::mem::take(map).into_iter().collect();
+                        map.extend(sorted);
+                    }
+                }
+                serde_json::to_string_pretty(&value).unwrap_or_default()
+            }
             Err(_) => String::from_utf8_lossy(&body).into_owned(),
         }
     }
