@@ -62,7 +62,7 @@ pub async fn cockpit(start: Cockpit) -> Result<(), Failure> {
     let mut drawn = app.revision;
     let mut last_frame = Instant::now();
 
-    input::listen(keys_in);
+    input::listen(&keys_in);
     let mut hands = Hands::new(start.aws, start.project, start.cache, events_in, lines_in);
     let mut todo = app.start();
     loop {
