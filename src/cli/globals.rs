@@ -23,7 +23,7 @@ pub struct Globals {
     /// Refuse everything that would change something
     #[arg(long, global = true)]
     pub read_only: bool,
-    /// Accept an endpoint on this machine, such as another emulator's in AWS_ENDPOINT_URL, also without encryption
+    /// Accept an endpoint on this machine, such as another emulator's in `AWS_ENDPOINT_URL`, also without encryption
     #[arg(long, global = true)]
     pub allow_loopback: bool,
     /// Folder with footplate.toml; by default the current folder or the nearest above it
@@ -58,6 +58,7 @@ impl Globals {
     ///
     /// # Errors
     /// When the home folder is not known.
+    #[expect(clippy::unused_self, reason = "asked of the flags, as the settings and the project are")]
     pub fn dirs(&self) -> Result<Dirs, Failure> {
         Dirs::from_env()
     }

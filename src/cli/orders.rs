@@ -16,11 +16,8 @@ use crate::resource::Resource;
 pub async fn run(session: &Session, resource: &'static dyn Resource, recipe: &Recipe, order: &Order) -> Result<Outcome, Failure> {
     let said = Mutex::new(String::new());
     let progress = |progress: Progress| {
-        let share = if progress.total == 0 {
-            String::new()
-        } else {
-            format!(" {} %", progress.done.saturating_mul(100) / progress.total)
-        };
+        let share = progress.done.saturating_mul(100).checked_div(progress.total);
+        let share = share.map_or_else(String::new, |percent| format!(" {percent} %"));
         let text = format!("{}{share}", progress.said);
         // Called often; what looks the same is not worth a line.
         if let Ok(mut said) = said.lock()

@@ -130,7 +130,7 @@ pub fn table(head: &[Safe], right: &[bool], rows: &[Vec<Safe>], states: &[Option
             };
             let (before, after) =
                 if right.get(column).copied().unwrap_or(false) { (gap, String::new()) } else { (String::new(), gap) };
-            line.push_str(&format!("{before}{shown}{after}  "));
+            line.extend([before.as_str(), &shown, &after, "  "]);
         }
         text.push_str(line.trim_end());
         text.push('\n');

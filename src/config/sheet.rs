@@ -43,7 +43,7 @@ pub fn read(path: &Path) -> Result<Option<String>, Failure> {
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Some(text)),
         Err(error) => {
-            let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+            let line = error.as_bytes()[..error.utf8_error().valid_up_to()].split(|byte| *byte == b'\n').count();
             Err(failed(format!("line {line} is not UTF-8 text")))
         }
     }
@@ -198,6 +198,7 @@ impl<'s, 't> Section<'s, 't> {
     }
 
     /// A table inside this one; an empty one when the file does not have it.
+    #[must_use]
     pub fn section(&self, key: &'static str) -> Section<'s, 't> {
         let name = self.path(key);
         let empty = |span| Section { sheet: self.sheet, name: name.clone(), span, table: None, known: RefCell::default() };

@@ -187,15 +187,6 @@ impl Theme {
 }
 
 fn read_colour(value: &toml::Value) -> Option<Colour> {
-    if let Some(index) = value.as_integer() {
-        return u8::try_from(index).ok().map(Colour::Indexed);
-    }
-    let text = value.as_str()?;
-    if let Some(hex) = text.strip_prefix('#') {
-        let number = u32::from_str_radix(hex, 16).ok().filter(|_| hex.len() == 6)?;
-        let [_, r, g, b] = number.to_be_bytes();
-        return Some(Colour::Rgb(r, g, b));
-    }
     const NAMES: [&str; 16] = [
         "black",
         "red",
@@ -214,6 +205,15 @@ fn read_colour(value: &toml::Value) -> Option<Colour> {
         "bright-cyan",
         "bright-white",
     ];
+    if let Some(index) = value.as_integer() {
+        return u8::try_from(index).ok().map(Colour::Indexed);
+    }
+    let text = value.as_str()?;
+    if let Some(hex) = text.strip_prefix('#') {
+        let number = u32::from_str_radix(hex, 16).ok().filter(|_| hex.len() == 6)?;
+        let [_, r, g, b] = number.to_be_bytes();
+        return Some(Colour::Rgb(r, g, b));
+    }
     NAMES.iter().position(|name| *name == text).and_then(|index| u8::try_from(index).ok()).map(Colour::Indexed)
 }
 

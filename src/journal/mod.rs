@@ -287,7 +287,9 @@ mod tests {
                 })
             })
             .collect();
-        all.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in all {
+            thread.join().unwrap();
+        }
         assert_eq!(Journal::open(&path).unwrap().unsettled().unwrap().len(), 100);
     }
 

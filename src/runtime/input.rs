@@ -17,7 +17,7 @@ use crate::config::key::{Code, Key};
 const GRACE: Duration = Duration::from_millis(400);
 
 /// Listens until the program ends.
-pub fn listen(out: UnboundedSender<Event>) {
+pub fn listen(out: &UnboundedSender<Event>) {
     let keys = out.clone();
     thread::spawn(move || {
         while let Ok(raw) = crossterm::event::read() {

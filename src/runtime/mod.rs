@@ -64,7 +64,7 @@ pub async fn cockpit(start: Cockpit) -> Result<(), Failure> {
     // A key was pressed whose answer has not been drawn: it does not wait for the pace of frames.
     let mut owed = false;
 
-    input::listen(keys_in);
+    input::listen(&keys_in);
     let mut hands = Hands::new(start.aws, start.project, start.cache, events_in, lines_in);
     let mut todo = app.start();
     loop {

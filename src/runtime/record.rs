@@ -129,7 +129,7 @@ pub async fn replay(path: &Path, setup: Setup, theme: &Theme) -> Result<(), Fail
     let setup = head.apply(setup);
     let (keys_in, mut keys) = mpsc::unbounded_channel();
     let mut tty = Tty::enter()?;
-    input::listen(keys_in);
+    input::listen(&keys_in);
     let start = lines.first().map_or_else(Timestamp::now, |line| line.at);
     let mut app = App::new(setup, tty.size(), start);
     let mut lines = lines.into_iter().peekable();

@@ -100,6 +100,7 @@ impl Tty {
     }
 
     /// Columns and rows.
+    #[expect(clippy::unused_self, reason = "only who has the terminal asks for its size")]
     pub fn size(&self) -> (u16, u16) {
         measure()
     }

@@ -21,25 +21,19 @@ const MODES: [u32; 4] = [25, 1049, 2004, 2026];
 impl Judge {
     pub fn of(bytes: &[u8]) -> Self {
         let mut judge = Self { plain: true, ..Self::default() };
-        let text = match std::str::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => {
-                judge.wrong.push(format!("not UTF-8 at {}: {:02x?}", error.valid_up_to(), &bytes[error.valid_up_to()..][..4]));
-                return judge;
-            }
-        };
-        let mut rest = text;
+        let text = String::from_utf8_lossy(bytes);
+        if let Err(error) = std::str::from_utf8(bytes) {
+            judge.wrong.push(format!("not UTF-8 from byte {}", error.valid_up_to()));
+        }
+        let mut rest = &*text;
         while let Some(c) = rest.chars().next() {
             let at = text.len() - rest.len();
             let used = if c == '\x1b' { judge.sequence(rest) } else { judge.character(c) };
-            match used {
-                Some(used) => rest = &rest[used..],
-                None => {
-                    let around: String = rest.chars().take(24).collect();
-                    judge.wrong.push(format!("at byte {at}: {around:?}"));
-                    rest = &rest[c.len_utf8()..];
-                }
+            if used.is_none() {
+                let around: String = rest.chars().take(24).collect();
+                judge.wrong.push(format!("at byte {at}: {around:?}"));
             }
+            rest = &rest[used.unwrap_or(c.len_utf8())..];
         }
         judge
     }

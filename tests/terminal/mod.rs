@@ -1,5 +1,7 @@
 //! A terminal for the program: a pseudo-terminal, an emulator that shows what it wrote, and a judge of every byte.
 
+#![allow(dead_code, reason = "each test file uses what it needs")]
+
 mod bytes;
 
 use std::io::{Read, Write};
@@ -259,7 +261,7 @@ fn read_all(
     stalled: Arc<AtomicBool>,
 ) {
     std::thread::spawn(move || {
-        let mut buffer = [0; 65_536];
+        let mut buffer = vec![0; 65_536];
         loop {
             while stalled.load(Ordering::SeqCst) {
                 std::thread::sleep(Duration::from_millis(5));

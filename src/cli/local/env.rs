@@ -97,7 +97,7 @@ pub fn text(folder: &Path, url: &str, credentials: &Credentials) -> Result<Strin
     ];
     let mut text = String::from("unset AWS_SESSION_TOKEN AWS_PROFILE\n");
     for (name, value) in exports {
-        text.push_str(&format!("export {name}={}\n", quoted(&value)));
+        text.extend(["export ", name, "=", &quoted(&value), "\n"]);
     }
     Ok(text)
 }
