@@ -129,7 +129,9 @@ impl Theme {
     /// # Errors
     /// Lists the names there are.
     pub fn built_in(name: &str) -> Result<Self, Failure> {
-        if let Some((name, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) { Self::parse(name, text) } else {
+        if let Some((name, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
+            Self::parse(name, text)
+        } else {
             let names: Vec<_> = BUILT_IN.iter().map(|(name, _)| *name).collect();
             Err(Failure::new(
                 FailureKind::Invalid,

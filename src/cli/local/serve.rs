@@ -78,14 +78,18 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     door.spawn(Arc::clone(&held.region).serve_tcp(listener, stop.clone()));
     let url = format!("http://127.0.0.1:{port}");
     let opened = announce(&folder, &url, held.region.credentials(), args.env_file.as_deref());
-    let served = if let Err(failure) = opened { Err(failure) } else { tokio::select! {
-        () = signals.next() => Ok(()),
-        ended = door.join_next() => Err(match ended {
-            Some(Ok(Err(error))) => machine("the door", &error),
-            Some(Err(error)) => machine("the door", &error),
-            Some(Ok(Ok(()))) | None => machine("the door", &"it closed"),
-        }),
-    } };
+    let served = if let Err(failure) = opened {
+        Err(failure)
+    } else {
+        tokio::select! {
+            () = signals.next() => Ok(()),
+            ended = door.join_next() => Err(match ended {
+                Some(Ok(Err(error))) => machine("the door", &error),
+                Some(Err(error)) => machine("the door", &error),
+                Some(Ok(Ok(()))) | None => machine("the door", &"it closed"),
+            }),
+        }
+    };
     let running = held.region.running();
     if !running.is_empty() {
         print::progress(&format!("Ending what runs: {}", running.join(", ")));

@@ -39,7 +39,13 @@ pub fn unpack(buckets: &Buckets, work: &Work, hosts: &[HostRoot], job_root: &Pat
         Broken::client(format_args!("the script archive {uri} cannot be read: {error}. Upload it and start the job again."))
     })?;
     for host in hosts {
-        unpack_archive(&archive, &host.code()).map_err(|error| if super::disk_is_full(&error) { Broken::region("unpacking the script archive", &error) } else { Broken::client(format_args!("the script archive {uri} cannot be unpacked: {error}")) })?;
+        unpack_archive(&archive, &host.code()).map_err(|error| {
+            if super::disk_is_full(&error) {
+                Broken::region("unpacking the script archive", &error)
+            } else {
+                Broken::client(format_args!("the script archive {uri} cannot be unpacked: {error}"))
+            }
+        })?;
     }
     let _ = std::fs::remove_file(archive);
     Ok(())

@@ -7,7 +7,13 @@ use std::io::{Read as _, Write as _};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use md5::{Digest as _, Md5};
-use s3s::dto::{CreateMultipartUploadInput, CreateMultipartUploadOutput, ChecksumType, UploadPartInput, UploadPartOutput, Checksum, ETag, UploadPartCopyInput, UploadPartCopyOutput, Range, CopyPartResult, CompleteMultipartUploadInput, CompleteMultipartUploadOutput, AbortMultipartUploadInput, AbortMultipartUploadOutput, ListPartsInput, ListPartsOutput, Part, Initiator, StorageClass, ChecksumAlgorithm, ListMultipartUploadsInput, ListMultipartUploadsOutput, MultipartUpload, CompletedPart};
+use s3s::dto::{
+    AbortMultipartUploadInput, AbortMultipartUploadOutput, Checksum, ChecksumAlgorithm, ChecksumType,
+    CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CompletedPart, CopyPartResult, CreateMultipartUploadInput,
+    CreateMultipartUploadOutput, ETag, Initiator, ListMultipartUploadsInput, ListMultipartUploadsOutput, ListPartsInput,
+    ListPartsOutput, MultipartUpload, Part, Range, StorageClass, UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput,
+    UploadPartOutput,
+};
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 
 use super::condition::{Reading, Writing};
