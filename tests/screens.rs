@@ -174,6 +174,11 @@ fn data(width: u16, height: u16) -> Stage {
 #[test]
 fn the_data_pane() {
     check("data", data);
+    check("data_inside", |width, height| {
+        let mut stage = data(width, height);
+        stage.press("Enter");
+        stage
+    });
 }
 
 #[test]

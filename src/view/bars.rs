@@ -54,7 +54,9 @@ pub fn tabs(pen: &mut Pen<'_>, area: Area, app: &App) {
         }
         if here {
             for scope in &pane.scope {
-                x += pen.put(x, area.y, end.saturating_sub(x), &Safe::line(&format!(" › {}", scope.as_str())), Role::Accent);
+                // The last part of the path: the ones before it stand before it.
+                let name = scope.as_str().trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+                x += pen.put(x, area.y, end.saturating_sub(x), &Safe::line(&format!(" › {name}")), Role::Accent);
             }
         }
         x += 3;

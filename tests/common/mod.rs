@@ -174,7 +174,7 @@ pub fn detail(id: &str) -> Detail {
                 facts: vec![
                     ("batch_size".into(), Cell::Text("128".into())),
                     ("learning_rate".into(), Cell::Text("0.002555801302205963".into())),
-                    ("instances".into(), Cell::Text("1 x ml.m5.2xlarge".into())),
+                    ("instances".into(), Cell::Text("1 × ml.m5.2xlarge".into())),
                     ("script".into(), Cell::Text("train.py".into())),
                     ("cost".into(), Cell::Accrues { since: ago(192), per_hour: 0.461 }),
                 ],
