@@ -11,6 +11,7 @@ mod quotas;
 mod shapes;
 mod store;
 mod tags;
+mod tuning;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,4 @@
+//! Hyperparameter tuning jobs: a search over ranges whose candidates are real training jobs.
+
+mod search;
+mod space;
