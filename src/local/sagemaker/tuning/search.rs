@@ -177,17 +177,14 @@ mod tests {
         let x = floats(values);
         let alpha = [1.0, 1.2, 3.0, 3.2];
         let a = [[3.0, 10.0, 30.0], [0.1, 10.0, 35.0], [3.0, 10.0, 30.0], [0.1, 10.0, 35.0]];
-        let p = [[0.3689, 0.1170, 0.2673], [0.4699, 0.4387, 0.7470], [0.1091, 0.8732, 0.5547], [0.0381, 0.5743, 0.8828]];
-        -(0..4)
-            .map(|i| alpha[i] * (-(0..3).map(|j| a[i][j] * (x[j] - p[i][j] as f64).powi(2)).sum::<f64>()).exp())
-            .sum::<f64>()
+        let p: [[f64; 3]; 4] =
+            [[0.3689, 0.1170, 0.2673], [0.4699, 0.4387, 0.7470], [0.1091, 0.8732, 0.5547], [0.0381, 0.5743, 0.8828]];
+        -(0..4).map(|i| alpha[i] * (-(0..3).map(|j| a[i][j] * (x[j] - p[i][j]).powi(2)).sum::<f64>()).exp()).sum::<f64>()
     }
 
     /// Mean distance of the best of 60 jobs to the minimum, over 30 fixed seeds.
     fn regret(space: &Space, strategy: Strategy, function: fn(&[String]) -> f64, minimum: f64) -> f64 {
-        let seeds = 0..30;
-        let count = seeds.len() as f64;
-        seeds.map(|seed| best(&run(&search(space.clone(), strategy, seed), 60, function)) - minimum).sum::<f64>() / count
+        (0..30).map(|seed| best(&run(&search(space.clone(), strategy, seed), 60, function)) - minimum).sum::<f64>() / 30.0
     }
 
     #[test]
@@ -227,7 +224,11 @@ mod tests {
             let search = search(space.clone(), strategy, 3);
             let tried = run(&search, 20, |texts| texts[1].parse::<f64>().expect("a number"));
             let mut texts: Vec<_> = tried.iter().map(|other| other.values.clone()).collect();
-            assert!(texts.iter().all(|texts| values.contains(&texts[0]) && (1..=5).contains(&texts[1].parse::<i32>().expect("a number"))));
+            assert!(
+                texts
+                    .iter()
+                    .all(|texts| values.contains(&texts[0]) && (1..=5).contains(&texts[1].parse::<i32>().expect("a number")))
+            );
             texts.sort();
             texts.dedup();
             assert_eq!(texts.len(), 20, "{strategy:?}");

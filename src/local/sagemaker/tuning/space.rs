@@ -310,9 +310,15 @@ mod tests {
     fn wrong_ranges_are_refused_with_the_hyperparameters_name() {
         for (ranges, part) in [
             (json!({}), "At least one"),
-            (json!({"ContinuousParameterRanges": [range("0.1", "0.001", "Auto")]}), "must be less than its MaxValue 0.001. Exchange"),
+            (
+                json!({"ContinuousParameterRanges": [range("0.1", "0.001", "Auto")]}),
+                "must be less than its MaxValue 0.001. Exchange",
+            ),
             (json!({"IntegerParameterRanges": [range("3", "3", "Auto")]}), "MinValue 3 of the hyperparameter x must be less"),
-            (json!({"IntegerParameterRanges": [range("1.5", "3", "Auto")]}), "MinValue 1.5 of the hyperparameter x is not a whole"),
+            (
+                json!({"IntegerParameterRanges": [range("1.5", "3", "Auto")]}),
+                "MinValue 1.5 of the hyperparameter x is not a whole",
+            ),
             (json!({"ContinuousParameterRanges": [range("", "3", "Auto")]}), "is not a number"),
             (json!({"ContinuousParameterRanges": [range("nan", "3", "Auto")]}), "finite"),
             (json!({"ContinuousParameterRanges": [range("0", "3", "Logarithmic")]}), "above 0"),
