@@ -33,11 +33,13 @@ use run::Run;
 use store::Tunings;
 use verdict::End;
 
+type Running = BTreeMap<String, Arc<watch::Sender<Wish>>>;
+
 /// The tuning jobs of the region.
 pub struct Tuner {
     store: Tunings,
     /// The tuning jobs that run now, each with what is wanted of it.
-    running: Mutex<BTreeMap<String, watch::Sender<Wish>>>,
+    running: Mutex<Running>,
 }
 
 impl Tuner {
@@ -76,7 +78,7 @@ impl Tuner {
     }
 
     /// Whoever panicked with the lock held has left the map whole: it is only inserted to and removed from.
-    fn now(&self) -> MutexGuard<'_, BTreeMap<String, watch::Sender<Wish>>> {
+    fn now(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -119,10 +121,11 @@ fn create(service: &Arc<SageMaker>, request: &Document, runtime: &Handle) -> Res
         return Err(name_taken(name));
     }
     let (wish, wishes) = watch::channel(Wish::Go);
-    service.tuner.now().insert(name.to_owned(), wish);
+    let wish = Arc::new(wish);
+    service.tuner.now().insert(name.to_owned(), wish.clone());
     drop(running);
 
-    let entry = Entry { service: service.clone(), name: name.to_owned() };
+    let entry = Entry { service: service.clone(), name: name.to_owned(), wish };
     let written = service.store.add_tags(&arn, &tags);
     let (service, inner) = (service.clone(), runtime.clone());
     let run = Run {
@@ -233,11 +236,17 @@ fn mark_dead(store: &Tunings, tuning: &Document, jobs: &Store) -> Result<(), Fau
 struct Entry {
     service: Arc<SageMaker>,
     name: String,
+    /// Tells it from a later tuning job of the same name.
+    wish: Arc<watch::Sender<Wish>>,
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.service.tuner.now().remove(&self.name);
+        let mut running = self.service.tuner.now();
+        if running.get(&self.name).is_some_and(|wish| Arc::ptr_eq(wish, &self.wish)) {
+            running.remove(&self.name);
+        }
+        drop(running);
         self.service.ended.notify_waiters();
     }
 }

@@ -92,6 +92,7 @@ impl Space {
 
     /// The number of different candidates; infinite with a continuous range.
     #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a number to compare with and to show")]
     pub fn combinations(&self) -> f64 {
         self.parameters.iter().map(|parameter| parameter.kind.choices().map_or(f64::INFINITY, |choices| choices as f64)).product()
     }
