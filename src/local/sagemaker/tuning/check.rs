@@ -122,7 +122,7 @@ pub fn check(request: &Document) -> Result<Plan, Fault> {
         parallel: usize::try_from(parallel).unwrap_or(1),
         early: config["TrainingJobEarlyStoppingType"] == json!("Auto"),
         runtime: config["ResourceLimits"]["MaxRuntimeInSeconds"].as_u64().map(Duration::from_secs),
-        target: criteria["TargetObjectiveMetricValue"].as_f64(),
+        target: criteria["TargetObjectiveMetricValue"].as_f64().map(rounded),
         patience: criteria["BestObjectiveNotImproving"]["MaxNumberOfTrainingJobsNotImproving"]
             .as_u64()
             .and_then(|count| usize::try_from(count).ok()),
@@ -130,6 +130,13 @@ pub fn check(request: &Document) -> Result<Plan, Fault> {
         child: child(definition, &metric, request.get("Tags")),
         metric,
     })
+}
+
+/// As the model's type for metrics has it, a 32-bit float: else a target of 0.1 would not be reached by a final 0.1.
+fn rounded(value: f64) -> f64 {
+    #[expect(clippy::cast_possible_truncation, reason = "that is what it is for")]
+    let value = value as f32;
+    f64::from(value)
 }
 
 /// The ARN of a tuning job.

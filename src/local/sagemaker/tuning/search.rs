@@ -67,11 +67,11 @@ impl Search {
         }
         // The space is small, or nothing would have been repeated: the first that is left after a random one.
         let total = self.space.combinations();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-        let total = total as u64;
-        let start = rng.random_range(0..total.max(1));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is halved against overflow")]
+        let total = (total as u64).clamp(1, u64::MAX / 2);
+        let start = rng.random_range(0..total);
         (0..total.min(tried.len() as u64 + 1))
-            .filter_map(|step| self.combination(((u128::from(start) + u128::from(step)) % u128::from(total)) as u64))
+            .filter_map(|step| self.combination((start + step) % total))
             .find(|values| tried.iter().all(|other| other.values != *values))
     }
 

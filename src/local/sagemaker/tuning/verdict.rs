@@ -35,7 +35,7 @@ pub fn verdict(plan: &Plan, ended: &[Attempt], elapsed: Duration) -> Option<End>
         return Some(End::Failed(fruitless(ended)));
     }
     let best = results.iter().copied().reduce(|best, result| if better(plan, result, best) { result } else { best });
-    let reached = plan.target.zip(best).is_some_and(|(target, best)| best == target || better(plan, best, target));
+    let reached = plan.target.zip(best).is_some_and(|(target, best)| !better(plan, target, best));
     let tired = plan.patience.is_some_and(|patience| not_improving(plan, &results) >= patience);
     if reached || tired || ended.len() >= plan.jobs {
         return Some(End::Completed);
@@ -71,19 +71,21 @@ pub fn better(plan: &Plan, one: f64, other: f64) -> bool {
 #[must_use]
 pub fn falls_behind(plan: &Plan, values: &[f64], from: usize, earlier: &[&[f64]]) -> Option<usize> {
     (from + 1..=values.len()).find(|step| {
-        let mut averages: Vec<f64> = earlier
-            .iter()
-            .filter_map(|series| series.get(..*step))
-            .map(|part| part.iter().sum::<f64>() / part.len() as f64)
-            .collect();
+        let mut averages: Vec<f64> = earlier.iter().filter_map(|series| series.get(..*step)).map(average).collect();
         averages.len() >= COMPANY && better(plan, median(&mut averages), values[step - 1])
     })
+}
+
+fn average(values: &[f64]) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "nobody reports 2^53 values")]
+    let count = values.len() as f64;
+    values.iter().sum::<f64>() / count
 }
 
 fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
-    if values.len() % 2 == 0 { f64::midpoint(values[middle - 1], values[middle]) } else { values[middle] }
+    if values.len().is_multiple_of(2) { f64::midpoint(values[middle - 1], values[middle]) } else { values[middle] }
 }
 
 fn fruitless(ended: &[Attempt]) -> String {
@@ -144,9 +146,9 @@ mod tests {
         let patient = plan(|plan| plan.patience = Some(3));
         assert_eq!(verdict(&patient, &results(&[3.0, 4.0, 2.0, 2.0, 5.0]), Duration::ZERO), None);
         assert_eq!(verdict(&patient, &results(&[3.0, 4.0, 2.0, 2.0, 5.0, 2.5]), Duration::ZERO), Some(End::Completed));
-        let short = plan(|plan| plan.runtime = Some(Duration::from_secs(120)));
+        let short = plan(|plan| plan.runtime = Some(Duration::from_mins(2)));
         assert_eq!(verdict(&short, &results(&[1.0]), Duration::from_secs(119)), None);
-        assert_eq!(verdict(&short, &results(&[1.0]), Duration::from_secs(120)), Some(End::Stopped));
+        assert_eq!(verdict(&short, &results(&[1.0]), Duration::from_mins(2)), Some(End::Stopped));
     }
 
     #[test]
