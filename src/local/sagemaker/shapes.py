@@ -18,6 +18,7 @@ OPERATIONS = [
     "ListTrainingJobs",
     "StopTrainingJob",
     "DeleteTrainingJob",
+    "Search",
     "UpdateTrainingJob",
     "AddTags",
     "ListTags",
@@ -29,6 +30,8 @@ OPERATIONS = [
     "StopHyperParameterTuningJob",
     "DeleteHyperParameterTuningJob",
 ]
+# Shapes of which only some members are kept: a search finds one kind of resource.
+KEPT = {"SearchRecord": ["TrainingJob"]}
 MODEL = os.path.join(botocore.__path__[0], "data/sagemaker/2017-07-24/service-2.json.gz")
 TARGET = os.path.join(os.path.dirname(__file__), "shapes.json")
 
@@ -43,7 +46,8 @@ def collect(model, name, shapes):
         if shape.get(key, []) != []:
             short[key] = shape[key]
     if "members" in shape:
-        short["members"] = {member: target["shape"] for member, target in shape["members"].items()}
+        kept = KEPT.get(name, shape["members"])
+        short["members"] = {member: target["shape"] for member, target in shape["members"].items() if member in kept}
     for key in ("member", "key", "value"):
         if key in shape:
             short[key] = shape[key]["shape"]
