@@ -44,7 +44,7 @@ impl Region {
         let logs = Arc::new(Logs::open(&folder.join("logs"), "us-east-1").expect("opens"));
         let metrics = Arc::new(Metrics::open(&folder.join("metrics")).expect("opens"));
         let sagemaker =
-            SageMaker::open(folder.join("sagemaker"), buckets.clone(), logs.clone(), metrics.clone(), engine).expect("opens");
+            SageMaker::open(&folder.join("sagemaker"), buckets.clone(), logs.clone(), metrics.clone(), engine).expect("opens");
         buckets.create("b").expect("makes a bucket");
         Self { folder: folder.to_owned(), buckets, logs, metrics, sagemaker }
     }
@@ -579,7 +579,7 @@ async fn nothing_escapes_the_death_of_the_region() {
     let orphans = wait_for("both processes", async || pids(&file, 2)).await;
 
     let second = SageMaker::open(
-        folder.path().join("sagemaker"),
+        &folder.path().join("sagemaker"),
         Buckets::open(&folder.path().join("s3")).expect("opens"),
         Arc::new(Logs::open(&folder.path().join("logs"), "us-east-1").expect("opens")),
         Arc::new(Metrics::open(&folder.path().join("metrics")).expect("opens")),

@@ -50,7 +50,7 @@ fn open(folder: &Path) -> (Buckets, Arc<SageMaker>) {
         disk_bytes: None,
         seconds: None,
     };
-    let sagemaker = SageMaker::open(folder.join("sagemaker"), buckets.clone(), logs, metrics, engine).expect("opens");
+    let sagemaker = SageMaker::open(&folder.join("sagemaker"), buckets.clone(), logs, metrics, engine).expect("opens");
     (buckets, sagemaker)
 }
 

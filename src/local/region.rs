@@ -113,7 +113,7 @@ impl LocalRegion {
         let logs = Arc::new(Logs::open(&folder.join("logs"), &region).map_err(unreadable)?);
         let metrics = Arc::new(Metrics::open(&folder.join("metrics")).map_err(unreadable)?);
         let sagemaker =
-            SageMaker::open(folder.join("sagemaker"), buckets.clone(), Arc::clone(&logs), Arc::clone(&metrics), engine);
+            SageMaker::open(&folder.join("sagemaker"), buckets.clone(), Arc::clone(&logs), Arc::clone(&metrics), engine);
         let sagemaker = sagemaker.map_err(|fault| OpenError::State(fault.message))?;
         let s3 = s3::service(buckets, &region, &credentials);
         let services = Services { region, credentials, s3, logs, metrics, sagemaker };

@@ -89,7 +89,7 @@ impl SageMaker {
     /// # Errors
     /// When the folder cannot be written, or another process has it open.
     pub fn open(
-        folder: PathBuf,
+        folder: &Path,
         buckets: Buckets,
         logs: Arc<Logs>,
         metrics: Arc<Metrics>,
@@ -99,7 +99,7 @@ impl SageMaker {
             Fault::internal(format_args!("the folder {} of the local region cannot be used: {error}", folder.display()))
         };
         let roots = folder.join("jobs");
-        std::fs::create_dir_all(&folder).map_err(unusable)?;
+        std::fs::create_dir_all(folder).map_err(unusable)?;
         let lock = std::fs::File::create(folder.join("lock")).map_err(unusable)?;
         lock.try_lock().map_err(|_| {
             Fault::internal(format_args!(
@@ -119,7 +119,7 @@ impl SageMaker {
                 })?;
             }
         }
-        let tuner = tuning::Tuner::open(&folder, &store)?;
+        let tuner = tuning::Tuner::open(folder, &store)?;
         engine.python = find_program(engine.python);
         let roots = roots.canonicalize().map_err(unusable)?;
         let (running, ended) = (Mutex::default(), Notify::new());
