@@ -65,6 +65,24 @@ impl Statistic {
 }
 
 impl Metrics {
+    /// All values of a metric, in the order in which they came. Blocking.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn values(&self, namespace: &str, name: &str, dimensions: &[(&str, &str)]) -> Result<Vec<f64>, Fault> {
+        let dimensions = dimensions.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let connection = self.store.lock();
+        let mut statement = connection
+            .prepare_cached(
+                "SELECT point.sum / point.count FROM point JOIN metric ON metric.id = point.metric
+                 WHERE metric.namespace = ?1 AND metric.name = ?2 AND metric.dimensions = ?3 ORDER BY point.rowid",
+            )
+            .map_err(Fault::internal)?;
+        let rows =
+            statement.query_map(params![namespace, name, canonical(dimensions)], |row| row.get(0)).map_err(Fault::internal)?;
+        rows.collect::<Result<_, _>>().map_err(Fault::internal)
+    }
+
     /// One point per period and unit that has values, by time; `time` is where the period begins.
     pub(super) fn periods(&self, query: &Query) -> Result<Vec<Point>, Fault> {
         let connection = self.store.lock();

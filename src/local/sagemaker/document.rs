@@ -22,7 +22,9 @@ const LONGEST_REASON: usize = 1024;
 const DEFAULT_RUNTIME: u64 = 86_400;
 
 /// Members of the request that the answer shows as they were sent.
-const ECHOED: [&str; 18] = [
+const ECHOED: [&str; 19] = [
+    // Put in by the service itself: no request can hold it.
+    "TuningJobArn",
     "HyperParameters",
     "AlgorithmSpecification",
     "RoleArn",

@@ -1,4 +1,4 @@
-//! SageMaker: training jobs.
+//! SageMaker: training jobs and tuning jobs.
 //!
 //! A request is checked against the service model ([`shapes`]), then by the service's own rules ([`create`]); a job's state
 //! is one document in SQLite ([`store`], [`document`]), which its task walks through the statuses ([`life`]).
@@ -12,6 +12,7 @@ mod search;
 mod shapes;
 mod store;
 mod tags;
+mod tuning;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -59,6 +60,7 @@ pub struct SageMaker {
     /// A folder per running job.
     roots: PathBuf,
     running: Mutex<Running>,
+    tuner: tuning::Tuner,
     /// Told whenever a job has ended.
     ended: Notify,
     /// Held as long as the service is open: two of them on one folder would take each other's jobs for dead.
@@ -118,10 +120,11 @@ impl SageMaker {
                 })?;
             }
         }
+        let tuner = tuning::Tuner::open(folder, &store)?;
         engine.python = find_program(engine.python);
         let roots = roots.canonicalize().map_err(unusable)?;
         let (running, ended) = (Mutex::default(), Notify::new());
-        Ok(Arc::new(Self { store, buckets, logs, metrics, engine, roots, running, ended, _lock: lock }))
+        Ok(Arc::new(Self { store, buckets, logs, metrics, engine, roots, running, tuner, ended, _lock: lock }))
     }
 
     /// One call of the API, e.g. `CreateTrainingJob`; input and output in the shapes of the service model, timestamps as
@@ -150,11 +153,12 @@ impl SageMaker {
                 job.wish.send_replace(Wish::Close);
             }
         }
+        self.tuner.close();
         loop {
             let mut ended = std::pin::pin!(self.ended.notified());
             // Before the look, so that an end between the look and the wait is not missed.
             ended.as_mut().enable();
-            if self.now().jobs.is_empty() {
+            if self.now().jobs.is_empty() && self.tuner.idle() {
                 return;
             }
             ended.await;
@@ -176,14 +180,16 @@ impl SageMaker {
                     "UpdateTrainingJob is not part of the local region: it has no profiler and no warm pool. Start a new job instead.",
                 ))
             }
-            "AddTags" => tags::add(&self.store, &request),
-            "ListTags" => tags::list(&self.store, &request),
-            "DeleteTags" => tags::remove(&self.store, &request),
-            other => Err(Fault::new(
-                "UnknownOperationException",
-                400,
-                format!("The local region does not offer the SageMaker operation {other}."),
-            )),
+            "AddTags" => tags::add(self, &request),
+            "ListTags" => tags::list(self, &request),
+            "DeleteTags" => tags::remove(self, &request),
+            other => tuning::answer(self, other, &request, runtime).unwrap_or_else(|| {
+                Err(Fault::new(
+                    "UnknownOperationException",
+                    400,
+                    format!("The local region does not offer the SageMaker operation {other}."),
+                ))
+            }),
         }
     }
 
@@ -200,7 +206,7 @@ impl SageMaker {
         // Quota, name and entry are one step: two calls at once cannot both take the last instance.
         let mut running = self.now();
         if running.closing {
-            return Err(Fault::new("ServiceUnavailable", 503, "The local region is closing."));
+            return Err(closing());
         }
         quotas::check(&usage, running.jobs.values().map(|job| &job.usage))?;
         if !self.store.insert(&document, &tags)? {
@@ -234,8 +240,13 @@ impl SageMaker {
     }
 
     fn stop(&self, request: &Document) -> Result<Value, Fault> {
-        let name = text(request, "TrainingJobName");
-        self.store.update(name, life::mark_stopping)?.ok_or_else(not_found)?;
+        self.halt(text(request, "TrainingJobName"), life::mark_stopping)?;
+        Ok(json!({}))
+    }
+
+    /// Marks a job as `mark` does, and ends its processes.
+    fn halt(&self, name: &str, mark: impl FnOnce(&mut Document) -> Result<(), Fault>) -> Result<(), Fault> {
+        self.store.update(name, mark)?.ok_or_else(not_found)?;
         if let Some(job) = self.now().jobs.get(name) {
             job.wish.send_if_modified(|wish| {
                 let first = *wish == Wish::Go;
@@ -245,7 +256,7 @@ impl SageMaker {
                 first
             });
         }
-        Ok(json!({}))
+        Ok(())
     }
 
     fn delete(&self, request: &Document) -> Result<Value, Fault> {
@@ -288,6 +299,10 @@ impl Drop for Entry {
         drop(running);
         self.service.ended.notify_waiters();
     }
+}
+
+fn closing() -> Fault {
+    Fault::new("ServiceUnavailable", 503, "The local region is closing.")
 }
 
 /// What AWS answers for a training job that it does not know.

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::SageMaker;
 use super::create::arn;
-use super::store::{Document, Store, text};
+use super::store::{Document, text};
 use crate::local::fault::Fault;
 
 /// The most tags of one resource (API reference).
@@ -33,8 +34,8 @@ pub fn sent(request: &Document) -> Result<Vec<(String, String)>, Fault> {
 ///
 /// # Errors
 /// An unknown resource, or too many tags.
-pub fn add(store: &Store, request: &Document) -> Result<Value, Fault> {
-    let resource = resource(store, request)?;
+pub fn add(service: &SageMaker, request: &Document) -> Result<Value, Fault> {
+    let (store, resource) = (&service.store, resource(service, request)?);
     let tags = sent(request)?;
     let present = store.tags(resource)?;
     let new = tags.iter().filter(|(key, _)| present.iter().all(|(other, _)| other != key)).count();
@@ -52,8 +53,8 @@ pub fn add(store: &Store, request: &Document) -> Result<Value, Fault> {
 ///
 /// # Errors
 /// An unknown resource.
-pub fn list(store: &Store, request: &Document) -> Result<Value, Fault> {
-    let resource = resource(store, request)?;
+pub fn list(service: &SageMaker, request: &Document) -> Result<Value, Fault> {
+    let (store, resource) = (&service.store, resource(service, request)?);
     Ok(json!({"Tags": store.tags(resource)?.iter().map(shape).collect::<Vec<_>>()}))
 }
 
@@ -61,19 +62,20 @@ pub fn list(store: &Store, request: &Document) -> Result<Value, Fault> {
 ///
 /// # Errors
 /// An unknown resource.
-pub fn remove(store: &Store, request: &Document) -> Result<Value, Fault> {
-    let resource = resource(store, request)?;
+pub fn remove(service: &SageMaker, request: &Document) -> Result<Value, Fault> {
+    let (store, resource) = (&service.store, resource(service, request)?);
     let keys = request.get("TagKeys").and_then(Value::as_array).into_iter().flatten();
     let keys: Vec<String> = keys.filter_map(Value::as_str).map(str::to_owned).collect();
     store.remove_tags(resource, &keys)?;
     Ok(json!({}))
 }
 
-/// The ARN of a training job that exists. assumed: the answer for others is that of Describe.
-fn resource<'a>(store: &Store, request: &'a Document) -> Result<&'a str, Fault> {
+/// The ARN of a training or tuning job that exists. assumed: the answer for others is that of Describe.
+fn resource<'a>(service: &SageMaker, request: &'a Document) -> Result<&'a str, Fault> {
     let sent = text(request, "ResourceArn");
     let name = sent.split_once(":training-job/").map_or("", |(_, name)| name);
-    if sent == arn(name) && store.job(name)?.is_some() { Ok(sent) } else { Err(super::not_found()) }
+    let known = (sent == arn(name) && service.store.job(name)?.is_some()) || service.tuner.knows(sent)?;
+    if known { Ok(sent) } else { Err(super::not_found()) }
 }
 
 fn shape((key, value): &(String, String)) -> Value {
