@@ -379,7 +379,7 @@ mod tests {
             .skip_while(|line| *line != "//! ```toml")
             .skip(1)
             .take_while(|line| *line != "//! ```")
-            .map(|line| format!("{}\n", line.strip_prefix("//! ").unwrap_or_default()))
+            .flat_map(|line| [line.strip_prefix("//! ").unwrap_or_default(), "\n"])
             .collect();
         let recipe = read(&text).unwrap();
         assert_eq!(recipe.name, "digits");
