@@ -109,7 +109,7 @@ fn a_line_of_100_megabytes_passes_in_little_memory() {
     home.project("for _ in range(100): os.write(1, b'x' * 1_000_000)\nos.write(1, b'\\nloss=0.5 the end\\n')");
     let output = home.command(&["train", "--local", "--wait"]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    let letters = output.stdout.iter().filter(|byte| **byte == b'x').count();
+    let letters = output.stdout.split(|byte| *byte == b'x').count() - 1;
     assert!(letters >= 100_000_000, "only {letters} bytes of the line came");
     let text = String::from_utf8_lossy(&output.stdout[output.stdout.len() - 2000..]);
     assert!(text.contains("loss=0.5 the end") && text.contains("model.tar.gz"), "{text}");

@@ -316,17 +316,22 @@ fn any_size_will_do() {
     term.shows(&["local region", "000000000000"]);
     launch(&mut term);
     term.shows(&["here"]);
-    for n in 0..300_u16 {
-        term.resize((1 + n * 37 % 200, 1 + n * 13 % 60));
-        if n % 10 == 0 {
-            term.press(["?", "\x1b", "n", "\x1b", "\r", "\x1b"][usize::from(n / 10 % 6)]);
+    for round in [&["?", "\x1b", "+", "_", "L"][..], &["\t", "x"]] {
+        for n in 0..150_u16 {
+            term.resize((1 + n * 37 % 200, 1 + n * 13 % 60));
+            if n % 5 == 0 {
+                term.press(round[usize::from(n / 5) % round.len()]);
+            }
         }
+        term.resize((0, 0));
+        term.resize((1000, 2));
+        term.resize(SIZE);
+        back(&mut term, "STARTED");
+        term.shows(&["local region", "● Training", "here"]);
+        // The second time with a form over it all.
+        term.press("n").shows(&["Launch a training job"]);
     }
-    term.resize((0, 0));
-    term.resize((1000, 2));
-    term.resize(SIZE);
-    term.press("\x1b").press("\x1b").press("\x1b");
-    term.shows(&["local region", "● Training", "here"]);
+    back(&mut term, "STARTED");
     term.press("q").shows(&["Quit?"]);
     yes(&mut term);
     is_over(&mut term, 0);

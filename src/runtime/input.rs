@@ -16,7 +16,7 @@ use crate::config::key::{Code, Key};
 /// How long the loop may take to leave after the terminal is gone.
 const GRACE: Duration = Duration::from_millis(400);
 
-/// Listens until the program ends.
+/// Listens until the program ends. From its return on no change of the window's size is missed.
 pub fn listen(out: &UnboundedSender<Event>) {
     let keys = out.clone();
     thread::spawn(move || {
@@ -43,6 +43,17 @@ pub fn listen(out: &UnboundedSender<Event>) {
         thread::sleep(GRACE);
         std::process::exit(129);
     });
+    if let Ok(mut changes) = signal(SignalKind::window_change()) {
+        let out = out.clone();
+        tokio::spawn(async move {
+            while changes.recv().await.is_some() {
+                let (width, height) = super::tty::measure();
+                if out.send(Event::Resize(width, height)).is_err() {
+                    return;
+                }
+            }
+        });
+    }
     for (kind, event) in [
         (SignalKind::terminate(), Event::Ended),
         (SignalKind::interrupt(), Event::Ended),
@@ -95,7 +106,7 @@ fn translate(raw: Raw) -> Option<Event> {
             }))
         }
         Raw::Paste(text) => Some(Event::Paste(text)),
-        Raw::Resize(width, height) => Some(Event::Resize(width, height)),
+        // The window's size is watched by our own signal, which is listened to before the first key is read.
         _ => None,
     }
 }

@@ -65,6 +65,11 @@ pub async fn cockpit(start: Cockpit) -> Result<(), Failure> {
     let mut owed = false;
 
     input::listen(&keys_in);
+    // The window may have changed before anybody listened.
+    let (width, height) = tty.size();
+    if (width, height) != app.size {
+        let _ = keys_in.send(Event::Resize(width, height));
+    }
     let mut hands = Hands::new(start.aws, start.project, start.cache, events_in, lines_in);
     let mut todo = app.start();
     loop {

@@ -130,8 +130,11 @@ pub async fn replay(path: &Path, setup: Setup, theme: &Theme) -> Result<(), Fail
     let (keys_in, mut keys) = mpsc::unbounded_channel();
     let mut tty = Tty::enter()?;
     input::listen(&keys_in);
+    // After that, so that no change of the window's size is missed.
+    let size = tty.size();
+    tty.resize(size.0, size.1)?;
     let start = lines.first().map_or_else(Timestamp::now, |line| line.at);
-    let mut app = App::new(setup, tty.size(), start);
+    let mut app = App::new(setup, size, start);
     let mut lines = lines.into_iter().peekable();
     let mut now = start;
     loop {

@@ -198,7 +198,8 @@ fn start_writer(idle: Arc<Idle>) -> mpsc::SyncSender<Vec<u8>> {
     sender
 }
 
-fn measure() -> (u16, u16) {
+/// Columns and rows of the terminal.
+pub fn measure() -> (u16, u16) {
     crossterm::terminal::size().unwrap_or((80, 24))
 }
 

@@ -59,7 +59,7 @@ impl Terminal {
         drop(pair.slave);
         let reader = pair.master.try_clone_reader().unwrap();
         let writer = pair.master.take_writer().unwrap();
-        let emulator = vt100::Parser::new(rows, cols, 0);
+        let emulator = emulator(cols, rows);
         let seen = Arc::new((Mutex::new(Seen { emulator, bytes: Vec::new(), closed: false }), Condvar::new()));
         let deaf = Arc::new(AtomicBool::new(false));
         let stalled = Arc::new(AtomicBool::new(false));
@@ -142,7 +142,12 @@ impl Terminal {
     }
 
     pub fn resize(&self, (cols, rows): (u16, u16)) {
-        self.seen.0.lock().unwrap().emulator.screen_mut().set_size(rows.max(1), cols.max(1));
+        // A new emulator: shrinking one below what is on it makes it panic, and the program draws all anew anyway.
+        let mut seen = self.seen.0.lock().unwrap();
+        let mut emulator = emulator(cols, rows);
+        emulator.process(if seen.emulator.screen().alternate_screen() { b"\x1b[?1049h\x1b[?25l" } else { b"" });
+        seen.emulator = emulator;
+        drop(seen);
         self.master.as_ref().unwrap().resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
     }
 
@@ -252,6 +257,11 @@ impl Drop for Terminal {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// vt100 panics on a wide character where there is one column; what was on its way for a wider window may bring one.
+fn emulator(cols: u16, rows: u16) -> vt100::Parser {
+    vt100::Parser::new(rows.max(2), cols.max(2), 0)
 }
 
 fn read_all(
