@@ -36,6 +36,10 @@ pub(super) enum Protocol {
     },
     /// Form in, XML out; which service is in the signature's scope.
     Query,
+    /// SageMaker's `InvokeEndpoint`: any body in, any body out.
+    Invoke {
+        endpoint: String,
+    },
     S3,
 }
 
@@ -66,6 +70,9 @@ impl Protocol {
             let operation = parts.uri.path().rsplit('/').next().unwrap_or_default();
             return Self::Cbor { operation: operation.to_owned() };
         }
+        if let Some(endpoint) = invoked(parts) {
+            return Self::Invoke { endpoint };
+        }
         let form = header("content-type").starts_with("application/x-www-form-urlencoded");
         if form && parts.method == Method::POST && parts.uri.path() == "/" { Self::Query } else { Self::S3 }
     }
@@ -77,10 +84,18 @@ impl Protocol {
             Self::Json { service: Service::Logs, .. } => &["logs"],
             Self::Json { service: Service::CloudWatch, .. } | Self::Cbor { .. } => &["monitoring"],
             Self::Json { service: Service::Unknown, .. } => &["sagemaker", "logs", "monitoring"],
+            Self::Invoke { .. } => &["sagemaker"],
             Self::Query => &["sts", "iam", "monitoring"],
             Self::S3 => &["s3"],
         }
     }
+}
+
+/// The endpoint that a request invokes. S3 has no POST on an object without a query.
+fn invoked(parts: &Parts) -> Option<String> {
+    let name = parts.uri.path().strip_prefix("/endpoints/")?.strip_suffix("/invocations")?;
+    let plain = parts.method == Method::POST && parts.uri.query().is_none();
+    (plain && !name.is_empty() && !name.contains('/')).then(|| name.to_owned())
 }
 
 /// Answers one request.
@@ -119,6 +134,9 @@ pub(super) async fn answer(services: &Services, request: Request<Body>) -> Respo
     }
     if let Err(refusal) = verify(&digest) {
         return refused(refusal);
+    }
+    if let Protocol::Invoke { endpoint } = &protocol {
+        return finish(services.sagemaker.invoke(endpoint, &parts.headers, content).await, &request_id);
     }
     let reply = call(services, protocol, claim.service().to_owned(), content, &request_id).await;
     finish(reply, &request_id)
@@ -171,6 +189,7 @@ async fn call(services: &Services, protocol: Protocol, scope: String, content: B
             };
             query::write(&operation, namespace, request_id, result)
         }
+        Protocol::Invoke { .. } => json::write("1.1", Err(Fault::internal("endpoints are invoked before"))),
         Protocol::S3 => xml::write(&Fault::internal("S3 is answered before"), request_id),
     }
 }
