@@ -136,7 +136,11 @@ pub(super) async fn answer(services: &Services, request: Request<Body>) -> Respo
         return refused(refusal);
     }
     if let Protocol::Invoke { endpoint } = &protocol {
-        return finish(services.sagemaker.invoke(endpoint, &parts.headers, content).await, &request_id);
+        let mut response = services.sagemaker.invoke(endpoint, &parts.headers, content).await.map(body);
+        if let Ok(id) = HeaderValue::from_str(&request_id) {
+            response.headers_mut().insert("x-amzn-requestid", id);
+        }
+        return response;
     }
     let reply = call(services, protocol, claim.service().to_owned(), content, &request_id).await;
     finish(reply, &request_id)

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -44,10 +44,23 @@ const NOT_OFFERED: [(&str, &str); 4] = [
 ];
 
 impl SageMaker {
-    /// Answers an invocation; the signature is checked already.
-    pub(in crate::local) async fn invoke(&self, endpoint: &str, headers: &HeaderMap, body: Bytes) -> Reply {
-        self.hosting.invoke(endpoint, headers, body).await.unwrap_or_else(|fault| wire::write("1.1", Err(fault)))
+    /// Answers an invocation, `POST /endpoints/ENDPOINT/invocations` of sagemaker-runtime; its signature is checked already.
+    pub async fn invoke(&self, endpoint: &str, headers: &HeaderMap, body: Bytes) -> Response<Bytes> {
+        let answered = self.hosting.invoke(endpoint, headers, body).await;
+        response(answered.unwrap_or_else(|fault| wire::write("1.1", Err(fault))))
     }
+}
+
+fn response(reply: Reply) -> Response<Bytes> {
+    let mut response = Response::new(reply.body);
+    *response.status_mut() = http::StatusCode::from_u16(reply.status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = [("content-type", reply.content_type.to_owned())].into_iter().chain(reply.headers);
+    for (name, value) in headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    }
+    response
 }
 
 /// How a model answered, or why it did not.
