@@ -496,7 +496,7 @@ async fn creations_are_checked_in_awss_words() {
     region.create_config("there", json!([variant("AllTraffic", "there")])).await;
     let missing = model_request("missing");
     let mut image = model_request("there2");
-    image["PrimaryContainer"]["Image"] = json!("Not An Image");
+    image["PrimaryContainer"]["Image"] = json!("NotAn:Image:1");
     image["PrimaryContainer"]["ModelDataUrl"] = json!("s3://b/there/model.tar.gz");
     let mut gpu = variant("AllTraffic", "there");
     gpu["InstanceType"] = json!("ml.p3.2xlarge");
@@ -511,7 +511,7 @@ async fn creations_are_checked_in_awss_words() {
             "ValidationException",
             "Cannot create already existing model \"arn:aws:sagemaker:us-east-1:000000000000:model/there\".",
         ),
-        ("CreateModel", image, "ValidationException", "Invalid image Not An Image"),
+        ("CreateModel", image, "ValidationException", "Invalid image NotAn:Image:1"),
         (
             "DescribeModel",
             json!({"ModelName": "no"}),
