@@ -76,6 +76,7 @@ fn archive(files: &[(&str, &str)]) -> Vec<u8> {
         let mut header = tar::Header::new_gnu();
         header.set_size(text.len() as u64);
         header.set_mode(0o644);
+        header.set_entry_type(if name.ends_with('/') { tar::EntryType::Directory } else { tar::EntryType::Regular });
         // Written raw, as a hostile client would: the builder itself refuses names that lead out.
         header.as_gnu_mut().expect("is gnu").name[..name.len()].copy_from_slice(name.as_bytes());
         header.set_cksum();
@@ -85,7 +86,8 @@ fn archive(files: &[(&str, &str)]) -> Vec<u8> {
 }
 
 fn model(script: &str, weights: &str) -> Vec<u8> {
-    archive(&[("code/inference.py", script), ("code/helper.py", HELPER), ("weights.txt", weights)])
+    // The Python SDK's archives begin with the folder itself.
+    archive(&[("/", ""), ("code/inference.py", script), ("code/helper.py", HELPER), ("weights.txt", weights)])
 }
 
 fn variant(name: &str, model: &str) -> Value {

@@ -70,6 +70,9 @@ pub fn unpack_archive(archive: &Path, folder: &Path) -> std::io::Result<()> {
         if count >= MOST_FILES || total > MOST_BYTES {
             return Err(refused("it holds more than 100,000 files or 8 GiB"));
         }
+        if is_root(&entry)? {
+            continue;
+        }
         check(&entry)?;
         let path = entry.path()?.into_owned();
         if path.ancestors().skip(1).any(|folder| links.contains(folder)) {
@@ -83,6 +86,12 @@ pub fn unpack_archive(archive: &Path, folder: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The folder itself, named "", "." or "/": the archives that the Python SDK repacks for endpoints begin with it.
+fn is_root<R: Read>(entry: &Entry<'_, R>) -> std::io::Result<bool> {
+    let nameless = entry.path()?.components().all(|part| matches!(part, Component::RootDir | Component::CurDir));
+    Ok(nameless && entry.header().entry_type().is_dir())
 }
 
 /// Only files, folders, and links that stay inside.
@@ -162,6 +171,7 @@ mod tests {
     fn harmless_members_are_unpacked() {
         hostile(EntryType::Regular, "a/b.py", "").expect("a file");
         hostile(EntryType::Symlink, "a/b.py", "../c.py").expect("a link inside");
+        hostile(EntryType::Directory, "/", "").expect("the folder itself");
     }
 
     #[test]
