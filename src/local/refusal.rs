@@ -11,6 +11,7 @@ pub(super) fn refuse(protocol: &Protocol, refusal: Refusal, region: &str, reques
         Protocol::S3 => xml::write(&s3(refusal, region), request_id),
         Protocol::Query => query::write("", "https://sts.amazonaws.com/doc/2011-06-15/", request_id, Err(query_fault(refusal))),
         Protocol::Json { version, .. } => json::write(version, Err(json_fault(refusal))),
+        Protocol::Invoke { .. } => json::write("1.1", Err(json_fault(refusal))),
         Protocol::Cbor { .. } => cbor::write(Err(json_fault(refusal))),
     }
 }

@@ -37,6 +37,10 @@ pub(super) enum Protocol {
     },
     /// Form in, XML out; which service is in the signature's scope.
     Query,
+    /// SageMaker's `InvokeEndpoint`: any body in, any body out.
+    Invoke {
+        endpoint: String,
+    },
     S3,
 }
 
@@ -67,6 +71,9 @@ impl Protocol {
             let operation = parts.uri.path().rsplit('/').next().unwrap_or_default();
             return Self::Cbor { operation: operation.to_owned() };
         }
+        if let Some(endpoint) = invoked(parts) {
+            return Self::Invoke { endpoint };
+        }
         let form = header("content-type").starts_with("application/x-www-form-urlencoded");
         if form && parts.method == Method::POST && parts.uri.path() == "/" { Self::Query } else { Self::S3 }
     }
@@ -74,7 +81,7 @@ impl Protocol {
     /// What the signature must have been made for.
     fn services(&self) -> &'static [&'static str] {
         match self {
-            Self::Json { service: Service::SageMaker, .. } => &["sagemaker"],
+            Self::Json { service: Service::SageMaker, .. } | Self::Invoke { .. } => &["sagemaker"],
             Self::Json { service: Service::Logs, .. } => &["logs"],
             Self::Json { service: Service::CloudWatch, .. } | Self::Cbor { .. } => &["monitoring"],
             Self::Json { service: Service::Unknown, .. } => &["sagemaker", "logs", "monitoring"],
@@ -82,6 +89,13 @@ impl Protocol {
             Self::S3 => &["s3"],
         }
     }
+}
+
+/// The endpoint that a request invokes. S3 has no POST on an object without a query.
+fn invoked(parts: &Parts) -> Option<String> {
+    let name = parts.uri.path().strip_prefix("/endpoints/")?.strip_suffix("/invocations")?;
+    let plain = parts.method == Method::POST && parts.uri.query().is_none();
+    (plain && !name.is_empty() && !name.contains('/')).then(|| name.to_owned())
 }
 
 /// Answers one request.
@@ -127,6 +141,13 @@ pub(super) async fn answer(services: &Services, request: Request<Body>) -> Respo
     }
     if let Err(refusal) = verify(&digest) {
         return refused(refusal);
+    }
+    if let Protocol::Invoke { endpoint } = &protocol {
+        let mut response = services.sagemaker.invoke(endpoint, &parts.headers, content).await.map(body);
+        if let Ok(id) = HeaderValue::from_str(&request_id) {
+            response.headers_mut().insert("x-amzn-requestid", id);
+        }
+        return response;
     }
     let reply = call(services, protocol, claim.service().to_owned(), content, &request_id).await;
     finish(reply, &request_id)
@@ -186,6 +207,7 @@ async fn call(services: &Services, protocol: Protocol, scope: String, content: B
             };
             query::write(&operation, namespace, request_id, result)
         }
+        Protocol::Invoke { .. } => json::write("1.1", Err(Fault::internal("endpoints are invoked before"))),
         Protocol::S3 => xml::write(&Fault::internal("S3 is answered before"), request_id),
     }
 }

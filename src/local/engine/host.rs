@@ -1,5 +1,6 @@
 //! One host of a job: its process under a keeper, and its output on the way to logs and metrics.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -53,7 +54,7 @@ pub struct Sink {
     pub logs: Arc<Logs>,
     pub metrics: Arc<Metrics>,
     /// Log group and metric namespace, e.g. `/aws/sagemaker/TrainingJobs`.
-    pub group: &'static str,
+    pub group: Cow<'static, str>,
     /// The dimension of the metrics, e.g. `TrainingJobName` and the name.
     pub dimension: (&'static str, String),
     pub last: Arc<LastValues>,
@@ -321,10 +322,10 @@ impl Batch {
 impl Sink {
     fn write(&self, stream: &str, batch: &Batch) -> std::io::Result<()> {
         if !batch.events.is_empty() {
-            self.logs.append(self.group, stream, &batch.events)?;
+            self.logs.append(&self.group, stream, &batch.events)?;
         }
         for (name, millis, value) in &batch.values {
-            self.metrics.put(self.group, name, &[(self.dimension.0, &self.dimension.1)], *millis, *value)?;
+            self.metrics.put(&self.group, name, &[(self.dimension.0, &self.dimension.1)], *millis, *value)?;
         }
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, millis, value) in &batch.values {

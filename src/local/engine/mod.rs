@@ -14,6 +14,7 @@ pub mod layout;
 pub mod lines;
 pub mod python;
 pub mod scrape;
+pub mod serve;
 pub mod source;
 
 use std::collections::BTreeMap;

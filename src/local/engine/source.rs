@@ -51,7 +51,11 @@ pub fn unpack(buckets: &Buckets, work: &Work, hosts: &[HostRoot], job_root: &Pat
     Ok(())
 }
 
-fn unpack_archive(archive: &Path, folder: &Path) -> std::io::Result<()> {
+/// Unpacks an archive that nobody vouches for: nothing of it leads out of the folder, and it has an end.
+///
+/// # Errors
+/// When it is damaged, too large, or not harmless.
+pub fn unpack_archive(archive: &Path, folder: &Path) -> std::io::Result<()> {
     // One byte more than allowed, so that the limit shows as an error and not as a cut archive.
     let bytes = MultiGzDecoder::new(File::open(archive)?).take(MOST_BYTES + 1);
     let mut archive = Archive::new(bytes);
@@ -66,6 +70,9 @@ fn unpack_archive(archive: &Path, folder: &Path) -> std::io::Result<()> {
         if count >= MOST_FILES || total > MOST_BYTES {
             return Err(refused("it holds more than 100,000 files or 8 GiB"));
         }
+        if is_root(&entry)? {
+            continue;
+        }
         check(&entry)?;
         let path = entry.path()?.into_owned();
         if path.ancestors().skip(1).any(|folder| links.contains(folder)) {
@@ -79,6 +86,12 @@ fn unpack_archive(archive: &Path, folder: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The folder itself, named "", "." or "/": the archives that the Python SDK repacks for endpoints begin with it.
+fn is_root<R: Read>(entry: &Entry<'_, R>) -> std::io::Result<bool> {
+    let nameless = entry.path()?.components().all(|part| matches!(part, Component::RootDir | Component::CurDir));
+    Ok(nameless && entry.header().entry_type().is_dir())
 }
 
 /// Only files, folders, and links that stay inside.
@@ -164,6 +177,7 @@ mod tests {
     fn harmless_members_are_unpacked() {
         hostile(EntryType::Regular, "a/b.py", "").expect("a file");
         hostile(EntryType::Symlink, "a/b.py", "../c.py").expect("a link inside");
+        hostile(EntryType::Directory, "/", "").expect("the folder itself");
     }
 
     #[test]

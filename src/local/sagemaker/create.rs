@@ -16,7 +16,7 @@ use crate::local::engine::{Channel, S3Place, Work};
 use crate::local::fault::Fault;
 
 /// registry/name:tag@digest, as docker reads it.
-static IMAGE: LazyLock<Regex> = LazyLock::new(|| {
+pub(super) static IMAGE: LazyLock<Regex> = LazyLock::new(|| {
     // Infallible: a constant, and tests use it.
     Regex::new(
         r"\A(?:[a-zA-Z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?\z",
@@ -110,7 +110,8 @@ fn refuse_what_is_not_offered(request: &Value) -> Result<(), Fault> {
     Ok(())
 }
 
-fn check_role(role: &str) -> Result<(), Fault> {
+/// Whether the role is one of the region's account.
+pub(super) fn check_role(role: &str) -> Result<(), Fault> {
     if role.starts_with(&format!("arn:aws:iam::{ACCOUNT}:role/")) {
         return Ok(());
     }

@@ -269,7 +269,7 @@ impl Life {
             sink: Sink {
                 logs: self.service.logs.clone(),
                 metrics: self.service.metrics.clone(),
-                group: GROUP,
+                group: GROUP.into(),
                 dimension: ("TrainingJobName", self.work.name.clone()),
                 last: self.last.clone(),
             },

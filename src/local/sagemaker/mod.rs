@@ -1,10 +1,11 @@
-//! SageMaker: training jobs and tuning jobs.
+//! SageMaker: training jobs, tuning jobs, and in [`hosting`] models and endpoints.
 //!
 //! A request is checked against the service model ([`shapes`]), then by the service's own rules ([`create`]); a job's state
 //! is one document in SQLite ([`store`], [`document`]), which its task walks through the statuses ([`life`]).
 
 mod create;
 mod document;
+mod hosting;
 mod life;
 mod list;
 mod quotas;
@@ -28,6 +29,7 @@ use super::fault::Fault;
 use super::logs::Logs;
 use super::metrics::Metrics;
 use crate::local::engine::host::now_millis;
+use hosting::Hosting;
 use life::{Life, Wish};
 use quotas::Usage;
 use store::{Document, Store, text};
@@ -57,6 +59,7 @@ pub struct SageMaker {
     logs: Arc<Logs>,
     metrics: Arc<Metrics>,
     engine: EngineOptions,
+    hosting: Arc<Hosting>,
     /// A folder per running job.
     roots: PathBuf,
     running: Mutex<Running>,
@@ -123,8 +126,9 @@ impl SageMaker {
         let tuner = tuning::Tuner::open(folder, &store)?;
         engine.python = find_program(engine.python);
         let roots = roots.canonicalize().map_err(unusable)?;
+        let hosting = Hosting::open(folder, &buckets, &logs, &metrics, &engine)?;
         let (running, ended) = (Mutex::default(), Notify::new());
-        Ok(Arc::new(Self { store, buckets, logs, metrics, engine, roots, running, tuner, ended, _lock: lock }))
+        Ok(Arc::new(Self { store, buckets, logs, metrics, engine, hosting, roots, running, tuner, ended, _lock: lock }))
     }
 
     /// One call of the API, e.g. `CreateTrainingJob`; input and output in the shapes of the service model, timestamps as
@@ -154,6 +158,7 @@ impl SageMaker {
             }
         }
         self.tuner.close();
+        self.hosting.close().await;
         loop {
             let mut ended = std::pin::pin!(self.ended.notified());
             // Before the look, so that an end between the look and the wait is not missed.
@@ -167,6 +172,9 @@ impl SageMaker {
 
     fn answer(self: &Arc<Self>, operation: &str, input: Value, runtime: &Handle) -> Result<Value, Fault> {
         let request = shapes::accept(operation, input)?;
+        if hosting::owns(operation, &request) {
+            return self.hosting.answer(operation, &request, runtime);
+        }
         match operation {
             "CreateTrainingJob" => self.create(&request, runtime),
             "DescribeTrainingJob" => self.job(&request).map(Value::Object),

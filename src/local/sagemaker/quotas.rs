@@ -54,7 +54,8 @@ pub fn refuse_warm_pool(wanted: &Usage) -> Fault {
     exceeded(&format!("{} for training warm pool usage", wanted.instance_type), 0, 0, wanted.instances)
 }
 
-fn exceeded(quota: &str, limit: u32, used: u32, delta: u32) -> Fault {
+/// The refusal, for any quota of instances.
+pub(super) fn exceeded(quota: &str, limit: u32, used: u32, delta: u32) -> Fault {
     Fault::new(
         "ResourceLimitExceeded",
         400,

@@ -15,8 +15,15 @@ use serde_json::{Map, Value};
 use crate::local::fault::Fault;
 
 static MODEL: LazyLock<Model> = LazyLock::new(|| {
-    // Infallible: the text is part of the program, and a test reads it.
-    serde_json::from_str(include_str!("shapes.json")).expect("the embedded model is valid")
+    let parts = [include_str!("shapes.json"), include_str!("hosting/shapes.json")];
+    let mut whole = Model { operations: HashMap::new(), shapes: HashMap::new() };
+    for part in parts {
+        // Infallible: the text is part of the program, and a test reads it.
+        let part: Model = serde_json::from_str(part).expect("the embedded model is valid");
+        whole.operations.extend(part.operations);
+        whole.shapes.extend(part.shapes);
+    }
+    whole
 });
 
 /// Compiled patterns with long counted repeats are larger than the crate's default of 10 MB.
@@ -471,6 +478,6 @@ mod tests {
     fn unknown_members_are_dropped_and_unknown_operations_refused() {
         let known = accept("DescribeTrainingJob", json!({"TrainingJobName": "a", "New": 1})).expect("is accepted");
         assert_eq!(Value::Object(known), json!({"TrainingJobName": "a"}));
-        assert_eq!(accept("CreateModel", json!({})).expect_err("is refused").code, "UnknownOperationException");
+        assert_eq!(accept("CreateCluster", json!({})).expect_err("is refused").code, "UnknownOperationException");
     }
 }
