@@ -96,6 +96,16 @@ fn marks_are_acted_on_together_and_hidden_ones_are_counted() {
 }
 
 #[test]
+fn what_has_ended_is_not_stopped() {
+    let mut stage = busy(120, 40);
+    stage.press("* x").wait(1000).press("y");
+    assert!(stage.asks(|effect| matches!(effect, Effect::Run { order, .. } if order.targets.len() == 2)), "two of six are alive");
+    stage.press("G x");
+    let said = stage.app.toast.as_ref().map(|toast| toast.text.to_string()).unwrap_or_default();
+    assert!(stage.app.overlays.is_empty() && said.contains("ended already"), "{said}");
+}
+
+#[test]
 fn the_filter_works_with_each_letter_over_all_columns() {
     let mut stage = busy(120, 40);
     stage.press("/").type_in("downl");

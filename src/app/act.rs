@@ -241,6 +241,16 @@ impl App {
         if verb.needs_target() && targets.is_empty() {
             return self.say(Tone::Plain, format!("Select a {} first.", spec.singular), out);
         }
+        // What has ended already needs no stopping, marked or not.
+        let targets: Vec<ItemId> = if verb == Verb::Stop {
+            let alive = |id: &ItemId| self.pane().get(id).is_some_and(|item| item.state.phase.is_live());
+            targets.into_iter().filter(alive).collect()
+        } else {
+            targets
+        };
+        if verb == Verb::Stop && targets.is_empty() {
+            return self.say(Tone::Plain, "That has ended already; there is nothing to stop.", out);
+        }
         if verb == Verb::Logs {
             if self.has_log() {
                 self.level = Level::Log;

@@ -245,6 +245,8 @@ impl App {
 
     fn formed(&mut self, result: Result<crate::model::Form, Failure>, out: &mut Vec<Effect>) {
         self.forming = false;
+        // An older message would stand where the form says its keys.
+        self.toast = None;
         self.revision += 1;
         let form = match result {
             Ok(form) => form,

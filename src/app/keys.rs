@@ -166,6 +166,7 @@ impl App {
             _ => {}
         }
         if form.press(key, check) == Pressed::Changed {
+            self.toast = None;
             self.preview_soon(&mut form, out);
         }
         self.overlays.push(Overlay::Form(form));
