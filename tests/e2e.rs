@@ -274,7 +274,9 @@ raise ValueError(hostile.decode('latin-1') + ' \u202e\u200b the end')
     term.press("c").shows(&["Clone tiny-", "TrainingJobName"]);
     term.press("\t\t").press("\x1b[200~\x1b[2J\u{202e}pasted\x1b[201~").press("\x1b").hides(&["Clone tiny-"]);
     term.press("y").shows(&["opied"]);
-    term.press("/\u{202e}\x07x\r").shows(&["Nothing here has"]);
+    term.press("/").shows(&["filter "]);
+    term.press("\u{202e}\x07x").shows(&["Nothing here has"]);
+    term.press("\r");
     term.press("\x1b").hides(&["Nothing here has"]);
     term.press("q");
     is_over(&mut term, 0);
