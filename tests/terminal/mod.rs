@@ -37,6 +37,18 @@ struct Seen {
     closed: bool,
 }
 
+/// One test with a terminal at a time: a program started by another test between the opening of a terminal and the mark
+/// that keeps it from children would hold that terminal open, and its end could not be tested.
+fn take_turn() {
+    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    thread_local! {
+        static MINE: std::cell::RefCell<Option<std::sync::MutexGuard<'static, ()>>> = const { std::cell::RefCell::new(None) };
+    }
+    MINE.with_borrow_mut(|mine| {
+        mine.get_or_insert_with(|| TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    });
+}
+
 impl Terminal {
     /// Starts the program in a terminal of so many columns and rows.
     pub fn start(home: &Home, size: (u16, u16), args: &[&str]) -> Self {
@@ -52,6 +64,7 @@ impl Terminal {
     }
 
     pub fn run(command: CommandBuilder, (cols, rows): (u16, u16)) -> Self {
+        take_turn();
         let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let before = format!("{:?}", pair.master.get_termios().unwrap());
