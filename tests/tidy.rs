@@ -28,7 +28,6 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rusqlite", &["journal", "local"]),
     ("hyper", &["local", "cli"]),
     ("s3s", &["local"]),
-    ("s3s_fs", &["local"]),
     ("toml", &["config"]),
     ("tui_textarea", &["app"]),
 ];
