@@ -11,9 +11,9 @@
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
 use crate::model::{Failure, FailureKind, Intent, Ledger, Settled};
 
@@ -23,6 +23,8 @@ const APPLICATION: i32 = 0x666f_6f74;
 const VERSION: i32 = 1;
 /// How long to wait for another process that is writing.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long to rest where SQLite will not wait by itself.
+const AGAIN: Duration = Duration::from_millis(5);
 
 const SCHEMA: &str = "
     CREATE TABLE intent (
@@ -70,8 +72,15 @@ impl Journal {
     /// `Refused` when the file cannot be opened or written, is damaged, or was written by a newer footplate.
     pub fn open(path: &Path) -> Result<Self, Failure> {
         let refused = |error: &dyn std::fmt::Display| refused(path, error);
+        // Closing any handle of a file drops all of a process's POSIX locks on it, SQLite's among them: so it is opened here
+        // only to be made, and by one thread at a time.
+        static OPENING: Mutex<()> = Mutex::new(());
+        let _turn = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
         // SQLite makes the file and its companions with the mode of the main file; so that one is made first.
-        std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(|error| refused(&error))?;
+        match std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(refused(&error)),
+            _ => {}
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let mut db = Connection::open_with_flags(path, flags).map_err(|error| refused(&error))?;
         prepare(&mut db).map_err(|reason| refused(&reason))?;
@@ -170,7 +179,7 @@ impl Ledger for Journal {
 fn prepare(db: &mut Connection) -> Result<(), String> {
     let said = |error: rusqlite::Error| error.to_string();
     db.busy_timeout(PATIENCE).map_err(said)?;
-    db.pragma_update(None, "journal_mode", "WAL").map_err(said)?;
+    write_ahead(db).map_err(said)?;
     db.pragma_update(None, "synchronous", "FULL").map_err(said)?;
     // Two processes may come to an empty file at once: the second waits here and finds the schema made.
     let change = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(said)?;
@@ -190,6 +199,20 @@ fn prepare(db: &mut Connection) -> Result<(), String> {
     change.commit().map_err(said)?;
     let check: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(said)?;
     if check == "ok" { Ok(()) } else { Err(format!("it is damaged: {check}")) }
+}
+
+/// Turns the write-ahead log on. SQLite does not wait where two processes do this to a new file at once, since both hold a
+/// lock that the other one needs: it says `SQLITE_BUSY` to one of them, which has to come again.
+fn write_ahead(db: &Connection) -> rusqlite::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match db.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < deadline => {
+                std::thread::sleep(AGAIN);
+            }
+            done => return done,
+        }
+    }
 }
 
 /// Whether a process of that number exists; another one may have taken the number since, which only delays the question.
