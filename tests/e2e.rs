@@ -97,7 +97,7 @@ fn from_the_first_key_to_coming_back() {
     term.until("two at work", |screen| screen.matches("● Training ").count() >= 2 && screen.contains("2 running"));
     term.press("j").shows(&["learning-rate  0.01", "epoch 1/60 train_loss="]);
 
-    term.press("q").shows(&["Quit?", "2 jobs run in this local region"]);
+    term.press("q").shows(&["Quit?", "2 training jobs run in this local region"]);
     yes(&mut term);
     is_over(&mut term, 0);
     assert!(term.screen().contains("Ending what runs"), "{}", term.screen());

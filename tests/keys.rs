@@ -264,7 +264,7 @@ fn quitting_asks_while_the_local_region_works() {
     let mut stage = busy(120, 40);
     stage.press("q");
     assert!(!stage.asks(|effect| *effect == Effect::Quit));
-    assert!(stage.screen().contains("2 jobs run in this local region"), "{}", stage.screen());
+    assert!(stage.screen().contains("2 training jobs run in this local region"), "{}", stage.screen());
     stage.wait(1000).press("y");
     assert!(stage.asks(|effect| *effect == Effect::Quit));
     let mut idle = Stage::new(80, 24);

@@ -123,7 +123,7 @@ async fn every_verb_of_every_resource_works_on_the_local_region() {
                 place.run(&bare(spec.id, *verb, &[target])).await
             };
             match outcome {
-                Ok(Outcome::Said(said) | Outcome::Made { said, .. }) => assert!(!said.is_empty()),
+                Ok(outcome) => assert!(!outcome.said().is_empty()),
                 // The job has ended already; that stopping works is shown in aws_local.rs.
                 Err(failure) if *verb == Verb::Stop => assert_eq!(failure.kind, FailureKind::Conflict, "{failure}"),
                 Err(failure) => panic!("{} {}: {failure}", spec.id, verb.name()),

@@ -5,7 +5,7 @@ use super::input::Input;
 use super::layout::layout;
 use super::overlay::{ConfirmView, Confirmed, Overlay, PaletteView};
 use super::pane::Load;
-use super::{App, Level, Tone};
+use super::{App, Level, Running, Tone};
 use crate::config::action::{self, Action, Place};
 use crate::model::{Confirm, ItemId, Order, Safe, Verb};
 
@@ -26,11 +26,11 @@ impl App {
                     && (!verb.needs_target() || self.selected().is_some())
                     && !(self.read_only && verb.mutates())
             }
-            Action::Tab(n) => usize::from(n) < self.panes.len(),
+            Action::Tab(n) => usize::from(n) < self.tabs().len(),
             Action::Solo(n) => self.log().is_some_and(|log| log.hosts.len() > 1 && usize::from(n) < log.hosts.len()),
             Action::Open | Action::Mark | Action::Copy | Action::MarkAll => self.selected().is_some(),
-            Action::NextMetric => self.curves().len() > 1,
-            Action::LogScale => self.has_curve(),
+            Action::NextMetric => self.charts() > 1,
+            Action::LogScale => self.has_curve() && !self.shows_plots(),
             Action::NextMatch | Action::PreviousMatch => self.log().is_some_and(|log| !log.search.is_empty()),
             Action::Lock => !self.read_only,
             Action::Back => {
@@ -60,8 +60,8 @@ impl App {
             Action::Open => self.open(out),
             Action::Back => self.back(out),
             Action::Tab(n) => self.tab(usize::from(n), out),
-            Action::NextTab => self.tab((self.active + 1) % self.panes.len(), out),
-            Action::PreviousTab => self.tab((self.active + self.panes.len() - 1) % self.panes.len(), out),
+            Action::NextTab => self.next_tab(true, out),
+            Action::PreviousTab => self.next_tab(false, out),
             Action::Filter => {
                 let before = self.pane().filter.clone();
                 self.overlays.push(Overlay::Filter { input: Input::new(&before, false), before });
@@ -90,7 +90,7 @@ impl App {
             Action::Taller => self.resplit(-8),
             Action::Shorter => self.resplit(8),
             Action::LogScale => self.log_scale = !self.log_scale,
-            Action::NextMetric => self.metric = (self.metric + 1) % self.curves().len().max(1),
+            Action::NextMetric => self.metric = (self.metric + 1) % self.charts().max(1),
             Action::Palette => self.palette("Do", false),
             Action::Help => self.palette("Keys", true),
             Action::Lock => {
@@ -169,13 +169,39 @@ impl App {
         let Some(item) = self.selected() else { return };
         if item.container {
             let id = item.id.clone();
-            return self.enter(Some(id), out);
+            return match self.inner_of(self.active) {
+                Some(inner) => self.descend(inner, id, out),
+                None => self.enter(Some(id), out),
+            };
         }
         self.level = match self.level {
             Level::List => Level::Inside,
             Level::Inside if self.has_log() => Level::Log,
             level => level,
         };
+    }
+
+    /// Opens what is inside a row as the list of another kind.
+    fn descend(&mut self, inner: usize, id: ItemId, out: &mut Vec<Effect>) {
+        self.active = inner;
+        let pane = self.pane_mut();
+        pane.scope = vec![id];
+        pane.clear();
+        out.push(self.list(inner));
+    }
+
+    /// Goes from such a list back to the row that holds it.
+    fn ascend(&mut self) {
+        let outer = self.tab_of(self.active);
+        let pane = self.pane_mut();
+        pane.scope.clear();
+        pane.clear();
+        self.active = outer;
+    }
+
+    /// How many charts there are to go through.
+    fn charts(&self) -> usize {
+        if self.shows_plots() { self.plots().len() } else { self.curves().len() }
     }
 
     /// Enters a container, or leaves the innermost one.
@@ -209,6 +235,8 @@ impl App {
             let pane = self.pane_mut();
             pane.filter.clear();
             pane.arrange(&clock);
+        } else if self.holder().is_some() {
+            self.ascend();
         } else if !self.pane().scope.is_empty() {
             self.enter(None, out);
         } else if self.toast.take().is_none() {
@@ -217,10 +245,21 @@ impl App {
         }
     }
 
-    fn tab(&mut self, at: usize, out: &mut Vec<Effect>) {
-        if at >= self.panes.len() || at == self.active {
-            return;
-        }
+    fn next_tab(&mut self, onwards: bool, out: &mut Vec<Effect>) {
+        let tabs = self.tabs();
+        let here = self.tab_of(self.active);
+        let at = tabs.iter().position(|tab| *tab == here).unwrap_or(0);
+        self.tab(if onwards { at + 1 } else { at + tabs.len() - 1 } % tabs.len(), out);
+    }
+
+    /// Opens the n-th tab, as deep inside as it was left.
+    fn tab(&mut self, n: usize, out: &mut Vec<Effect>) {
+        let Some(outer) = self.tabs().get(n).copied().filter(|outer| *outer != self.tab_of(self.active)) else { return };
+        let inner = self.inner_of(outer).filter(|inner| !self.panes[*inner].scope.is_empty());
+        self.go_to(inner.unwrap_or(outer), out);
+    }
+
+    pub(super) fn go_to(&mut self, at: usize, out: &mut Vec<Effect>) {
         self.active = at;
         self.level = Level::List;
         self.settle(out);
@@ -334,7 +373,7 @@ impl App {
     /// Sends an order on its way.
     pub(super) fn send(&mut self, order: Order, out: &mut Vec<Effect>) {
         let serial = self.next_serial();
-        self.running.insert(serial, (order.clone(), None));
+        self.running.insert(serial, Running { order: order.clone(), progress: None, from: self.active });
         self.pane_mut().marks.clear();
         out.push(Effect::Run { serial, order });
     }
@@ -343,13 +382,14 @@ impl App {
     fn quit(&mut self, out: &mut Vec<Effect>) {
         let (running, _) = self.burn();
         if self.setup.owns_region && running > 0 && !self.quitting {
-            let jobs = if running == 1 { "1 job runs".to_owned() } else { format!("{running} jobs run") };
+            let what = self.at_work().join(", ");
+            let jobs = format!("{what} {}", if running == 1 { "runs" } else { "run" });
             self.overlays.push(Overlay::Confirm(ConfirmView {
                 title: "Quit?".into(),
                 lines: vec![
                     format!("{jobs} in this local region, inside this program.").into(),
                     "Quitting ends what runs; what is finished stays.".into(),
-                    "To keep jobs running without the cockpit: footplate local serve".into(),
+                    "To keep them running without the cockpit: footplate local serve".into(),
                 ],
                 typed: None,
                 on_yes: false,
@@ -359,6 +399,18 @@ impl App {
             return;
         }
         self.leave(out);
+    }
+
+    /// What costs money now, by kind: `2 training jobs`, `1 endpoint`.
+    fn at_work(&self) -> Vec<String> {
+        let mut said = Vec::new();
+        for pane in self.panes.iter().filter(|pane| pane.scope.is_empty() && pane.spec.burns) {
+            let live = pane.items().iter().filter(|item| item.state.phase.is_live()).count();
+            if live > 0 {
+                said.push(format!("{live} {}{}", pane.spec.singular, if live == 1 { "" } else { "s" }));
+            }
+        }
+        said
     }
 
     pub(super) fn leave(&mut self, out: &mut Vec<Effect>) {
@@ -376,7 +428,9 @@ impl App {
             }
             let keys: Vec<String> = self.setup.keymap.keys(entry.action).iter().map(ToString::to_string).collect();
             let what = match entry.action {
-                Action::Tab(n) => format!("go to {}", self.panes.get(usize::from(n)).map_or("", |pane| pane.spec.title)),
+                Action::Tab(n) => {
+                    format!("go to {}", self.tabs().get(usize::from(n)).map_or("", |at| self.panes[*at].spec.title))
+                }
                 Action::Verb(_) => format!("{} ({})", entry.help, self.pane().spec.singular),
                 _ => entry.help.to_owned(),
             };

@@ -3,10 +3,10 @@
 use super::event::{Effect, Event, Wake};
 use super::form::FormView;
 use super::logs::LogView;
-use super::overlay::Overlay;
+use super::overlay::{ConfirmView, Confirmed, Overlay, TextView};
 use super::pane::Load;
 use super::{App, Level, Tone};
-use crate::model::{Block, Failure, Item, ItemId, LogBatch, Outcome, Series, TailNote, Verb};
+use crate::model::{Block, Failure, Item, ItemId, LogBatch, Outcome, Safe, Series, TailNote, Verb};
 
 impl App {
     pub(super) fn arrive(&mut self, event: Event, out: &mut Vec<Effect>) {
@@ -46,15 +46,15 @@ impl App {
                 }
             }
             Event::Progressed { serial, progress } => {
-                if let Some((_, last)) = self.running.get_mut(&serial) {
-                    *last = Some(progress);
+                if let Some(running) = self.running.get_mut(&serial) {
+                    running.progress = Some(progress);
                     self.revision += 1;
                 }
             }
             Event::Ran { serial, order, result } => {
-                self.running.remove(&serial);
+                let from = self.running.remove(&serial).map(|running| running.from);
                 self.revision += 1;
-                self.ran(&order.resource, order.verb, result, out);
+                self.ran(&order.resource, order.verb, from, result, out);
             }
             Event::Resumed => {
                 self.revision += 1;
@@ -67,7 +67,10 @@ impl App {
     fn woke(&mut self, wake: Wake, out: &mut Vec<Effect>) {
         match wake {
             Wake::Poll(resource) => {
-                if let Some(at) = self.panes.iter().position(|pane| pane.spec.id == resource) {
+                // What was the inside of something that has been left is not asked for any more.
+                let asked =
+                    |pane: &super::pane::Pane| pane.spec.id == resource && (pane.spec.within.is_none() || !pane.scope.is_empty());
+                if let Some(at) = self.panes.iter().position(asked) {
                     out.push(self.list(at));
                 }
             }
@@ -180,6 +183,19 @@ impl App {
         {
             out.push(Effect::Detail { resource: resource.to_owned(), id: item.id.clone() });
         }
+        // So is what it is inside of: its charts show.
+        if at == self.active
+            && failed == 0
+            && let Some((outer, id)) = self.holder()
+        {
+            let pane = &self.panes[outer];
+            let (resource, id) = (pane.spec.id.to_owned(), id.clone());
+            let live = pane.get(&id).is_none_or(|item| item.state.phase.is_live());
+            let known = pane.get(&id).map(|item| &item.state);
+            if live || pane.details.get(&id).is_none_or(|(detail, _)| known != Some(&detail.state)) {
+                out.push(Effect::Detail { resource, id });
+            }
+        }
     }
 
     fn detailed(&mut self, resource: &str, id: &ItemId, result: Result<crate::model::Detail, Failure>, out: &mut Vec<Effect>) {
@@ -265,22 +281,48 @@ impl App {
         self.overlays.push(Overlay::Form(Box::new(view)));
     }
 
-    fn ran(&mut self, resource: &str, verb: Verb, result: Result<Outcome, Failure>, out: &mut Vec<Effect>) {
+    fn ran(&mut self, resource: &str, verb: Verb, from: Option<usize>, result: Result<Outcome, Failure>, out: &mut Vec<Effect>) {
         let clock = self.clock.clone();
-        if result.is_ok() {
+        // What was asked of a model is mostly asked again, a little differently.
+        if result.is_ok() && verb != Verb::Invoke {
             self.drafts.remove(&(resource.to_owned(), verb));
         }
         match result {
             Ok(Outcome::Said(said)) => self.say(Tone::Good, said, out),
             Ok(Outcome::Made { id, said }) => {
                 self.say(Tone::Good, said, out);
-                if let Some(pane) = self.panes.iter_mut().find(|pane| pane.spec.id == resource) {
-                    pane.select_id(&id, &clock);
-                    pane.marks.clear();
+                if let Some(at) = self.panes.iter().position(|pane| pane.spec.id == resource) {
+                    self.panes[at].select_id(&id, &clock);
+                    self.panes[at].marks.clear();
+                    // To the new thing, if the user still is where it was asked for.
+                    if at != self.active && from == Some(self.active) && self.overlays.is_empty() {
+                        self.go_to(at, out);
+                    }
                 }
                 if self.pane().spec.id == resource && self.level == Level::Log {
                     self.level = Level::List;
                 }
+            }
+            Ok(Outcome::Answer { title, text }) => self.read(title, text, Tone::Plain),
+            Ok(Outcome::Link { url, said }) => {
+                out.push(Effect::Copy(url.clone()));
+                self.read(
+                    said,
+                    format!("{url}\n\nIt is on your clipboard, too. Whoever has this address gets in: treat it as a password.")
+                        .into(),
+                    Tone::Plain,
+                );
+            }
+            Ok(Outcome::Then { said, question, lines, order }) => {
+                self.say(Tone::Good, said, out);
+                self.overlays.push(Overlay::Confirm(ConfirmView {
+                    what: Confirmed::Order(*order),
+                    title: question,
+                    lines,
+                    typed: None,
+                    on_yes: false,
+                    opened: clock.now,
+                }));
             }
             Err(failure) => {
                 // A form that could not be sent is kept, so that nothing typed is lost.
@@ -300,7 +342,12 @@ impl App {
     pub(super) fn explain(&mut self, failure: &Failure) {
         let text =
             if failure.hint.is_empty() { failure.what.to_string() } else { format!("{}\n\n{}", failure.what, failure.hint) };
-        self.overlays.push(Overlay::Text { title: "That did not work".into(), text: text.into() });
+        self.read("That did not work".into(), text.into(), Tone::Bad);
+    }
+
+    /// Shows a text to read.
+    fn read(&mut self, title: Safe, text: Safe, tone: Tone) {
+        self.overlays.push(Overlay::Text(TextView { title, text, tone, top: 0 }));
     }
 }
 

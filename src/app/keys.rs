@@ -91,10 +91,18 @@ impl App {
                 };
                 self.overlays.push(Overlay::Sort(at));
             }
-            Overlay::Text { title, text } => {
-                if !matches!(key.code, Code::Esc | Code::Enter | Code::Char('q' | ' ')) {
-                    self.overlays.push(Overlay::Text { title, text });
+            Overlay::Text(mut view) => {
+                view.top = match key.code {
+                    Code::Esc | Code::Enter | Code::Char('q') => return,
+                    Code::Up | Code::Char('k') => view.top.saturating_sub(1),
+                    Code::Down | Code::Char('j') => view.top + 1,
+                    Code::PageUp => view.top.saturating_sub(10),
+                    Code::PageDown | Code::Char(' ') => view.top + 10,
+                    Code::Home | Code::Char('g') => 0,
+                    _ => view.top,
                 }
+                .min(view.text.lines().count().saturating_sub(1));
+                self.overlays.push(Overlay::Text(view));
             }
             Overlay::Filter { mut input, before } => {
                 let text = match key.code {
@@ -225,7 +233,7 @@ impl App {
             }
             Overlay::Search(input) => input.paste(text),
             // A paste never answers a question.
-            Overlay::Confirm(_) | Overlay::Sort(_) | Overlay::Text { .. } => {}
+            Overlay::Confirm(_) | Overlay::Sort(_) | Overlay::Text(_) => {}
         }
         self.overlays.push(top);
     }

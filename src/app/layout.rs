@@ -126,6 +126,9 @@ fn lower(app: &App, mut body: Area, out: &mut Layout, whole: bool) {
     let has_log = app.has_log();
     let facts = if !has_log {
         body.height
+    } else if !whole && app.shows_plots() {
+        // Charts over many things say more than the last lines of a log.
+        (body.height * 2 / 3).max(body.height.min(11))
     } else if whole {
         (body.height * 55 / 100).max(6)
     } else if body.height >= 17 {
@@ -139,7 +142,7 @@ fn lower(app: &App, mut body: Area, out: &mut Layout, whole: bool) {
     if middle.height >= 7 && app.has_phases() {
         out.phases = middle.take_bottom(2);
     }
-    if app.has_curve() && middle.width >= 70 {
+    if (app.has_curve() || app.shows_plots()) && middle.width >= 70 {
         let left = if middle.width >= 110 { 50 } else { middle.width * 42 / 100 };
         out.facts = middle.take_left(left);
         out.curve = middle;

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::config::keymap::Keymap;
-use crate::model::{Block, Clock, Detail, Form, Item, Order, Progress, Safe, Series, Spec, Verb};
+use crate::model::{Block, Clock, Detail, Form, Item, ItemId, Order, Plot, Progress, Safe, Series, Spec, Verb};
 pub use event::{Effect, Event, Wake};
 use logs::LogView;
 use overlay::Overlay;
@@ -69,6 +69,15 @@ pub struct Toast {
     pub text: Safe,
 }
 
+/// An order under way.
+#[derive(Clone, Debug)]
+pub struct Running {
+    pub order: Order,
+    pub progress: Option<Progress>,
+    /// The pane that it was sent from.
+    pub from: usize,
+}
+
 /// The whole state of the cockpit.
 #[derive(Clone, Debug)]
 pub struct App {
@@ -91,7 +100,7 @@ pub struct App {
     pub who: Option<Result<Safe, crate::model::Failure>>,
     pub read_only: bool,
     /// Orders under way.
-    pub running: BTreeMap<u64, (Order, Option<Progress>)>,
+    pub running: BTreeMap<u64, Running>,
     /// A form is being fetched.
     pub forming: bool,
     /// Counts up with every change that can be seen; equal means nothing to draw.
@@ -142,7 +151,7 @@ impl App {
     pub fn start(&mut self) -> Vec<Effect> {
         let mut out = vec![Effect::Identify];
         let active = self.active;
-        let others = (0..self.panes.len()).filter(|at| *at != active);
+        let others = (0..self.panes.len()).filter(|at| *at != active && self.panes[*at].spec.within.is_none());
         for at in std::iter::once(active).chain(others) {
             out.push(self.list(at));
         }
@@ -188,6 +197,32 @@ impl App {
         &mut self.panes[self.active]
     }
 
+    /// The panes that have a tab, by their place.
+    #[must_use]
+    pub fn tabs(&self) -> Vec<usize> {
+        (0..self.panes.len()).filter(|at| self.panes[*at].spec.within.is_none()).collect()
+    }
+
+    /// The pane whose tab that pane is under: itself, or the one that holds the row that it is the inside of.
+    #[must_use]
+    pub fn tab_of(&self, at: usize) -> usize {
+        let outer = self.panes[at].spec.within;
+        outer.and_then(|id| self.panes.iter().position(|pane| pane.spec.id == id)).unwrap_or(at)
+    }
+
+    /// The pane for what is inside the rows of that one, where that is something else.
+    pub(super) fn inner_of(&self, at: usize) -> Option<usize> {
+        let id = self.panes[at].spec.id;
+        self.panes.iter().position(|pane| pane.spec.within == Some(id))
+    }
+
+    /// The thing that the open list is the inside of, with its pane.
+    #[must_use]
+    pub fn holder(&self) -> Option<(usize, &ItemId)> {
+        let id = self.pane().scope.last()?;
+        self.pane().spec.within.map(|_| (self.tab_of(self.active), id))
+    }
+
     #[must_use]
     pub fn selected(&self) -> Option<&Item> {
         self.pane().selected()
@@ -217,6 +252,24 @@ impl App {
     pub fn has_phases(&self) -> bool {
         self.detail()
             .is_some_and(|detail| detail.blocks.iter().any(|block| matches!(block, Block::Phases(spans) if !spans.is_empty())))
+    }
+
+    /// The charts that go with the open list: those of the thing that it is the inside of, else the selected one's.
+    #[must_use]
+    pub fn plots(&self) -> Vec<&Plot> {
+        let detail = match self.holder() {
+            Some((at, id)) => self.panes[at].details.get(id).map(|(detail, _)| detail),
+            None => self.detail(),
+        };
+        let blocks = detail.into_iter().flat_map(|detail| &detail.blocks);
+        let plots = blocks.filter_map(|block| if let Block::Plots(plots) = block { Some(plots.iter()) } else { None });
+        plots.flatten().filter(|plot| !plot.dots.is_empty()).collect()
+    }
+
+    /// Charts show beside the list; an opened thing shows its own curves first.
+    #[must_use]
+    pub fn shows_plots(&self) -> bool {
+        (self.level == Level::List || !self.has_curve()) && !self.plots().is_empty()
     }
 
     #[must_use]
@@ -251,7 +304,7 @@ impl App {
         let live = self
             .panes
             .iter()
-            .filter(|pane| pane.scope.is_empty())
+            .filter(|pane| pane.scope.is_empty() && pane.spec.burns)
             .flat_map(Pane::items)
             .filter(|item| item.state.phase.is_live());
         live.fold((0, 0.0), |(count, rate), item| (count + 1, rate + item.per_hour.unwrap_or(0.0)))

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::Tone;
 use super::form::FormView;
 use super::input::Input;
 use crate::config::action::Action;
@@ -15,11 +16,7 @@ pub enum Overlay {
     Palette(PaletteView),
     /// The columns to sort by, and the row the cursor is on.
     Sort(usize),
-    /// A text to read, e.g. a failure in full.
-    Text {
-        title: Safe,
-        text: Safe,
-    },
+    Text(TextView),
     /// The filter being typed; what it was before, for Esc.
     Filter {
         input: Input,
@@ -27,6 +24,16 @@ pub enum Overlay {
     },
     /// A search in the log being typed.
     Search(Input),
+}
+
+/// A text to read, e.g. a failure in full, or what a model answered.
+#[derive(Clone, Debug)]
+pub struct TextView {
+    pub title: Safe,
+    pub text: Safe,
+    pub tone: Tone,
+    /// Lines scrolled away.
+    pub top: usize,
 }
 
 /// Something to be sure about.

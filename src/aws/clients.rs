@@ -30,6 +30,9 @@ pub(super) struct Clients {
     pub logs: aws_sdk_cloudwatchlogs::Client,
     pub cloudwatch: aws_sdk_cloudwatch::Client,
     pub sts: aws_sdk_sts::Client,
+    pub runtime: aws_sdk_sagemakerruntime::Client,
+    pub quotas: aws_sdk_servicequotas::Client,
+    pub pricing: aws_sdk_pricing::Client,
 }
 
 /// Settings that lead to the local region and nowhere else; nothing of the user's environment is read.
@@ -187,6 +190,29 @@ pub(super) fn clients(settings: &SdkConfig, guard: &Guard) -> Clients {
             aws_sdk_sts::config::Builder::from(settings)
                 .timeout_config(deadline::client("STS"))
                 .retry_partition(RETRIES.clone())
+                .interceptor(guard.clone())
+                .build(),
+        ),
+        runtime: aws_sdk_sagemakerruntime::Client::from_conf(
+            aws_sdk_sagemakerruntime::config::Builder::from(settings)
+                .timeout_config(deadline::client("SageMaker Runtime"))
+                .retry_partition(RETRIES.clone())
+                .interceptor(guard.clone())
+                .build(),
+        ),
+        quotas: aws_sdk_servicequotas::Client::from_conf(
+            aws_sdk_servicequotas::config::Builder::from(settings)
+                .timeout_config(deadline::client("Service Quotas"))
+                .retry_partition(RETRIES.clone())
+                .interceptor(guard.clone())
+                .build(),
+        ),
+        pricing: aws_sdk_pricing::Client::from_conf(
+            aws_sdk_pricing::config::Builder::from(settings)
+                .timeout_config(deadline::client("Pricing"))
+                .retry_partition(RETRIES.clone())
+                // The price list is served in few regions only, and is the same in each.
+                .region(Region::new("us-east-1"))
                 .interceptor(guard.clone())
                 .build(),
         ),

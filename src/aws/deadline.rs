@@ -9,7 +9,12 @@ use aws_smithy_types::timeout::TimeoutConfig;
 
 /// Connect 3 s, overall 60 s; S3 gets 15 minutes overall, because an upload of 16 MiB over a slow line is not a hang.
 pub(super) fn client(service: &str) -> TimeoutConfig {
-    let overall = if service == "S3" { 900 } else { 60 };
+    let overall = match service {
+        "S3" => 900,
+        // A model has 60 s to answer; asking it twice is the user's decision.
+        "SageMaker Runtime" => 75,
+        _ => 60,
+    };
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
         .operation_attempt_timeout(Duration::from_secs(30))
@@ -26,6 +31,8 @@ pub(super) fn attempt(service: &str, operation: &str) -> TimeoutConfig {
         // Until the first byte; the body is watched by the SDK's stalled-stream protection.
         ("S3", "GetObject") => 30,
         (_, operation) if ["Create", "Delete", "Stop", "Abort"].iter().any(|verb| operation.starts_with(verb)) => 30,
+        // The service cuts a model off after 60 s and says so itself.
+        ("SageMaker Runtime", _) => 70,
         _ => 10,
     };
     TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(seconds)).build()

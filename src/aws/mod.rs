@@ -19,6 +19,7 @@ pub mod s3_uri;
 pub mod script_mode;
 #[cfg(test)]
 pub(crate) mod scripted;
+pub mod spending;
 pub mod tail;
 pub mod time;
 pub mod upload;
@@ -97,6 +98,9 @@ pub struct Aws {
     pub s3: aws_sdk_s3::Client,
     pub logs: aws_sdk_cloudwatchlogs::Client,
     pub cloudwatch: aws_sdk_cloudwatch::Client,
+    pub runtime: aws_sdk_sagemakerruntime::Client,
+    pub quotas: aws_sdk_servicequotas::Client,
+    pub pricing: aws_sdk_pricing::Client,
     sts: aws_sdk_sts::Client,
     identity: OnceCell<Identity>,
     memos: Mutex<HashMap<&'static str, Box<dyn Any + Send>>>,
@@ -138,6 +142,9 @@ impl Aws {
             s3: made.s3,
             logs: made.logs,
             cloudwatch: made.cloudwatch,
+            runtime: made.runtime,
+            quotas: made.quotas,
+            pricing: made.pricing,
             sts: made.sts,
             identity: OnceCell::new(),
             memos: Mutex::default(),

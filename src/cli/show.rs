@@ -68,6 +68,8 @@ fn human(detail: &Detail) -> Result<(), Failure> {
                     print::line(&format!("  {}  {last}  ({} values)", one.name, one.points.len()))?;
                 }
             }
+            // Charts are for the cockpit; what they show is in `--json`.
+            Block::Plots(_) => {}
             Block::Table { title, head, rows } => {
                 print::line(&format!("\n{title}"))?;
                 let rows: Vec<Vec<Safe>> = rows.iter().map(|row| row.iter().map(|value| value.show(&clock)).collect()).collect();

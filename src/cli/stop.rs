@@ -6,7 +6,7 @@ use super::globals::Globals;
 use super::kind::{self, Kind};
 use super::session::{Purpose, Session};
 use super::{ask, json, orders, print};
-use crate::model::{Confirm, Failure, ItemId, Order, Outcome, Recipe, Verb};
+use crate::model::{Confirm, Failure, ItemId, Order, Recipe, Verb};
 
 /// Arguments of `stop` and `delete`.
 #[derive(clap::Args)]
@@ -67,7 +67,8 @@ async fn order(session: &Session, recipe: &Recipe, verb: Verb, args: &Args) -> R
         }
     }
     let order = Order { resource: resource.spec().id.to_owned(), verb, targets, form: None };
-    let (Outcome::Said(said) | Outcome::Made { said, .. }) = orders::run(session, resource, recipe, &order).await?;
+    let outcome = orders::run(session, resource, recipe, &order).await?;
+    let said = outcome.said();
     if args.json {
         json::print(&serde_json::json!({ "done": verb.name(), "ids": args.ids, "said": said }))?;
     } else {

@@ -127,9 +127,9 @@ async fn launch(session: &Session, kind: Kind, recipe: &Recipe, args: &Args) -> 
             print::progress(said.as_str());
             Ok(Some(id))
         }
-        Outcome::Said(said) => Err(Failure::new(
+        other => Err(Failure::new(
             FailureKind::Service,
-            format!("{said}, but no job was named"),
+            format!("{}, but no job was named", other.said()),
             "footplate ls training-jobs shows what there is.",
         )),
     }

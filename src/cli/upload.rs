@@ -69,10 +69,9 @@ async fn upload(session: &Session, kind: Kind, recipe: &Recipe, args: &Args) -> 
         return Ok(ExitCode::SUCCESS);
     }
     let order = Order { resource: form.resource.clone(), verb: Verb::Upload, targets: Vec::new(), form: Some(form) };
-    let (id, said) = match orders::run(session, kind.0, recipe, &order).await? {
-        Outcome::Made { id, said } => (Some(id), said),
-        Outcome::Said(said) => (None, said),
-    };
+    let outcome = orders::run(session, kind.0, recipe, &order).await?;
+    let said = outcome.said();
+    let id = if let Outcome::Made { id, .. } = &outcome { Some(id) } else { None };
     if args.json {
         json::print(&json!({ "id": id, "said": said }))?;
     } else {

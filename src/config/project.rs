@@ -26,6 +26,15 @@
 //! instance_count = 1
 //! volume_gb = 30
 //! max_runtime = "24h"              # seconds, or text: 90m, 2h, 1d
+//! spot = false                     # spare capacity: cheaper, and may be taken away; max_wait = "48h" is for run and waiting
+//! checkpoints = "s3://b/ckpt/"     # kept in step with /opt/ml/checkpoints, and restored from there
+//! keep_alive = "10m"               # keep the instances warm for the next job; they go on costing money
+//! network_isolation = false
+//! encrypt_traffic = false          # between the instances of a job
+//! subnets = ["subnet-0a"]          # with security_groups: run inside your VPC
+//! security_groups = ["sg-0a"]
+//! volume_kms_key = "…"             # and output_kms_key: keys for volumes and for what is written to S3
+//! distribution = "torchrun"        # or mpi (with processes_per_host), or smddp
 //! [training.hyperparameters]       # arguments of the script: --epochs 20 --lr 0.05
 //! epochs = 20
 //! lr = 0.05
@@ -36,9 +45,43 @@
 //! name = "loss"
 //! regex = 'loss=([0-9.e+-]+)'
 //!
+//! [tuning]                         # what `footplate tune` does; without it there is no tuning
+//! strategy = "Bayesian"            # or Random, Grid, Hyperband
+//! max_jobs = 2
+//! max_parallel_jobs = 1
+//! early_stopping = false
+//! entry_point = "hpo.py"           # default: that of [code]; so are instance_type, instance_count, max_runtime those of [training]
+//! max_total = "4h"                 # seed = 1, target = 0.1, max_not_improving = 5, warm_start = ["job"], warm_start_identical = false
+//! [tuning.objective]
+//! metric = "loss"                  # one of [[metrics]]
+//! goal = "minimize"                # or maximize
+//! [tuning.ranges]                  # whole numbers: integer; with a point: continuous; a list: one of these
+//! lr = { min = 0.001, max = 0.1, scaling = "Auto" }
+//! batch-size = [32, 64, 128]
+//! [tuning.hyperparameters]         # what all trials share; default: [training.hyperparameters] without the ranges
+//! epochs = 5
+//!
+//! [endpoint]                       # what `footplate deploy` does
+//! instance_type = "ml.m5.large"
+//! instance_count = 1
+//! entry_point = "inference.py"     # relative to source_dir
+//! content_type = "application/json" # what `invoke` sends, and what it wants back
+//! accept = "application/json"
+//! classes = ["cat", "dog"]         # or a file with a name a line
+//! smoke_test = "sample.json"       # sent once when the endpoint has come up
+//! [endpoint.environment]
+//! OMP_NUM_THREADS = "1"
+//!
+//! [lint]
+//! silence = ["identical-copies"]   # rules of the script's lint that you do not want to hear of
+//!
 //! [local]
 //! python = "venv/bin/python"       # what the local region runs scripts with; default: python3 on the PATH
 //! ```
+
+mod endpoint;
+mod extras;
+mod tuning;
 
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
@@ -46,7 +89,7 @@ use std::path::{Component, Path, PathBuf};
 use regex::Regex;
 
 use super::sheet::{self, Section, Sheet};
-use crate::model::{Channel, Failure, FailureKind, MetricRule, Recipe};
+use crate::model::{Channel, Failure, FailureKind, MetricRule, Recipe, Scalar};
 
 /// The file's name.
 pub const FILE: &str = "footplate.toml";
@@ -112,6 +155,9 @@ fn parse(text: &str, path: &Path, dir: &Path) -> Result<Recipe, Failure> {
         data(&top.section("data"), &mut recipe);
         training(&top.section("training"), &mut recipe);
         metrics(top.sections("metrics"), &mut recipe);
+        tuning::read(&top, &mut recipe);
+        endpoint::read(&top, dir, &mut recipe);
+        lint(&top.section("lint"), &mut recipe);
         let local = top.section("local");
         recipe.local_python = local.text("python").map(PathBuf::from);
         local.close();
@@ -149,15 +195,8 @@ fn code(section: &Section, recipe: &mut Recipe) {
     if let Some(folder) = section.text("source_dir") {
         recipe.source_dir = PathBuf::from(folder);
     }
-    if let Some(script) = section.text("entry_point") {
-        if stays_inside(Path::new(&script)) {
-            recipe.entry_point = script;
-        } else {
-            section.wrong(
-                "entry_point",
-                "must be a path inside source_dir, for instance \"train.py\"; set source_dir to the folder that holds the script",
-            );
-        }
+    if let Some(script) = entry_point(section) {
+        recipe.entry_point = script;
     }
     if let Some(framework) = section.text("framework") {
         if framework == "pytorch" {
@@ -183,6 +222,18 @@ fn code(section: &Section, recipe: &mut Recipe) {
     section.close();
 }
 
+fn entry_point(section: &Section) -> Option<String> {
+    let script = section.text("entry_point")?;
+    if stays_inside(Path::new(&script)) {
+        return Some(script);
+    }
+    section.wrong(
+        "entry_point",
+        "must be a path inside source_dir, for instance \"train.py\"; set source_dir to the folder that holds the script",
+    );
+    None
+}
+
 fn data(section: &Section, recipe: &mut Recipe) {
     for (name, span, source) in section.texts() {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
@@ -204,15 +255,8 @@ fn data(section: &Section, recipe: &mut Recipe) {
 }
 
 fn training(section: &Section, recipe: &mut Recipe) {
-    if let Some(kind) = section.text("instance_type") {
-        if is_instance_type(&kind) {
-            recipe.instance_type = kind;
-        } else {
-            section.wrong(
-                "instance_type",
-                "must be one of SageMaker's instance types, for instance \"ml.m5.large\" or \"ml.g5.xlarge\"",
-            );
-        }
+    if let Some(kind) = instance_type(section) {
+        recipe.instance_type = kind;
     }
     let whole = |key, range| section.whole(key, range).and_then(|number| u32::try_from(number).ok());
     recipe.instance_count = whole("instance_count", 1..=1000).unwrap_or(recipe.instance_count);
@@ -220,26 +264,47 @@ fn training(section: &Section, recipe: &mut Recipe) {
     // 28 days is the longest that SageMaker lets a training job run.
     let longest = section.seconds("max_runtime", 1..=28 * 86_400).and_then(|seconds| u32::try_from(seconds).ok());
     recipe.max_runtime_seconds = longest.unwrap_or(recipe.max_runtime_seconds);
-    let hyperparameters = section.section("hyperparameters");
-    for (name, span, value) in hyperparameters.scalars() {
-        if name.is_empty() || name.len() > 256 {
-            hyperparameters.note(span, "a hyperparameter's name must have 1 to 256 characters");
-        } else if name.starts_with("sagemaker_") || name.starts_with('_') {
-            hyperparameters.note(span, format!("`{name}` is reserved for SageMaker; choose another name"));
-        } else {
-            recipe.hyperparameters.push((name, value));
-        }
-    }
-    if recipe.hyperparameters.len() > HYPERPARAMETERS - RESERVED_HYPERPARAMETERS {
-        let most = HYPERPARAMETERS - RESERVED_HYPERPARAMETERS;
-        hyperparameters.note(
-            hyperparameters.place(),
-            format!("there are {} hyperparameters; SageMaker leaves room for {most}", recipe.hyperparameters.len()),
-        );
-    }
+    recipe.hyperparameters = hyperparameters(&section.section("hyperparameters"));
     let environment = section.section("environment");
     recipe.environment = limited(&environment, 512, 512);
+    recipe.extras = extras::read(section);
     section.close();
+}
+
+fn instance_type(section: &Section) -> Option<String> {
+    let kind = section.text("instance_type")?;
+    if is_instance_type(&kind) {
+        return Some(kind);
+    }
+    section.wrong("instance_type", "must be one of SageMaker's instance types, for instance \"ml.m5.large\" or \"ml.g5.xlarge\"");
+    None
+}
+
+/// A table of hyperparameters, in the order of the file.
+fn hyperparameters(section: &Section) -> Vec<(String, Scalar)> {
+    let mut fine = Vec::new();
+    for (name, span, value) in section.scalars() {
+        if is_hyperparameter(section, &name, span) {
+            fine.push((name, value));
+        }
+    }
+    let most = HYPERPARAMETERS - RESERVED_HYPERPARAMETERS;
+    if fine.len() > most {
+        section.note(section.place(), format!("there are {} hyperparameters; SageMaker leaves room for {most}", fine.len()));
+    }
+    fine
+}
+
+fn is_hyperparameter(section: &Section, name: &str, span: Range<usize>) -> bool {
+    if name.is_empty() || name.len() > 256 {
+        section.note(span, "a hyperparameter's name must have 1 to 256 characters");
+        false
+    } else if name.starts_with("sagemaker_") || name.starts_with('_') {
+        section.note(span, format!("`{name}` is reserved for SageMaker; choose another name"));
+        false
+    } else {
+        true
+    }
 }
 
 fn metrics(sections: Vec<Section>, recipe: &mut Recipe) {
@@ -275,6 +340,11 @@ fn check_regex(section: &Section, regex: &str) {
             section.wrong("regex", &format!("does not compile: {said}"));
         }
     }
+}
+
+fn lint(section: &Section, recipe: &mut Recipe) {
+    recipe.lint_silenced = section.list("silence").unwrap_or_default();
+    section.close();
 }
 
 fn required(section: &Section, key: &'static str) -> Option<String> {

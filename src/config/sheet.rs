@@ -180,6 +180,86 @@ impl<'s, 't> Section<'s, 't> {
         }
     }
 
+    /// One of a few words.
+    pub fn one_of(&self, key: &'static str, words: &[&str]) -> Option<String> {
+        let word = self.text(key)?;
+        if words.contains(&word.as_str()) {
+            return Some(word);
+        }
+        self.wrong(key, &format!("must be one of: {}", words.join(", ")));
+        None
+    }
+
+    /// A list of texts.
+    pub fn list(&self, key: &'static str) -> Option<Vec<String>> {
+        let value = self.value(key)?;
+        let DeValue::Array(array) = value.get_ref() else {
+            return self.mistyped(key, value, "a list of texts, for instance [\"a\", \"b\"]", value.get_ref());
+        };
+        let mut texts = Vec::new();
+        for part in array {
+            match part.get_ref() {
+                DeValue::String(text) if !text.trim().is_empty() => texts.push(text.to_string()),
+                _ => self.sheet.note(part.span(), format!("`{key}` in {} must hold texts in quotes only", self.title())),
+            }
+        }
+        Some(texts)
+    }
+
+    /// Whether the key holds a list.
+    #[must_use]
+    pub fn is_list(&self, key: &str) -> bool {
+        self.table.and_then(|table| table.get(key)).is_some_and(|value| matches!(value.get_ref(), DeValue::Array(_)))
+    }
+
+    /// Text, number or boolean.
+    pub fn scalar(&self, key: &'static str) -> Option<Scalar> {
+        let value = self.value(key)?;
+        let found = scalar(value.get_ref());
+        if found.is_none() {
+            self.wrong(key, "must be text, a finite number, true or false");
+        }
+        found
+    }
+
+    /// The names of a table whose keys are the user's own, in the order of the file.
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        let mut keys: Vec<_> =
+            self.table.into_iter().flatten().map(|(key, _)| (key.span().start, key.get_ref().to_string())).collect();
+        keys.sort();
+        keys.into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// The list of scalars under one of the user's own keys; `None` when it is no list.
+    pub fn scalar_list(&self, key: &str) -> Option<Vec<Scalar>> {
+        let value = self.table?.get(key)?;
+        let DeValue::Array(array) = value.get_ref() else { return None };
+        let parts = array.iter().filter_map(|part| {
+            let found = scalar(part.get_ref());
+            if found.is_none() {
+                self.sheet.note(part.span(), format!("`{key}` in {} must hold texts and numbers only", self.title()));
+            }
+            found
+        });
+        Some(parts.collect())
+    }
+
+    /// The table under one of the user's own keys.
+    #[must_use]
+    pub fn table_of(&self, key: &str) -> Option<Section<'s, 't>> {
+        let value = self.table?.get(key)?;
+        let DeValue::Table(table) = value.get_ref() else { return None };
+        let name = self.path(key);
+        Some(Section { sheet: self.sheet, name, span: value.span(), table: Some(table), known: RefCell::default() })
+    }
+
+    /// Where a key's value stands in the text.
+    #[must_use]
+    pub fn place_of(&self, key: &str) -> Range<usize> {
+        self.table.and_then(|table| table.get(key)).map_or(self.span.clone(), Spanned::span)
+    }
+
     /// A length of time in seconds: a whole number of seconds, or text like `"90m"`, `"2h"`, `"1d"`.
     pub fn seconds(&self, key: &'static str, range: RangeInclusive<i64>) -> Option<i64> {
         let value = self.value(key)?;
@@ -241,16 +321,7 @@ impl<'s, 't> Section<'s, 't> {
         let mut found = Vec::new();
         for (key, value) in self.table.into_iter().flatten() {
             let name = key.get_ref().to_string();
-            let scalar = match value.get_ref() {
-                DeValue::String(text) => Some(Scalar::Text(text.to_string())),
-                DeValue::Boolean(flag) => Some(Scalar::Bool(*flag)),
-                whole @ DeValue::Integer(_) => integer(whole).map(Scalar::Whole),
-                DeValue::Float(float) => {
-                    float.as_str().replace('_', "").parse().ok().filter(|float: &f64| float.is_finite()).map(Scalar::Number)
-                }
-                _ => None,
-            };
-            match scalar {
+            match scalar(value.get_ref()) {
                 Some(scalar) => found.push((name, key.span(), scalar)),
                 None => self.sheet.note(
                     value.span(),
@@ -279,8 +350,7 @@ impl<'s, 't> Section<'s, 't> {
 
     /// Notes a finding about the value of a key.
     pub fn wrong(&self, key: &str, message: &str) {
-        let span = self.table.and_then(|table| table.get(key)).map_or(self.span.clone(), Spanned::span);
-        self.sheet.note(span, format!("`{key}` in {} {message}", self.title()));
+        self.sheet.note(self.place_of(key), format!("`{key}` in {} {message}", self.title()));
     }
 
     /// Notes a finding at a place, as it reads.
@@ -331,6 +401,18 @@ impl<'s, 't> Section<'s, 't> {
             DeValue::Table(_) => "a section",
         };
         self.complain(key, value, &format!("must be {wanted}, not {found}"))
+    }
+}
+
+fn scalar(value: &DeValue) -> Option<Scalar> {
+    match value {
+        DeValue::String(text) => Some(Scalar::Text(text.to_string())),
+        DeValue::Boolean(flag) => Some(Scalar::Bool(*flag)),
+        whole @ DeValue::Integer(_) => integer(whole).map(Scalar::Whole),
+        DeValue::Float(float) => {
+            float.as_str().replace('_', "").parse().ok().filter(|float: &f64| float.is_finite()).map(Scalar::Number)
+        }
+        _ => None,
     }
 }
 

@@ -26,6 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long to rest where SQLite will not wait by itself.
 const AGAIN: Duration = Duration::from_millis(5);
 
+/// Closing any handle of a file drops all of a process's POSIX locks on it, SQLite's among them: so we open the file
+/// ourselves only to make it, and one thread at a time.
+static OPENING: Mutex<()> = Mutex::new(());
+
 const SCHEMA: &str = "
     CREATE TABLE intent (
         number    INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -72,9 +76,6 @@ impl Journal {
     /// `Refused` when the file cannot be opened or written, is damaged, or was written by a newer footplate.
     pub fn open(path: &Path) -> Result<Self, Failure> {
         let refused = |error: &dyn std::fmt::Display| refused(path, error);
-        // Closing any handle of a file drops all of a process's POSIX locks on it, SQLite's among them: so it is opened here
-        // only to be made, and by one thread at a time.
-        static OPENING: Mutex<()> = Mutex::new(());
         let _turn = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
         // SQLite makes the file and its companions with the mode of the main file; so that one is made first.
         match std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(path) {

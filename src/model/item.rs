@@ -130,6 +130,56 @@ pub struct Series {
     pub points: Vec<Point>,
 }
 
+/// How one value lies between its bounds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Scale {
+    #[default]
+    Linear,
+    /// By orders of magnitude; values above zero only.
+    Log,
+}
+
+/// One axis of a chart that is not time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Axis {
+    pub name: Safe,
+    pub scale: Scale,
+    /// Names of the values 0, 1, 2 … on an axis of categories; empty on one of numbers.
+    pub categories: Vec<Safe>,
+}
+
+/// One thing in a chart of many; `of` ties it to its row in the list, so that the selected one stands out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Dot {
+    pub of: ItemId,
+    /// One value per axis of the chart; on an axis of categories, its number. `None` where it is not known.
+    pub values: Vec<Option<f64>>,
+    /// The best of them all.
+    pub best: bool,
+}
+
+/// How the values of a chart are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PlotKind {
+    /// Two axes, x and y: a dot each.
+    Scatter,
+    /// Two axes, x and y: a dot each, and a line in steps along the lowest so far.
+    StepsDown,
+    /// As [`PlotKind::StepsDown`], along the highest so far.
+    StepsUp,
+    /// Any number of upright axes beside each other: a line each. The last axis is what the others are judged by.
+    Parallel,
+}
+
+/// A chart over many things, e.g. a hyperparameter against the objective.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plot {
+    pub title: Safe,
+    pub kind: PlotKind,
+    pub axes: Vec<Axis>,
+    pub dots: Vec<Dot>,
+}
+
 /// One part of the lower half of the screen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Block {
@@ -139,6 +189,8 @@ pub enum Block {
     Phases(Vec<PhaseSpan>),
     /// Curves that share an axis of time.
     Curves { title: Safe, series: Vec<Series> },
+    /// Charts beside each other.
+    Plots(Vec<Plot>),
     /// A table of its own.
     Table { title: Safe, head: Vec<Safe>, rows: Vec<Vec<Cell>> },
     /// Text, e.g. a failure reason or a preview of an object.

@@ -23,6 +23,23 @@ pub enum Outcome {
     Said(Safe),
     /// Made this thing: select it, and follow its log if it has one.
     Made { id: ItemId, said: Safe },
+    /// An answer to read in full, e.g. a prediction.
+    Answer { title: Safe, text: Safe },
+    /// An address for the user's browser: shown, and put on the clipboard. It is a secret for as long as it holds.
+    Link { url: Safe, said: Safe },
+    /// Done; and there is something more to do, which is asked separately.
+    Then { said: Safe, question: Safe, lines: Vec<Safe>, order: Box<Order> },
+}
+
+impl Outcome {
+    /// What is worth saying in one line.
+    #[must_use]
+    pub fn said(&self) -> &Safe {
+        match self {
+            Self::Said(said) | Self::Made { said, .. } | Self::Link { said, .. } | Self::Then { said, .. } => said,
+            Self::Answer { title, .. } => title,
+        }
+    }
 }
 
 /// How far a long order has come, for the toast or the progress line.

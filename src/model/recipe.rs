@@ -30,6 +30,94 @@ pub struct Channel {
     pub source: String,
 }
 
+/// The values that a hyperparameter may take in a tuning job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Range {
+    /// Numbers with a fraction, from `min` to `max`; `scaling` is AWS's word: `Auto`, `Linear`, `Logarithmic`, `ReverseLogarithmic`.
+    Continuous { min: f64, max: f64, scaling: String },
+    /// Whole numbers, both ends included.
+    Integer { min: i64, max: i64, scaling: String },
+    /// One of these.
+    Categorical(Vec<Scalar>),
+}
+
+/// The `[tuning]` part of a project file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TuningRecipe {
+    /// `Bayesian`, `Random`, `Grid` or `Hyperband`.
+    pub strategy: String,
+    pub max_jobs: u32,
+    pub max_parallel_jobs: u32,
+    pub early_stopping: bool,
+    /// The metric that trials are judged by; one of the project's metrics.
+    pub objective: String,
+    /// More is better.
+    pub maximize: bool,
+    pub ranges: Vec<(String, Range)>,
+    /// Hyperparameters that all trials share.
+    pub hyperparameters: Vec<(String, Scalar)>,
+    /// The script of the trials, relative to `source_dir`; absent: the project's `entry_point`.
+    pub entry_point: Option<String>,
+    /// Absent: those of training jobs.
+    pub instance_type: Option<String>,
+    pub instance_count: Option<u32>,
+    /// Of one trial.
+    pub max_runtime_seconds: Option<u32>,
+    /// Of the whole tuning job.
+    pub max_total_seconds: Option<u32>,
+    pub seed: Option<u32>,
+    /// Stop all once the objective is as good as this.
+    pub target: Option<f64>,
+    /// Stop all once so many trials in a row brought nothing better.
+    pub max_not_improving: Option<u32>,
+    /// Names of tuning jobs to learn from.
+    pub warm_start: Vec<String>,
+    /// The parents searched the same data with the same code: `IdenticalDataAndAlgorithm`, else `TransferLearning`.
+    pub warm_start_identical: bool,
+}
+
+/// The `[endpoint]` part of a project file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EndpointRecipe {
+    pub instance_type: String,
+    pub instance_count: u32,
+    /// The inference script, relative to `source_dir`.
+    pub entry_point: String,
+    /// What `invoke` sends, unless told otherwise, as a media type.
+    pub content_type: String,
+    /// What it wants back.
+    pub accept: String,
+    /// Names of the classes, in the order of the model's outputs.
+    pub classes: Vec<String>,
+    /// A file, relative to the project, that is sent once when the endpoint has come up.
+    pub smoke_test: Option<String>,
+    pub environment: Vec<(String, String)>,
+}
+
+/// What of a training job goes beyond the ordinary; all of it is off unless the project says otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Extras {
+    /// Spare capacity: cheaper, and may be taken away.
+    pub spot: bool,
+    /// How long to wait for it, run included.
+    pub max_wait_seconds: Option<u32>,
+    /// `s3://…` that `/opt/ml/checkpoints` is kept in step with.
+    pub checkpoints: Option<String>,
+    /// Keep the instances for the next job (a warm pool); they go on costing money.
+    pub keep_alive_seconds: Option<u32>,
+    pub subnets: Vec<String>,
+    pub security_groups: Vec<String>,
+    /// KMS keys for the instances' volumes and for what is written to S3.
+    pub volume_kms_key: Option<String>,
+    pub output_kms_key: Option<String>,
+    pub network_isolation: bool,
+    pub encrypt_traffic: bool,
+    /// `torchrun`, `mpi` or `smddp`.
+    pub distribution: Option<String>,
+    /// For `mpi`.
+    pub processes_per_host: Option<u32>,
+}
+
 /// All that a project file says, with defaults filled in. Paths are relative to `root`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Recipe {
@@ -62,6 +150,11 @@ pub struct Recipe {
     pub metrics: Vec<MetricRule>,
     pub environment: Vec<(String, String)>,
     pub tags: Vec<(String, String)>,
+    pub extras: Extras,
+    pub tuning: Option<TuningRecipe>,
+    pub endpoint: Option<EndpointRecipe>,
+    /// Rules of the script's lint that the project does not want to hear of.
+    pub lint_silenced: Vec<String>,
     /// The interpreter that the local region runs scripts with; absent: `python3` on the PATH.
     pub local_python: Option<PathBuf>,
 }

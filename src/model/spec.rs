@@ -48,15 +48,43 @@ pub struct Poll {
 pub enum Verb {
     Launch,
     Clone,
+    /// Takes a tuning job's trial into a training job of its own.
+    Promote,
+    /// Puts a finished model behind an endpoint.
+    Deploy,
+    /// Sends an endpoint something to predict.
+    Invoke,
+    /// Changes what runs: another model, another number of instances.
+    Update,
+    Start,
     Stop,
     Delete,
     Logs,
+    /// Hands out an address to open in a browser.
+    Open,
     Upload,
     Download,
+    /// Writes what is shown into a file on this machine.
+    Export,
 }
 
 impl Verb {
-    pub const ALL: [Self; 7] = [Self::Launch, Self::Clone, Self::Stop, Self::Delete, Self::Logs, Self::Upload, Self::Download];
+    pub const ALL: [Self; 14] = [
+        Self::Launch,
+        Self::Clone,
+        Self::Promote,
+        Self::Deploy,
+        Self::Invoke,
+        Self::Update,
+        Self::Start,
+        Self::Stop,
+        Self::Delete,
+        Self::Logs,
+        Self::Open,
+        Self::Upload,
+        Self::Download,
+        Self::Export,
+    ];
 
     /// The name in keymap.toml, in the palette and in docs.
     #[must_use]
@@ -64,11 +92,18 @@ impl Verb {
         match self {
             Self::Launch => "launch",
             Self::Clone => "clone",
+            Self::Promote => "promote",
+            Self::Deploy => "deploy",
+            Self::Invoke => "invoke",
+            Self::Update => "update",
+            Self::Start => "start",
             Self::Stop => "stop",
             Self::Delete => "delete",
             Self::Logs => "logs",
+            Self::Open => "browse",
             Self::Upload => "upload",
             Self::Download => "download",
+            Self::Export => "export",
         }
     }
 
@@ -78,18 +113,25 @@ impl Verb {
         match self {
             Self::Launch => "launch a new one from the project file",
             Self::Clone => "launch a copy with changes",
+            Self::Promote => "train with a trial's exact hyperparameters",
+            Self::Deploy => "put the model behind an endpoint",
+            Self::Invoke => "send it something to predict",
+            Self::Update => "change what runs: model, number of instances",
+            Self::Start => "start the selected or marked",
             Self::Stop => "stop the selected or marked",
             Self::Delete => "delete the selected or marked",
             Self::Logs => "read the log over the whole screen",
+            Self::Open => "get an address for your browser",
             Self::Upload => "upload a folder or a .zip",
             Self::Download => "download the selected",
+            Self::Export => "write the table to a file",
         }
     }
 
     /// Changes something in AWS: needs an order that is confirmed, journaled and guarded.
     #[must_use]
     pub fn mutates(self) -> bool {
-        matches!(self, Self::Launch | Self::Clone | Self::Stop | Self::Delete | Self::Upload)
+        !matches!(self, Self::Invoke | Self::Logs | Self::Open | Self::Download | Self::Export)
     }
 
     /// Needs something selected.
@@ -101,16 +143,16 @@ impl Verb {
     /// Opens the generic form first.
     #[must_use]
     pub fn has_form(self) -> bool {
-        matches!(self, Self::Launch | Self::Clone | Self::Upload | Self::Download)
+        !matches!(self, Self::Start | Self::Stop | Self::Delete | Self::Logs | Self::Open)
     }
 
     #[must_use]
     pub fn confirm(self) -> Confirm {
         match self {
-            Self::Stop => Confirm::Ask,
+            Self::Start | Self::Stop => Confirm::Ask,
             Self::Delete => Confirm::Type,
-            // The form is the confirmation.
-            Self::Launch | Self::Clone | Self::Upload | Self::Download | Self::Logs => Confirm::None,
+            // Where there is a form, it is the confirmation.
+            _ => Confirm::None,
         }
     }
 }
@@ -124,6 +166,10 @@ pub struct Spec {
     pub title: &'static str,
     /// One of them, e.g. `training job`.
     pub singular: &'static str,
+    /// Its list is that of one row of this other resource: Enter on such a row opens it, and it has no tab of its own.
+    pub within: Option<&'static str>,
+    /// Its live rows cost money themselves. (What a tuning job costs is its training jobs'.)
+    pub burns: bool,
     pub columns: &'static [Column],
     /// Which column sorts at first, and whether descending.
     pub sort: (usize, bool),

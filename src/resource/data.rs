@@ -22,6 +22,8 @@ static SPEC: Spec = Spec {
     id: "data",
     title: "Data",
     singular: "object",
+    within: None,
+    burns: false,
     columns: &[
         Column { title: "NAME", width: 24, align: Align::Left, rank: 0, grows: true },
         Column { title: "SIZE", width: 9, align: Align::Right, rank: 1, grows: false },

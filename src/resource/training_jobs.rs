@@ -9,6 +9,8 @@ mod list;
 mod parent;
 mod warn;
 
+pub(in crate::resource) use describe::describe;
+
 use crate::aws::{Aws, fault};
 use crate::model::{
     Align, Column, Detail, Failure, FailureKind, Form, ItemId, LogSource, Order, Outcome, Page, Poll, Preview, Progress, Recipe,
@@ -27,6 +29,8 @@ static SPEC: Spec = Spec {
     id: "training-jobs",
     title: "Training",
     singular: "training job",
+    within: None,
+    burns: true,
     columns: &[
         Column { title: "NAME", width: 24, align: Align::Left, rank: 0, grows: true },
         column("STATE", 14, Align::Left, 0),

@@ -41,8 +41,9 @@ pub fn top(pen: &mut Pen<'_>, area: Area, app: &App) {
 pub fn tabs(pen: &mut Pen<'_>, area: Area, app: &App) {
     let mut x = area.x + 1;
     let end = area.x + area.width;
-    for (at, pane) in app.panes.iter().enumerate() {
-        let here = at == app.active;
+    for (at, outer) in app.tabs().into_iter().enumerate() {
+        let pane = &app.panes[outer];
+        let here = outer == app.tab_of(app.active);
         let (_, total) = pane.counts();
         let number: Safe = format!("{}", at + 1).into();
         x += pen.put(x, area.y, end.saturating_sub(x), &number, if here { Role::Accent } else { Role::Quiet }) + 1;
@@ -53,7 +54,7 @@ pub fn tabs(pen: &mut Pen<'_>, area: Area, app: &App) {
             x += pen.put(x, area.y, end.saturating_sub(x), &count, Role::Quiet);
         }
         if here {
-            for scope in &pane.scope {
+            for scope in &app.pane().scope {
                 // The last part of the path: the ones before it stand before it.
                 let name = scope.as_str().trim_end_matches('/').rsplit('/').next().unwrap_or_default();
                 x += pen.put(x, area.y, end.saturating_sub(x), &Safe::line(&format!(" › {name}")), Role::Accent);
@@ -71,8 +72,8 @@ pub fn tabs(pen: &mut Pen<'_>, area: Area, app: &App) {
 /// What can be done now: only keys that work here. A message takes its place for a while.
 pub fn footer(pen: &mut Pen<'_>, rule: Area, area: Area, app: &App) {
     pen.rule(rule);
-    if let Some((order, progress)) = app.running.values().next_back() {
-        let said = match progress {
+    if let Some(running) = app.running.values().next_back() {
+        let said = match &running.progress {
             Some(progress) if progress.total > 0 => {
                 let share = progress.done.min(progress.total) * 20 / progress.total;
                 let bar: String = (0..20_u64)
@@ -89,7 +90,7 @@ pub fn footer(pen: &mut Pen<'_>, rule: Area, area: Area, app: &App) {
                 format!(" {bar} {}", progress.said)
             }
             Some(progress) => format!(" {}", progress.said),
-            None => format!(" {} …", order.verb.name()),
+            None => format!(" {} …", running.order.verb.name()),
         };
         pen.put(area.x, area.y, area.width, &Safe::line(&said), Role::Accent);
         return;

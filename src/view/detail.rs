@@ -1,8 +1,8 @@
 //! The selected thing: its facts, its curve, the phases of its life.
 
-use super::chart;
 use super::pen::{Pen, columns, middle, phase_role};
 use super::table::{self, wrap};
+use super::{chart, plots};
 use crate::app::layout::{Area, Layout};
 use crate::app::{App, Level};
 use crate::config::theme::Role;
@@ -24,7 +24,9 @@ pub fn draw(pen: &mut Pen<'_>, places: &Layout, app: &App) {
     };
     debug_assert_eq!(detail.id, item.id);
     facts(pen, places.facts, detail, app);
-    if places.curve.height > 0 {
+    if places.curve.height > 0 && app.shows_plots() {
+        plots::draw(pen, places.curve, app);
+    } else if places.curve.height > 0 {
         curve(pen, places.curve, app);
     }
     if places.phases.height > 0 {
@@ -83,8 +85,10 @@ fn facts(pen: &mut Pen<'_>, area: Area, detail: &Detail, app: &App) {
     let label = labels.flatten().map(|(name, _)| columns(name.as_str())).max().unwrap_or(0).min(width / 2);
     // What went wrong comes first.
     let first = detail.blocks.iter().filter(|block| matches!(block, Block::Text { .. }));
-    let rest =
-        detail.blocks.iter().filter(|block| !matches!(block, Block::Text { .. } | Block::Phases(_) | Block::Curves { .. }));
+    let rest = detail
+        .blocks
+        .iter()
+        .filter(|block| !matches!(block, Block::Text { .. } | Block::Phases(_) | Block::Curves { .. } | Block::Plots(_)));
     for block in first.chain(rest) {
         match block {
             Block::Text { title, text } => {
@@ -141,7 +145,7 @@ fn facts(pen: &mut Pen<'_>, area: Area, detail: &Detail, app: &App) {
                     y += 1;
                 }
             }
-            Block::Phases(_) | Block::Curves { .. } => {}
+            Block::Phases(_) | Block::Curves { .. } | Block::Plots(_) => {}
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Drawing: `&App` in, cells out. Nothing here changes anything, and nothing but [`Safe`](crate::model::Safe) text is drawn.
 
 mod bars;
+mod canvas;
 mod chart;
 mod detail;
 mod form;
 mod log;
 mod overlay;
 mod pen;
+mod plots;
 mod table;
 
 use ratatui::Frame;

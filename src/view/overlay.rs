@@ -3,9 +3,9 @@
 use super::form;
 use super::pen::{Pen, columns};
 use super::table::wrap;
-use crate::app::App;
 use crate::app::layout::Area;
-use crate::app::overlay::{ConfirmView, Overlay, PaletteView};
+use crate::app::overlay::{ConfirmView, Overlay, PaletteView, TextView};
+use crate::app::{App, Tone};
 use crate::config::theme::Role;
 use crate::model::Safe;
 
@@ -16,7 +16,7 @@ pub fn draw(pen: &mut Pen<'_>, screen: Area, app: &App) {
             Overlay::Confirm(view) => confirm(pen, screen, view),
             Overlay::Palette(view) => palette(pen, screen, view),
             Overlay::Sort(at) => sort(pen, screen, *at, app),
-            Overlay::Text { title, text } => message(pen, screen, title, text),
+            Overlay::Text(view) => message(pen, screen, view),
             Overlay::Filter { input, .. } => prompt(pen, screen, "filter ", input),
             Overlay::Search(input) => prompt(pen, screen, "search ", input),
         }
@@ -41,18 +41,25 @@ fn prompt(pen: &mut Pen<'_>, screen: Area, label: &'static str, input: &crate::a
     pen.input(Area { x: area.x + used, width: area.width.saturating_sub(used), ..area }, input, true);
 }
 
-fn message(pen: &mut Pen<'_>, screen: Area, title: &Safe, text: &Safe) {
+fn message(pen: &mut Pen<'_>, screen: Area, view: &TextView) {
     let width = screen.width.saturating_sub(4).min(90);
-    let lines = wrap(text, width.saturating_sub(4));
+    let lines = wrap(&view.text, width.saturating_sub(4));
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(4);
-    let inside = boxed(pen, screen, width, height, title, Role::Warning);
+    let role = if view.tone == Tone::Bad { Role::Warning } else { Role::Accent };
+    let inside = boxed(pen, screen, width, height, &view.title, role);
     let room = usize::from(inside.height.saturating_sub(2));
-    for (at, line) in lines.iter().take(room).enumerate() {
+    let top = view.top.min(lines.len().saturating_sub(room));
+    for (at, line) in lines.iter().skip(top).take(room).enumerate() {
         pen.put(inside.x, inside.y + u16::try_from(at).unwrap_or(0), inside.width, line, Role::Text);
     }
     let y = inside.y + inside.height.saturating_sub(1);
     pen.say(inside.x, y, inside.width, "Esc", Role::Accent);
-    pen.say(inside.x + 4, y, inside.width.saturating_sub(4), "back", Role::Quiet);
+    let used = pen.say(inside.x + 4, y, inside.width.saturating_sub(4), "back", Role::Quiet);
+    if lines.len() > room {
+        pen.say(inside.x + used + 7, y, inside.width.saturating_sub(used + 7), "j k", Role::Accent);
+        let place: Safe = format!("scroll  {} to {} of {}", top + 1, (top + room).min(lines.len()), lines.len()).into();
+        pen.put(inside.x + used + 11, y, inside.width.saturating_sub(used + 11), &place, Role::Quiet);
+    }
 }
 
 fn confirm(pen: &mut Pen<'_>, screen: Area, view: &ConfirmView) {

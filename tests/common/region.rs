@@ -150,7 +150,7 @@ impl Place {
     pub async fn launch(&self, form: Form) -> String {
         match self.run(&order_of(form, &[])).await.unwrap() {
             Outcome::Made { id, .. } => id.0,
-            Outcome::Said(said) => panic!("nothing made: {said}"),
+            other => panic!("nothing made: {}", other.said()),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::aws::{Aws, fault, price, time};
 use crate::model::{Cell, Failure, Item, ItemId, Phase, Safe, State};
 
 /// Asks for everything about one job.
-pub(super) async fn describe(aws: &Aws, name: &str) -> Result<DescribeTrainingJobOutput, Failure> {
+pub(in crate::resource) async fn describe(aws: &Aws, name: &str) -> Result<DescribeTrainingJobOutput, Failure> {
     let asked = aws.sagemaker.describe_training_job().training_job_name(name).send().await;
     asked.map_err(|error| fault::tell(&format!("describing {name}"), &error))
 }

@@ -68,7 +68,7 @@ async fn a_launch_uploads_creates_tags_and_is_journaled() {
     let created = http.bodies("CreateTrainingJob").remove(0);
     assert_eq!(created["TrainingJobName"], id.as_str());
     assert_eq!(created["HyperParameters"]["lr"], "\"0.1\"");
-    assert_eq!(created["RoleArn"], LOCAL_ROLE);
+    assert_eq!(created["RoleArn"], staging::LOCAL_ROLE);
     assert_eq!(
         created["Tags"],
         json!([{ "Key": "footplate:project", "Value": "digits" }, { "Key": "footplate:order", "Value": "order-7" }])

@@ -1,0 +1,192 @@
+//! What every launch of a script has in common: its code and data on the way to S3, its image, role and tags.
+
+use std::path::PathBuf;
+
+use super::training_jobs::describe;
+use crate::aws::s3_uri::S3Uri;
+use crate::aws::script_mode::hyperparameters::pairs;
+use crate::aws::script_mode::sourcedir::{self, Package};
+use crate::aws::script_mode::{Script, image};
+use crate::aws::upload::{self, Plan};
+use crate::aws::{Aws, Mode, bucket, current_order, fault};
+use crate::model::show::grouped;
+use crate::model::{Failure, FailureKind, Form, Problem, Progress, Recipe, Safe};
+
+/// The local region's execution role.
+pub(super) const LOCAL_ROLE: &str = "arn:aws:iam::000000000000:role/footplate-local-execution-role";
+
+/// The script as the job names it, and what of it has to be uploaded.
+pub(super) type Code = (Option<Script>, Option<(Package, S3Uri)>);
+
+/// Packs the code, unless it is in S3 already; the key has its hash, so that unchanged code is not sent twice.
+///
+/// # Errors
+/// `source_dir: …` or `entry_point: …` when there is nothing to pack.
+pub(super) fn code(recipe: &Recipe, source: &str, program: &str, bucket: &str, base: &str) -> Result<Code, Failure> {
+    let program = program.to_owned();
+    if program.is_empty() {
+        return Ok((None, None));
+    }
+    if source.starts_with("s3://") {
+        return Ok((Some(Script { submit_directory: source.to_owned(), program }), None));
+    }
+    let package = sourcedir::pack(&recipe.root.join(source), &program)?;
+    let to = S3Uri::new(bucket, format!("{base}/source/{}/sourcedir.tar.gz", package.hash));
+    Ok((Some(Script { submit_directory: to.to_string(), program }), Some((package, to))))
+}
+
+/// Channels with their places in S3, and what has to be uploaded there.
+pub(super) type Channels = (Vec<(String, String)>, Vec<(Plan, S3Uri)>);
+
+/// Where each channel's data will be; `lines` are `name = place` lines. What `kept` says yes to is taken as it is.
+///
+/// # Errors
+/// `channels: …` when there is no such folder or file, or nothing in it.
+pub(super) fn channels(
+    recipe: &Recipe,
+    lines: &str,
+    bucket: &str,
+    base: &str,
+    kept: &dyn Fn(&str, &str) -> bool,
+) -> Result<Channels, Failure> {
+    let (mut channels, mut data) = (Vec::new(), Vec::new());
+    for (name, source) in pairs(lines) {
+        if source.starts_with("s3://") || kept(&name, &source) {
+            channels.push((name, source));
+            continue;
+        }
+        let path: PathBuf = recipe.root.join(&source);
+        let plan = upload::plan(&path).map_err(|failure| {
+            Failure::new(failure.kind, format!("channels: channel '{name}': {}", failure.what), &failure.hint)
+        })?;
+        if plan.files.is_empty() {
+            return Err(invalid(
+                &format!("channels: channel '{name}': {} is empty", path.display()),
+                "put the data there, or name another folder",
+            ));
+        }
+        let to = S3Uri::new(bucket, format!("{base}/data/{name}/"));
+        channels.push((name, to.to_string()));
+        data.push((plan, to));
+    }
+    Ok((channels, data))
+}
+
+/// The container image: as given, or by framework, version, Python and instance type.
+///
+/// # Errors
+/// `image: …` when AWS has no such image.
+pub(super) fn image(aws: &Aws, form: &Form) -> Result<String, Failure> {
+    match form.value("image") {
+        "" => {
+            let framework = if form.value("framework").is_empty() { "pytorch" } else { form.value("framework") };
+            image::uri(
+                framework,
+                form.value("framework_version"),
+                form.value("py_version"),
+                aws.region(),
+                form.value("instance_type"),
+            )
+            .map_err(|sentence| invalid(&format!("image: {sentence}"), ""))
+        }
+        given => Ok(given.to_owned()),
+    }
+}
+
+/// The execution role: as given, by name, the local region's, or that of the newest job in the account.
+///
+/// # Errors
+/// `role: …` when none is known.
+pub(super) async fn role(aws: &Aws, given: &str) -> Result<String, Failure> {
+    if aws.mode() == Mode::Local {
+        // The local region knows one role; what means something in the account means this one here.
+        return Ok(LOCAL_ROLE.to_owned());
+    }
+    if given.starts_with("arn:") {
+        return Ok(given.to_owned());
+    }
+    if !given.is_empty() {
+        return Ok(format!("arn:aws:iam::{}:role/{given}", aws.identity().await?.account));
+    }
+    let last = aws
+        .sagemaker
+        .list_training_jobs()
+        .max_results(1)
+        .sort_by("CreationTime".into())
+        .sort_order("Descending".into())
+        .send()
+        .await;
+    let last = last.map_err(|error| fault::tell("looking for the last job's role", &error))?;
+    if let Some(name) = last.training_job_summaries().first().and_then(|job| job.training_job_name())
+        && let Some(role) = describe(aws, name).await?.role_arn()
+    {
+        return Ok(role.to_owned());
+    }
+    Err(invalid(
+        "role: no execution role is known and no earlier job has one",
+        "set `role` in footplate.toml to a role that SageMaker may assume",
+    ))
+}
+
+/// The tags of what a project makes: its own, what is inherited from a parent, and ours.
+pub(super) fn tags(recipe: &Recipe, base: &str, inherited: &[(String, String)]) -> Vec<(String, String)> {
+    let mut tags = recipe.tags.clone();
+    tags.retain(|(key, _)| !inherited.iter().any(|(known, _)| known == key));
+    tags.extend(inherited.iter().cloned());
+    tags.push(("footplate:project".to_owned(), tag_value(if recipe.name.is_empty() { base } else { &recipe.name })));
+    tags.push(("footplate:order".to_owned(), tag_value(&current_order().unwrap_or_default())));
+    tags.retain(|(_, value)| !value.is_empty());
+    tags
+}
+
+/// Uploads code and data, making the bucket of `output` if it is missing. What is there already is not sent again.
+///
+/// # Errors
+/// As S3 says.
+pub(super) async fn send(
+    aws: &Aws,
+    output: &str,
+    code: Option<(Package, S3Uri)>,
+    data: &[(Plan, S3Uri)],
+    progress: &(dyn Fn(Progress) + Send + Sync),
+) -> Result<(), Failure> {
+    if let Some(bucket) = S3Uri::parse(output).map(|output| output.bucket) {
+        bucket::ensure(aws, &bucket).await?;
+    }
+    if let Some((package, to)) = code
+        && !bucket::any(aws, &to).await?
+    {
+        progress(Progress { said: "uploading the code".into(), done: 0, total: package.bytes.len() as u64 });
+        upload::put(aws, &to, package.bytes).await?;
+    }
+    for (plan, to) in data {
+        upload::upload(aws, plan, to, progress).await?;
+    }
+    Ok(())
+}
+
+/// `1 file`, `1,797 files`.
+pub(super) fn files(count: usize) -> String {
+    if count == 1 { "1 file".to_owned() } else { format!("{} files", grouped(count as u64)) }
+}
+
+/// A failure as a problem of the field that it is about.
+pub(super) fn problem_of(failure: &Failure) -> Problem {
+    // Failures about one field say so first: "source_dir: there is no folder …".
+    let (field, message) = match failure.what.as_str().split_once(": ") {
+        Some((field @ ("source_dir" | "entry_point" | "channels" | "image" | "role"), rest)) => (field, rest),
+        _ => ("", failure.what.as_str()),
+    };
+    let message = if failure.hint.is_empty() { message.to_owned() } else { format!("{message}; {}", failure.hint) };
+    Problem { field: field.to_owned(), message: Safe::line(&message), fatal: true }
+}
+
+/// A text as a tag's value: letters, digits, spaces and `_.:/=+-@`, at most 256.
+pub(super) fn tag_value(text: &str) -> String {
+    text.chars().map(|c| if c.is_alphanumeric() || " _.:/=+-@".contains(c) { c } else { '_' }).take(256).collect()
+}
+
+/// A mistake of the user's.
+pub(super) fn invalid(what: &str, hint: &str) -> Failure {
+    Failure::new(FailureKind::Invalid, what, hint)
+}
