@@ -15,6 +15,8 @@ pub mod fault;
 pub mod logs;
 pub mod metrics;
 mod patience;
+mod pricing;
+mod quotas;
 mod refusal;
 mod region;
 mod route;

@@ -18,6 +18,7 @@ use super::sigv4::{Claim, Refusal, Scope};
 use super::store::random_name;
 use super::sts::{call_iam, call_sts};
 use super::wire::{Reply, cbor, json, query, xml};
+use super::{pricing, quotas};
 
 /// No call but S3's has a body of this size; `PutLogEvents`, the largest, ends at 1 MiB.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
@@ -50,6 +51,8 @@ pub(super) enum Service {
     SageMaker,
     Logs,
     CloudWatch,
+    Quotas,
+    Pricing,
     Unknown,
 }
 
@@ -63,6 +66,8 @@ impl Protocol {
                 "SageMaker" => (Service::SageMaker, "1.1"),
                 "Logs_20140328" => (Service::Logs, "1.1"),
                 "GraniteServiceVersion20100801" => (Service::CloudWatch, "1.0"),
+                "ServiceQuotasV20190624" => (Service::Quotas, "1.1"),
+                "AWSPriceListService" => (Service::Pricing, "1.1"),
                 _ => (Service::Unknown, "1.1"),
             };
             return Self::Json { service, operation: operation.to_owned(), version };
@@ -84,7 +89,9 @@ impl Protocol {
             Self::Json { service: Service::SageMaker, .. } | Self::Invoke { .. } => &["sagemaker"],
             Self::Json { service: Service::Logs, .. } => &["logs"],
             Self::Json { service: Service::CloudWatch, .. } | Self::Cbor { .. } => &["monitoring"],
-            Self::Json { service: Service::Unknown, .. } => &["sagemaker", "logs", "monitoring"],
+            Self::Json { service: Service::Quotas, .. } => &["servicequotas"],
+            Self::Json { service: Service::Pricing, .. } => &["pricing"],
+            Self::Json { service: Service::Unknown, .. } => &["sagemaker", "logs", "monitoring", "servicequotas", "pricing"],
             Self::Query => &["sts", "iam", "monitoring"],
             Self::S3 => &["s3"],
         }
@@ -223,6 +230,8 @@ async fn call_json(services: &Services, service: Service, operation: String, inp
             let metrics = Arc::clone(&services.metrics);
             blocking(move || metrics.call(&operation, &input)).await
         }
+        Service::Quotas => quotas::call(&operation, input),
+        Service::Pricing => pricing::call(&operation, input),
         Service::Unknown => {
             Err(Fault::new("UnknownOperationException", 400, format!("The local region does not know {operation}")))
         }

@@ -106,7 +106,7 @@ def collect(model, name, shapes):
     short = shapes[name] = {"type": shape["type"]}
     for key in ("required", "min", "max", "pattern", "enum"):
         # Rust's regular expressions cannot look ahead: such patterns are left out.
-        if shape.get(key, []) != [] and "(?!" not in shape[key]:
+        if shape.get(key, []) != [] and "(?!" not in str(shape[key]):
             short[key] = shape[key]
     if "members" in shape:
         kept = KEPT.get(name, shape["members"])

@@ -16,7 +16,10 @@ use crate::local::fault::Fault;
 
 /// The operations of SageMaker; a shape that several extracts have is the same in all of them.
 static SAGEMAKER: LazyLock<Model> = LazyLock::new(|| {
-    Model::read("SageMaker", &[include_str!("shapes.json"), include_str!("hosting/shapes.json"), include_str!("notebooks/shapes.json")])
+    Model::read(
+        "SageMaker",
+        &[include_str!("shapes.json"), include_str!("hosting/shapes.json"), include_str!("notebooks/shapes.json")],
+    )
 });
 
 /// Compiled patterns with long counted repeats are larger than the crate's default of 10 MB.
