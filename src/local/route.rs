@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::fault::Fault;
 use super::refusal::refuse;
 use super::region::{Body, Services, body};
+use super::sagemaker::notebooks::LINK_PATH;
 use super::sigv2::{self, Link};
 use super::sigv4::{Claim, Refusal, Scope};
 use super::store::random_name;
@@ -109,9 +110,11 @@ fn invoked(parts: &Parts) -> Option<String> {
 pub(super) async fn answer(services: &Services, request: Request<Body>) -> Response<Body> {
     let request_id = request_id();
     let (mut parts, content) = request.into_parts();
+    if parts.uri.path() == LINK_PATH {
+        return finish(presigned_page(services, &parts).await, &request_id);
+    }
     if from_browser(&parts) {
-        let text = "The local region answers AWS clients, not web pages\n";
-        return finish(Reply { status: 403, content_type: "text/plain", headers: Vec::new(), body: text.into() }, &request_id);
+        return finish(plain("The local region answers AWS clients, not web pages\n"), &request_id);
     }
     let protocol = Protocol::of(&parts);
     let refused = |refusal: Refusal| finish(refuse(&protocol, refusal, &services.region, &request_id), &request_id);
@@ -297,6 +300,43 @@ fn from_browser(parts: &Parts) -> bool {
             let name = name.as_str();
             matches!(name, "origin" | "referer") || name.starts_with("sec-fetch-")
         })
+}
+
+/// The one thing that a browser may have: the page behind a presigned URL of a notebook, which its token pays for.
+async fn presigned_page(services: &Services, parts: &Parts) -> Reply {
+    let gone = || plain("This link was used already, or has expired. Ask for a new one.\n");
+    let token = parts.uri.query().and_then(|query| query.strip_prefix("authToken=")).unwrap_or_default().to_owned();
+    if !opens_a_tab(parts) || token.is_empty() {
+        return gone();
+    }
+    let sagemaker = Arc::clone(&services.sagemaker);
+    let page = tokio::task::spawn_blocking(move || sagemaker.notebooks().page(&token)).await;
+    let Ok(Ok(Some(page))) = page else { return gone() };
+    let headers = [
+        ("cache-control", "no-store"),
+        (
+            "content-security-policy",
+            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+        ),
+        ("referrer-policy", "no-referrer"),
+        ("x-content-type-options", "nosniff"),
+    ];
+    let headers = headers.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+    Reply { status: 200, content_type: "text/html; charset=utf-8", headers, body: page.into() }
+}
+
+/// Whether a request is what a browser sends for an address that its user opens (or any other program), and not what a page's
+/// script, frame or image sends, or a guess ahead of the user (Fetch Metadata, W3C).
+fn opens_a_tab(parts: &Parts) -> bool {
+    let is = |name: &str, wanted: &str| parts.headers.get_all(name).iter().all(|value| value.as_bytes() == wanted.as_bytes());
+    parts.method == Method::GET
+        && is("sec-fetch-dest", "document")
+        && is("sec-fetch-mode", "navigate")
+        && !["origin", "purpose", "sec-purpose"].iter().any(|name| parts.headers.contains_key(*name))
+}
+
+fn plain(text: &'static str) -> Reply {
+    Reply { status: 403, content_type: "text/plain", headers: Vec::new(), body: text.into() }
 }
 
 pub(super) fn finish(reply: Reply, request_id: &str) -> Response<Body> {
