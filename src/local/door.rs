@@ -80,10 +80,8 @@ impl LocalRegion {
             stream.set_nodelay(true)?;
             if peer.ip().is_loopback() { Ok(stream) } else { Err(io::ErrorKind::PermissionDenied.into()) }
         };
-        let sagemaker = Arc::clone(&self.services.sagemaker);
-        sagemaker.notebooks().door_opened(address);
+        let _door = self.services.sagemaker.notebooks().door(address);
         serve(self, accept, Some(address.port()), stop).await;
-        sagemaker.notebooks().door_closed(address);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
@@ -39,15 +39,27 @@ struct State {
     tickets: HashMap<[u8; 32], (i64, Ticket)>,
 }
 
+/// An open door.
+pub struct Door {
+    links: Arc<Links>,
+    address: SocketAddr,
+}
+
+impl Door {
+    /// URLs lead to this address from now on.
+    pub fn open(links: &Arc<Links>, address: SocketAddr) -> Self {
+        links.state().doors.push(address);
+        Self { links: Arc::clone(links), address }
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.links.state().doors.retain(|door| *door != self.address);
+    }
+}
+
 impl Links {
-    pub fn door_opened(&self, address: SocketAddr) {
-        self.state().doors.push(address);
-    }
-
-    pub fn door_closed(&self, address: SocketAddr) {
-        self.state().doors.retain(|door| *door != address);
-    }
-
     /// A new URL, valid for so many seconds from `now` (in epoch milliseconds); `elsewhere` makes the one of AWS's form.
     ///
     /// # Errors
@@ -150,8 +162,8 @@ mod tests {
 
     #[test]
     fn a_token_opens_once_and_in_its_time() {
-        let links = Links::default();
-        links.door_opened("127.0.0.1:4566".parse().expect("an address"));
+        let links = Arc::<Links>::default();
+        let _door = Door::open(&links, "127.0.0.1:4566".parse().expect("an address"));
         let issue = || links.issue(ticket("a"), 300, 0, |_| String::new()).expect("issues");
         let url = issue();
         assert!(url.starts_with("http://127.0.0.1:4566/_open?authToken=") && token(&url).len() == 64, "{url}");
@@ -163,10 +175,8 @@ mod tests {
 
     #[test]
     fn without_a_door_a_url_opens_nothing() {
-        let links = Links::default();
-        let address = "[::1]:9".parse().expect("an address");
-        links.door_opened(address);
-        links.door_closed(address);
+        let links = Arc::<Links>::default();
+        drop(Door::open(&links, "[::1]:9".parse().expect("an address")));
         let url = links.issue(ticket("a"), 300, 0, |token| format!("https://nb.localhost?authToken={token}")).expect("issues");
         assert!(url.starts_with("https://nb.localhost"), "{url}");
         assert_eq!(links.redeem(token(&url), 0), None);
@@ -174,8 +184,8 @@ mod tests {
 
     #[test]
     fn urls_that_nobody_opens_do_not_pile_up() {
-        let links = Links::default();
-        links.door_opened("127.0.0.1:1".parse().expect("an address"));
+        let links = Arc::<Links>::default();
+        let _door = Door::open(&links, "127.0.0.1:1".parse().expect("an address"));
         let first = links.issue(ticket("first"), 5, 0, |_| String::new()).expect("issues");
         for _ in 0..MOST {
             links.issue(ticket("a"), 300, 0, |_| String::new()).expect("issues");

@@ -16,7 +16,7 @@ mod tags;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -24,8 +24,8 @@ use super::store::{Document, text};
 use crate::local::engine::host::now_millis;
 use crate::local::fault::Fault;
 use kind::Kind;
-use link::Links;
 pub use link::PATH as LINK_PATH;
+use link::{Door, Links};
 use store::Store;
 
 /// Seconds that a change takes, at speed 1: AWS takes minutes.
@@ -34,7 +34,7 @@ const PHASE: f64 = 1.0;
 /// This part of the service.
 pub struct Notebooks {
     store: Store,
-    links: Links,
+    links: Arc<Links>,
     /// How long a change takes, in milliseconds.
     phase: i64,
     /// Calls come one after the other: what a call has checked stays true until it is done.
@@ -89,7 +89,7 @@ impl Notebooks {
         #[expect(clippy::cast_possible_truncation, reason = "at most 100 seconds")]
         let phase = (PHASE * 1000.0 / speed.clamp(0.01, 10_000.0)) as i64;
         let store = Store::open(&folder.join("notebooks.sqlite"))?;
-        Ok(Self { store, links: Links::default(), phase, turn: Mutex::default() })
+        Ok(Self { store, links: Arc::default(), phase, turn: Mutex::default() })
     }
 
     /// One call of the API, its input checked against the model already. Blocks.
@@ -133,14 +133,10 @@ impl Notebooks {
         }
     }
 
-    /// A TCP door of the region is open now: presigned URLs lead there.
-    pub fn door_opened(&self, address: SocketAddr) {
-        self.links.door_opened(address);
-    }
-
-    /// It is closed.
-    pub fn door_closed(&self, address: SocketAddr) {
-        self.links.door_closed(address);
+    /// A TCP door of the region is open, for as long as the answer is kept: presigned URLs lead there.
+    #[must_use]
+    pub fn door(&self, address: SocketAddr) -> Door {
+        Door::open(&self.links, address)
     }
 
     /// The page behind a presigned URL, once; `None` when the token is not ours, was used, or has expired. Blocks.
