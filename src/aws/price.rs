@@ -91,7 +91,7 @@ mod tests {
         assert_eq!(cents(notebook("us-east-1", "ml.t3.medium")), Some(500.0));
         assert_eq!(cents(jupyter_lab("us-east-1", "ml.g4dn.xlarge")), Some(7364.0));
         assert_eq!(cents(ec2("us-east-1", "g5.2xlarge")), Some(12120.0));
-        assert_eq!(training("us-east-1", "ml.t3.medium"), None, "AWS sells no such training");
+        assert_eq!(training("us-east-1", "ml.t3.medium"), None, "the list has no such training");
         assert_eq!(ec2("us-east-1", "ml.g5.2xlarge"), None);
     }
 
