@@ -20,7 +20,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
 
 /// Nothing here takes nearly as long; a machine under load may.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 const ROLE: &str = "arn:aws:iam::000000000000:role/footplate-local-execution-role";
 
 struct Fixture {
@@ -76,7 +76,8 @@ impl Fixture {
     async fn studio(&self) -> String {
         let settings = UserSettings::builder().execution_role(ROLE).build();
         let call = self.sagemaker.create_domain().domain_name("lab").auth_mode(AuthMode::Iam).default_user_settings(settings);
-        let domain = call.vpc_id("vpc-1").subnet_ids("subnet-1").send().await.unwrap().domain_id.unwrap();
+        let call = Box::pin(call.vpc_id("vpc-1").subnet_ids("subnet-1").send());
+        let domain = call.await.unwrap().domain_id.unwrap();
         self.settled(async || {
             let told = self.sagemaker.describe_domain().domain_id(&domain).send().await.ok()?;
             told.status.map(|status| status.as_str().to_owned())

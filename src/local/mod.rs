@@ -14,6 +14,7 @@ pub mod engine;
 pub mod fault;
 pub mod logs;
 pub mod metrics;
+mod pages;
 mod patience;
 mod pricing;
 mod quotas;

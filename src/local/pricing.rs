@@ -8,20 +8,20 @@ mod table;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::fault::Fault;
+use super::pages::page;
 use super::sagemaker::shapes::Model;
 use product::Product;
 
 static MODEL: LazyLock<Model> = LazyLock::new(|| Model::read("AWS Price List", &[include_str!("pricing/shapes.json")]));
 static PRODUCTS: LazyLock<Vec<Product>> = LazyLock::new(|| table::ROWS.iter().map(Product::of).collect());
 
-/// The most results of a page, and as many as there are when nothing is said (API Reference).
-const MOST_RESULTS: usize = 100;
+/// The only `FormatVersion` (API Reference).
 const FORMAT: &str = "aws_v1";
+/// The code for a token that is not ours.
+const INVALID_TOKEN: &str = "InvalidNextTokenException";
 
 /// One call of the service.
 ///
@@ -47,7 +47,7 @@ fn describe(request: &Map<String, Value>) -> Result<Value, Fault> {
         let names: BTreeSet<&str> = PRODUCTS.iter().filter(|product| product.service == code).flat_map(Product::fields).collect();
         json!({"ServiceCode": code, "AttributeNames": names})
     });
-    let mut answer = page(request, services.collect(), "Services")?;
+    let mut answer = page(request, services.collect(), "Services", INVALID_TOKEN)?;
     answer["FormatVersion"] = json!(FORMAT);
     Ok(answer)
 }
@@ -59,7 +59,7 @@ fn values(request: &Map<String, Value>) -> Result<Value, Fault> {
         // assumed: code and text.
         return Err(Fault::new("NotFoundException", 400, format!("No attribute {name} found. DescribeServices lists them.")));
     }
-    page(request, values.into_iter().map(|value| json!({"Value": value})).collect(), "AttributeValues")
+    page(request, values.into_iter().map(|value| json!({"Value": value})).collect(), "AttributeValues", INVALID_TOKEN)
 }
 
 fn products(request: &Map<String, Value>) -> Result<Value, Fault> {
@@ -69,7 +69,8 @@ fn products(request: &Map<String, Value>) -> Result<Value, Fault> {
         request.get("Filters").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object).collect();
     let fit = products.into_iter().filter(|product| filters.iter().all(|filter| fits(product, filter)));
     // Each is a JSON text, as on AWS.
-    let mut answer = page(request, fit.map(|product| json!(product.document().to_string())).collect(), "PriceList")?;
+    let mut answer =
+        page(request, fit.map(|product| json!(product.document().to_string())).collect(), "PriceList", INVALID_TOKEN)?;
     answer["FormatVersion"] = json!(FORMAT);
     Ok(answer)
 }
@@ -104,30 +105,6 @@ fn check_format(request: &Map<String, Value>) -> Result<(), Fault> {
             Err(Fault::new("InvalidParameterException", 400, format!("Invalid FormatVersion {other}. The only one is {FORMAT}.")))
         }
     }
-}
-
-/// A page of what is listed. The token is the place where the page ended: the table does not change while the program runs.
-fn page(request: &Map<String, Value>, all: Vec<Value>, member: &str) -> Result<Value, Fault> {
-    let limit = request.get("MaxResults").and_then(Value::as_u64).and_then(|limit| usize::try_from(limit).ok());
-    let limit = limit.unwrap_or(MOST_RESULTS);
-    let start = match text(request, "NextToken") {
-        "" => 0,
-        token => place(token).filter(|place| *place < all.len()).ok_or_else(|| {
-            // assumed: the text.
-            Fault::new("InvalidNextTokenException", 400, "Invalid NextToken. Send the token of the page before, or none.")
-        })?,
-    };
-    let end = all.len().min(start + limit);
-    let mut answer = json!({});
-    if end < all.len() {
-        answer["NextToken"] = json!(STANDARD.encode(end.to_string()));
-    }
-    answer[member] = all.into_iter().skip(start).take(limit).collect();
-    Ok(answer)
-}
-
-fn place(token: &str) -> Option<usize> {
-    String::from_utf8(STANDARD.decode(token).ok()?).ok()?.parse().ok()
 }
 
 fn text<'a>(request: &'a Map<String, Value>, member: &str) -> &'a str {

@@ -7,18 +7,17 @@ mod table;
 
 use std::sync::LazyLock;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::fault::Fault;
+use super::pages::page;
 use super::sagemaker::shapes::Model;
 use table::{Quota, SERVICES, Service, TABLE};
 
 static MODEL: LazyLock<Model> = LazyLock::new(|| Model::read("Service Quotas", &[include_str!("quotas/shapes.json")]));
 
-/// `MaxResults` when it is not sent. assumed: the reference says "a value appropriate to the operation".
-const DEFAULT_RESULTS: usize = 100;
+/// The code for a token that is not ours.
+const INVALID_TOKEN: &str = "InvalidPaginationTokenException";
 
 /// One call of the service.
 ///
@@ -30,27 +29,27 @@ pub fn call(operation: &str, input: Value) -> Result<Value, Fault> {
     match operation {
         "ListServices" => {
             let services = SERVICES.iter().map(|service| json!({"ServiceCode": service.code, "ServiceName": service.name}));
-            page(&request, services.collect(), "Services")
+            page(&request, services.collect(), "Services", INVALID_TOKEN)
         }
         "ListServiceQuotas" => {
             // Quotas of single resources, such as one Active Directory, do not exist here.
             let none = text(&request, "QuotaAppliedAtLevel") == "RESOURCE";
             let code = text(&request, "QuotaCode");
             let wanted = quotas(service(&request)?).filter(|quota| !none && (code.is_empty() || quota.code == code));
-            page(&request, wanted.map(shown).collect(), "Quotas")
+            page(&request, wanted.map(shown).collect(), "Quotas", INVALID_TOKEN)
         }
-        "ListAWSDefaultServiceQuotas" => page(&request, quotas(service(&request)?).map(shown).collect(), "Quotas"),
+        "ListAWSDefaultServiceQuotas" => page(&request, quotas(service(&request)?).map(shown).collect(), "Quotas", INVALID_TOKEN),
         "GetServiceQuota" | "GetAWSDefaultServiceQuota" => Ok(json!({"Quota": shown(quota(&request)?)})),
         "RequestServiceQuotaIncrease" => Err(refuse_increase(quota(&request)?)),
         "ListRequestedServiceQuotaChangeHistory" => {
             if request.contains_key("ServiceCode") {
                 service(&request)?;
             }
-            page(&request, Vec::new(), "RequestedQuotas")
+            page(&request, Vec::new(), "RequestedQuotas", INVALID_TOKEN)
         }
         "ListRequestedServiceQuotaChangeHistoryByQuota" => {
             quota(&request)?;
-            page(&request, Vec::new(), "RequestedQuotas")
+            page(&request, Vec::new(), "RequestedQuotas", INVALID_TOKEN)
         }
         other => Err(Fault::internal(format_args!("{other} is not an operation of Service Quotas"))),
     }
@@ -105,30 +104,6 @@ fn shown(quota: &Quota) -> Value {
         "GlobalQuota": false,
         "QuotaAppliedAtLevel": "ACCOUNT",
     })
-}
-
-/// A page of what is listed. The token is the place where the page ended: the table does not change while the program runs.
-fn page(request: &Map<String, Value>, all: Vec<Value>, member: &str) -> Result<Value, Fault> {
-    let limit = request.get("MaxResults").and_then(Value::as_u64).and_then(|limit| usize::try_from(limit).ok());
-    let limit = limit.unwrap_or(DEFAULT_RESULTS);
-    let start = match text(request, "NextToken") {
-        "" => 0,
-        token => place(token).filter(|place| *place < all.len()).ok_or_else(|| {
-            // assumed: the text.
-            Fault::new("InvalidPaginationTokenException", 400, "Invalid NextToken. Send the token of the page before, or none.")
-        })?,
-    };
-    let end = all.len().min(start + limit);
-    let mut answer = json!({});
-    if end < all.len() {
-        answer["NextToken"] = json!(STANDARD.encode(end.to_string()));
-    }
-    answer[member] = all.into_iter().skip(start).take(limit).collect();
-    Ok(answer)
-}
-
-fn place(token: &str) -> Option<usize> {
-    String::from_utf8(STANDARD.decode(token).ok()?).ok()?.parse().ok()
 }
 
 fn text<'a>(request: &'a Map<String, Value>, member: &str) -> &'a str {

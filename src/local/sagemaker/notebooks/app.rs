@@ -56,7 +56,7 @@ pub fn create(service: &Notebooks, request: &Document) -> Result<Value, Fault> {
     let mut spec = request.get("ResourceSpec").and_then(Value::as_object).cloned().unwrap_or_default();
     spec.insert("InstanceType".to_owned(), json!(instance_type));
     document.insert("ResourceSpec".to_owned(), Value::Object(spec));
-    let record = Record { kind: Kind::App, document, due: service.due(now) };
+    let record = Record { kind: Kind::App, document, due: Some(service.due(now)) };
     service.store.create(&record, &tags)?;
     Ok(json!({"AppArn": record.arn()}))
 }
@@ -86,7 +86,7 @@ pub fn delete(service: &Notebooks, request: &Document) -> Result<Value, Fault> {
         _ => {}
     }
     record.document.insert("Status".to_owned(), json!("Deleting"));
-    record.due = service.due(now_millis());
+    record.due = Some(service.due(now_millis()));
     service.store.write(&record)?;
     Ok(json!({}))
 }

@@ -73,7 +73,7 @@ pub fn create(service: &Notebooks, request: &Document) -> Result<Value, Fault> {
     ] {
         document.insert(member.to_owned(), request.get(sent).cloned().unwrap_or(otherwise));
     }
-    let record = Record { kind: Kind::Instance, document, due: service.due(now) };
+    let record = Record { kind: Kind::Instance, document, due: Some(service.due(now)) };
     service.store.create(&record, &tags)?;
     Ok(json!({"NotebookInstanceArn": record.arn()}))
 }
@@ -191,7 +191,7 @@ fn change(service: &Notebooks, mut record: Record, status: &str) -> Result<Value
     let now = now_millis();
     record.document.insert("NotebookInstanceStatus".to_owned(), json!(status));
     record.document.insert("LastModifiedTime".to_owned(), seconds(now));
-    record.due = service.due(now);
+    record.due = Some(service.due(now));
     service.store.write(&record)?;
     Ok(json!({}))
 }

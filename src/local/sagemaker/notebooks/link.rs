@@ -97,11 +97,10 @@ pub fn page(ticket: &Ticket, record: Option<&Record>) -> String {
         None => ("This resource is gone".to_owned(), vec![("was", ticket.arn.clone())]),
     };
     let visitor = ticket.visitor.iter().map(|name| ("signed in as", name.clone()));
-    let rows: String = facts
-        .into_iter()
-        .chain(visitor)
-        .map(|(name, value)| format!("<tr><th>{name}</th><td>{}</td></tr>\n", escape(&value)))
-        .collect();
+    let rows = facts.into_iter().chain(visitor).fold(String::new(), |rows, (name, value)| {
+        let value = escape(&value);
+        rows + &format!("<tr><th>{name}</th><td>{value}</td></tr>\n")
+    });
     format!(
         "<!DOCTYPE html>
 <html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title} - footplate's local region</title>

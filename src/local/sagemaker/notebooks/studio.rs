@@ -223,7 +223,7 @@ fn begin(service: &Notebooks, kind: Kind, mut document: Document, request: &Docu
     for (member, value) in [("Status", json!("Pending")), ("CreationTime", seconds(now)), ("LastModifiedTime", seconds(now))] {
         document.insert(member.to_owned(), value);
     }
-    let record = Record { kind, document, due: service.due(now) };
+    let record = Record { kind, document, due: Some(service.due(now)) };
     service.store.create(&record, &tags)?;
     Ok(record)
 }
@@ -244,7 +244,7 @@ fn change(service: &Notebooks, record: &mut Record, status: &str) -> Result<(), 
     let now = now_millis();
     record.document.insert("Status".to_owned(), json!(status));
     record.document.insert("LastModifiedTime".to_owned(), seconds(now));
-    record.due = service.due(now);
+    record.due = Some(service.due(now));
     service.store.write(record)
 }
 
