@@ -41,7 +41,15 @@ impl Fixture {
             seconds: None,
         };
         let options = Options { folder: folder.to_owned(), region: "us-east-1".to_owned(), engine };
-        let region = LocalRegion::open(options).await.unwrap();
+        // An earlier region may hold the folder for a moment longer: its door lets go of it last.
+        let deadline = Instant::now() + DEADLINE;
+        let region = loop {
+            match LocalRegion::open(options.clone()).await {
+                Ok(region) => break region,
+                Err(error) => assert!(Instant::now() < deadline, "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let stop = CancellationToken::new();
@@ -237,14 +245,6 @@ async fn everything_is_there_after_a_restart() {
         let domain = fixture.studio().await;
         fixture.stop.cancel();
         fixture.region.close().await;
-        // The folder is free when the last of the region's owners is gone.
-        let weak = Arc::downgrade(&fixture.region);
-        drop(fixture);
-        let deadline = Instant::now() + DEADLINE;
-        while weak.strong_count() > 0 {
-            assert!(Instant::now() < deadline, "the door still holds the region");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
         (arn, domain)
     };
     let fixture = Fixture::open(folder.path()).await;
@@ -342,8 +342,9 @@ async fn an_app_runs_on_the_type_that_is_set_for_it() {
     assert_eq!(code, "ResourceLimitExceeded");
     assert!(text.contains("'Studio KernelGateway Apps running on ml.g4dn.xlarge instance' is 0 Apps"), "{text}");
     let types: Vec<_> = sagemaker.list_apps().domain_id_equals(&domain).send().await.unwrap().apps.unwrap_or_default();
-    let types: Vec<_> = types.iter().map(|app| app.resource_spec().and_then(ResourceSpec::instance_type).cloned()).collect();
-    assert_eq!(types, [Some(AppInstanceType::MlT3Medium), Some(AppInstanceType::System)]);
+    let mut types: Vec<_> = types.iter().filter_map(|app| app.resource_spec()?.instance_type().cloned()).collect();
+    types.sort();
+    assert_eq!(types, [AppInstanceType::MlT3Medium, AppInstanceType::System]);
 
     // A profile's own default.
     let gateway = KernelGatewayAppSettings::builder().default_resource_spec(small()).build();
@@ -370,17 +371,21 @@ async fn lists_are_sorted_and_cut_into_pages() {
     for name in ["b", "c", "a"] {
         fixture.create(name).await;
     }
-    let names = async |by: Option<&str>| {
+    let listed = async |by: Option<&str>| {
         let call = fixture.sagemaker.list_notebook_instances().set_sort_by(by.map(Into::into)).max_results(2);
         let mut pages = call.into_paginator().items().send();
-        let mut names = Vec::new();
+        let mut listed = Vec::new();
         while let Some(one) = pages.next().await {
-            names.push(one.unwrap().notebook_instance_name.unwrap());
+            listed.push(one.unwrap());
         }
-        names
+        listed
     };
-    assert_eq!(names(None).await, ["a", "b", "c"]);
-    assert_eq!(names(Some("CreationTime")).await, ["b", "c", "a"]);
+    let by_name = listed(None).await;
+    let names: Vec<_> = by_name.iter().filter_map(|one| one.notebook_instance_name()).collect();
+    assert_eq!(names, ["a", "b", "c"]);
+    let by_time = listed(Some("CreationTime")).await;
+    assert_eq!(by_time.len(), 3);
+    assert!(by_time.is_sorted_by_key(|one| one.creation_time().copied()));
     let apps = fixture.sagemaker.list_spaces().sort_order(OrderKey::Ascending.as_str().into()).send().await.unwrap();
     assert!(apps.spaces().is_empty());
 }
