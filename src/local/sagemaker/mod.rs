@@ -8,6 +8,7 @@ mod document;
 mod hosting;
 mod life;
 mod list;
+mod outcome;
 mod quotas;
 mod search;
 mod shapes;
@@ -209,7 +210,8 @@ impl SageMaker {
         let (work, usage) = create::check(request, &self.buckets)?;
         let tags = tags::sent(request)?;
         let document = document::new(request, &work.arn, &work.output, now_millis());
-        let runtime_limit = document["StoppingCondition"]["MaxRuntimeInSeconds"].as_u64().unwrap_or_default();
+        let limit = |member: &str| document["StoppingCondition"][member].as_u64().map(Duration::from_secs);
+        let (limit, wait) = (limit("MaxRuntimeInSeconds").unwrap_or_default(), limit("MaxWaitTimeInSeconds"));
 
         // Quota, name and entry are one step: two calls at once cannot both take the last instance.
         let mut running = self.now();
@@ -232,9 +234,12 @@ impl SageMaker {
             service: self.clone(),
             root: self.roots.join(&work.name),
             work: Arc::new(work),
-            runtime: Duration::from_secs(runtime_limit),
+            runtime: limit,
+            begin: tokio::time::Instant::now(),
             wishes,
             last: Arc::default(),
+            wait,
+            synced: Arc::default(),
         };
         runtime.spawn(async move {
             let _entry = entry;

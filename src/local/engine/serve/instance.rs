@@ -17,6 +17,7 @@ use super::bundle::Bundle;
 use super::call::{CallError, call};
 use crate::local::engine::host::{self, HostRun, Order, Sink};
 use crate::local::engine::keeper::{Charge, Limits};
+use crate::local::engine::usage::Gauge;
 
 /// How often a server that is starting is asked.
 const PING_EVERY: Duration = Duration::from_millis(50);
@@ -44,6 +45,8 @@ pub struct Plan {
     /// The log stream.
     pub stream: String,
     pub sink: Sink,
+    /// What measures its processes.
+    pub gauge: Gauge,
 }
 
 /// How an instance is doing.
@@ -197,6 +200,7 @@ impl Plan {
             preamble,
             metrics: Vec::new(),
             sink: self.sink.clone(),
+            gauge: self.gauge.clone(),
         }
     }
 

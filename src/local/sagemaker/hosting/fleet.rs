@@ -14,6 +14,7 @@ use crate::local::engine::host::{Order, Sink};
 use crate::local::engine::keeper::Limits;
 use crate::local::engine::serve::bundle::Bundle;
 use crate::local::engine::serve::instance::{self, Health, Instance};
+use crate::local::engine::usage::Gauge;
 use crate::local::store::random_name;
 
 /// What serves one plan.
@@ -192,6 +193,13 @@ async fn launch(hosting: &Arc<Hosting>, endpoint: &str, variant: &plan::Variant)
             group: log_group(endpoint).into(),
             dimension: ("EndpointName", endpoint.to_owned()),
             last: Arc::default(),
+        },
+        gauge: Gauge {
+            metrics: Arc::clone(&hosting.metrics),
+            namespace: "/aws/sagemaker/Endpoints",
+            dimensions: vec![("EndpointName", endpoint.to_owned()), ("VariantName", variant.name.clone())],
+            folder: root,
+            volume: engine.disk_bytes.unwrap_or(variant.volume()),
         },
     };
     let (instance, task) = Instance::new(plan, hosting.stop.clone()).map_err(|error| starting(&error))?;

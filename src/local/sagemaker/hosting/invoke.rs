@@ -135,18 +135,20 @@ impl Hosting {
         #[expect(clippy::cast_precision_loss, reason = "a count of instances is small")]
         let share = 1.0 / variant.instances.len().max(1) as f64;
         let micros = |time: Duration| time.as_secs_f64() * 1e6;
+        let flag = |is: bool| f64::from(u8::from(is));
         let values = [
-            ("Invocations", 1.0),
-            ("InvocationsPerInstance", share),
-            ("Invocation4XXErrors", f64::from(u8::from((400..500).contains(&status)))),
-            ("Invocation5XXErrors", f64::from(u8::from(status >= 500))),
-            ("ModelLatency", micros(latency)),
-            ("OverheadLatency", micros(overhead)),
+            ("Invocations", "None", 1.0),
+            ("InvocationsPerInstance", "None", share),
+            ("Invocation4XXErrors", "None", flag((400..500).contains(&status))),
+            ("Invocation5XXErrors", "None", flag(status >= 500)),
+            // "Model invocation requests which did not result in 2XX HTTP response", silence included (developer guide).
+            ("InvocationModelErrors", "None", flag(!(200..300).contains(&status))),
+            ("ModelLatency", "Microseconds", micros(latency)),
+            ("OverheadLatency", "Microseconds", micros(overhead)),
         ];
         let written = tokio::task::spawn_blocking(move || {
             let dimensions = [("EndpointName", endpoint.as_str()), ("VariantName", name.as_str())];
-            let now = now_millis();
-            values.iter().try_for_each(|(metric, value)| metrics.put(NAMESPACE, metric, &dimensions, now, *value))
+            metrics.measure(NAMESPACE, &dimensions, now_millis(), &values)
         });
         drop(written.await);
     }
