@@ -1,70 +1,29 @@
 //! The local region trains for real: scripts run under the keeper, and what is left behind is what SageMaker leaves.
 
+#[path = "common/bare.rs"]
+mod bare;
+
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use flate2::{Compression, read::GzDecoder, write::GzEncoder};
-use footplate::local::buckets::Buckets;
-use footplate::local::fault::Fault;
-use footplate::local::logs::Logs;
-use footplate::local::metrics::Metrics;
-use footplate::local::sagemaker::{EngineOptions, SageMaker};
+use bare::{Region, alive, all_gone, archive, options, wait_for};
+use flate2::read::GzDecoder;
+use footplate::local::sagemaker::EngineOptions;
 use serde_json::{Value, json};
 
-/// Nothing here takes nearly as long; a machine under load may.
-const DEADLINE: Duration = Duration::from_secs(90);
 const LOG_GROUP: &str = "/aws/sagemaker/TrainingJobs";
 
-/// A region without its door.
-struct Region {
-    folder: PathBuf,
-    buckets: Buckets,
-    logs: Arc<Logs>,
-    metrics: Arc<Metrics>,
-    sagemaker: Arc<SageMaker>,
-}
-
-fn options() -> EngineOptions {
-    EngineOptions {
-        keeper: env!("CARGO_BIN_EXE_footplate").into(),
-        python: "python3".into(),
-        speed: 200.0,
-        memory_bytes: None,
-        disk_bytes: None,
-        seconds: None,
-    }
-}
-
 impl Region {
-    fn open(folder: &Path, engine: EngineOptions) -> Self {
-        let buckets = Buckets::open(&folder.join("s3")).expect("opens");
-        let logs = Arc::new(Logs::open(&folder.join("logs"), "us-east-1").expect("opens"));
-        let metrics = Arc::new(Metrics::open(&folder.join("metrics")).expect("opens"));
-        let sagemaker =
-            SageMaker::open(&folder.join("sagemaker"), buckets.clone(), logs.clone(), metrics.clone(), engine).expect("opens");
-        buckets.create("b").expect("makes a bucket");
-        Self { folder: folder.to_owned(), buckets, logs, metrics, sagemaker }
-    }
-
-    fn put(&self, key: &str, bytes: &[u8]) {
-        let file = self.folder.join("upload");
-        std::fs::write(&file, bytes).expect("writes");
-        self.buckets.store("b", key, &file).expect("stores");
-    }
-
     /// Uploads a script and gives a request that runs it.
     fn request(&self, job: &str, script: &str) -> Value {
-        let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
-        let mut header = tar::Header::new_gnu();
-        header.set_size(script.len() as u64);
-        header.set_mode(0o644);
-        archive.append_data(&mut header, "train.py", script.as_bytes()).expect("appends");
-        let bytes = archive.into_inner().expect("ends").finish().expect("ends");
+        self.request_of(job, &[("train.py", script)])
+    }
+
+    /// The same with several files, of which `train.py` runs.
+    fn request_of(&self, job: &str, files: &[(&str, &str)]) -> Value {
         let key = format!("{job}/source/sourcedir.tar.gz");
-        self.put(&key, &bytes);
+        self.put(&key, &archive(files));
         json!({
             "TrainingJobName": job,
             "RoleArn": "arn:aws:iam::000000000000:role/footplate-execution",
@@ -81,10 +40,6 @@ impl Region {
                 "sagemaker_container_log_level": "20",
             },
         })
-    }
-
-    async fn call(&self, operation: &str, input: Value) -> Result<Value, Fault> {
-        self.sagemaker.call(operation, input).await
     }
 
     async fn start(&self, request: Value) {
@@ -150,7 +105,7 @@ impl Region {
     }
 
     /// The files of an archive in the output folder of a job.
-    fn archive(&self, job: &str, name: &str) -> Vec<(String, String)> {
+    fn packed(&self, job: &str, name: &str) -> Vec<(String, String)> {
         let to = self.folder.join(format!("{job}-{name}"));
         self.buckets.fetch("b", &format!("out/{job}/output/{name}"), &to).expect("is there");
         let mut archive = tar::Archive::new(GzDecoder::new(std::fs::File::open(to).expect("opens")));
@@ -166,18 +121,6 @@ impl Region {
 
     fn has(&self, key: &str) -> bool {
         self.buckets.list("b", key).expect("lists").iter().any(|object| object.key == key)
-    }
-}
-
-/// Asks again until there is an answer.
-async fn wait_for<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
-        tokio::time::sleep(Duration::from_millis(15)).await;
     }
 }
 
@@ -199,15 +142,6 @@ fn pids(file: &Path, count: usize) -> Option<Vec<u32>> {
     let text = std::fs::read_to_string(file).ok()?;
     let pids: Vec<u32> = text.lines().filter_map(|line| line.parse().ok()).collect();
     (pids.len() >= count && text.ends_with('\n')).then_some(pids)
-}
-
-fn alive(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with(['Z', 'X']))
-}
-
-async fn all_gone(pids: &[u32]) {
-    wait_for(&format!("the end of {pids:?}"), async || pids.iter().all(|pid| !alive(*pid)).then_some(())).await;
 }
 
 /// Leaves its parent by all means that a daemon has, ignores SIGTERM, and writes down who it is.
@@ -311,8 +245,8 @@ json.dump(dict(os.environ), open(os.path.join(os.environ["SM_OUTPUT_DATA_DIR"], 
     assert!((counted - 3.0).abs() < 0.1, "NaN is no value: {statistics}");
 
     assert_eq!(described["ModelArtifacts"]["S3ModelArtifacts"], "s3://b/out/happy/output/model.tar.gz");
-    assert_eq!(region.archive("happy", "model.tar.gz"), [("model.txt".to_owned(), "7".to_owned())]);
-    let output = region.archive("happy", "output.tar.gz");
+    assert_eq!(region.packed("happy", "model.tar.gz"), [("model.txt".to_owned(), "7".to_owned())]);
+    let output = region.packed("happy", "output.tar.gz");
     let env: Value = serde_json::from_str(&output[0].1).expect("is JSON");
     assert_eq!((&env["MINE"], &env["SM_NUM_GPUS"], &env["MASTER_ADDR"]), (&json!("yes"), &json!("0"), &json!("127.0.0.1")));
     let known = ["SM_", "SAGEMAKER_", "TRAINING_JOB_", "MASTER_", "NCCL_", "GLOO_"];
@@ -371,7 +305,7 @@ sys.exit(3)
     );
     assert!(reason(&described).ends_with("train.py\", exit code: 3"));
     assert!(!region.has("out/three/output/model.tar.gz"), "AWS keeps no model of a failed job");
-    assert_eq!(region.archive("three", "output.tar.gz")[0].1, "kept");
+    assert_eq!(region.packed("three", "output.tar.gz")[0].1, "kept");
 
     let own = r#"
 import os
@@ -424,7 +358,7 @@ while True: time.sleep(1)
         (Some("Stopped"), Some("Stopped"))
     );
     assert_eq!(phases(&described), ["Starting", "Downloading", "Training", "Stopping", "Uploading", "Stopped"]);
-    assert_eq!(region.archive("stopped", "model.tar.gz"), [("checkpoint".to_owned(), "epoch 1".to_owned())]);
+    assert_eq!(region.packed("stopped", "model.tar.gz"), [("checkpoint".to_owned(), "epoch 1".to_owned())]);
     assert!(region.log("stopped").contains(&"told to end".to_owned()));
     assert!(described.get("FailureReason").is_none());
 
@@ -578,13 +512,7 @@ async fn nothing_escapes_the_death_of_the_region() {
     let file = folder.path().join("orphan.pids");
     let orphans = wait_for("both processes", async || pids(&file, 2)).await;
 
-    let second = SageMaker::open(
-        &folder.path().join("sagemaker"),
-        Buckets::open(&folder.path().join("s3")).expect("opens"),
-        Arc::new(Logs::open(&folder.path().join("logs"), "us-east-1").expect("opens")),
-        Arc::new(Metrics::open(&folder.path().join("metrics")).expect("opens")),
-        options(),
-    );
+    let second = Region::try_open(folder.path(), options());
     assert!(second.is_err_and(|fault| fault.message.contains("open in another process")));
 
     other.kill().expect("is killed with SIGKILL");

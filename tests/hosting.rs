@@ -1,31 +1,16 @@
 //! The local region serves models for real: scripts answer invocations under the keeper, fail as on AWS, and come back.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+#[path = "common/bare.rs"]
+mod bare;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bare::{Region, alive, archive, options, wait_for};
 use bytes::Bytes;
-use flate2::{Compression, write::GzEncoder};
-use footplate::local::buckets::Buckets;
 use footplate::local::fault::Fault;
-use footplate::local::logs::Logs;
-use footplate::local::metrics::Metrics;
-use footplate::local::sagemaker::{EngineOptions, SageMaker};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use serde_json::{Value, json};
-
-/// Nothing here takes nearly as long; a machine under load may.
-const DEADLINE: Duration = Duration::from_secs(90);
-
-/// A region without its door.
-struct Region {
-    folder: PathBuf,
-    buckets: Buckets,
-    logs: Arc<Logs>,
-    metrics: Arc<Metrics>,
-    sagemaker: Arc<SageMaker>,
-}
 
 /// Answers what it is told to do.
 const SCRIPT: &str = r#"
@@ -59,32 +44,6 @@ def output_fn(prediction, accept, context):
 "#;
 const HELPER: &str = "def shout(text):\n    return text.upper()\n";
 
-fn options() -> EngineOptions {
-    EngineOptions {
-        keeper: env!("CARGO_BIN_EXE_footplate").into(),
-        python: "python3".into(),
-        speed: 200.0,
-        memory_bytes: None,
-        disk_bytes: None,
-        seconds: None,
-    }
-}
-
-fn archive(files: &[(&str, &str)]) -> Vec<u8> {
-    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
-    for (name, text) in files {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(text.len() as u64);
-        header.set_mode(0o644);
-        header.set_entry_type(if name.ends_with('/') { tar::EntryType::Directory } else { tar::EntryType::Regular });
-        // Written raw, as a hostile client would: the builder itself refuses names that lead out.
-        header.as_gnu_mut().expect("is gnu").name[..name.len()].copy_from_slice(name.as_bytes());
-        header.set_cksum();
-        archive.append(&header, text.as_bytes()).expect("appends");
-    }
-    archive.into_inner().expect("ends").finish().expect("ends")
-}
-
 fn model(script: &str, weights: &str) -> Vec<u8> {
     // The Python SDK's archives begin with the folder itself.
     archive(&[("/", ""), ("code/inference.py", script), ("code/helper.py", HELPER), ("weights.txt", weights)])
@@ -95,24 +54,8 @@ fn variant(name: &str, model: &str) -> Value {
 }
 
 impl Region {
-    fn open(folder: &Path) -> Self {
-        let buckets = Buckets::open(&folder.join("s3")).expect("opens");
-        let logs = Arc::new(Logs::open(&folder.join("logs"), "us-east-1").expect("opens"));
-        let metrics = Arc::new(Metrics::open(&folder.join("metrics")).expect("opens"));
-        let sagemaker =
-            SageMaker::open(&folder.join("sagemaker"), buckets.clone(), logs.clone(), metrics.clone(), options()).expect("opens");
-        buckets.create("b").expect("makes a bucket");
-        Self { folder: folder.to_owned(), buckets, logs, metrics, sagemaker }
-    }
-
-    async fn call(&self, operation: &str, input: Value) -> Result<Value, Fault> {
-        self.sagemaker.call(operation, input).await
-    }
-
     async fn create_model(&self, name: &str, archive: &[u8]) {
-        let file = self.folder.join("upload");
-        std::fs::write(&file, archive).expect("writes");
-        self.buckets.store("b", &format!("{name}/model.tar.gz"), &file).expect("stores");
+        self.put(&format!("{name}/model.tar.gz"), archive);
         self.call("CreateModel", model_request(name)).await.expect("is created");
     }
 
@@ -168,9 +111,9 @@ impl Region {
     }
 
     /// The process that answers, when one does.
-    async fn pid(&self, name: &str) -> Option<u64> {
+    async fn pid(&self, name: &str) -> Option<u32> {
         let answer = self.ask(name, json!({})).await;
-        if answer.status() == 200 { parsed(&answer)["pid"].as_u64() } else { None }
+        if answer.status() == 200 { pid_in(&parsed(&answer)) } else { None }
     }
 
     fn log(&self, name: &str) -> Vec<(String, String)> {
@@ -189,12 +132,8 @@ impl Region {
     }
 
     fn sum(&self, endpoint: &str, metric: &str) -> f64 {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock").as_secs();
-        let input = json!({"Namespace": "AWS/SageMaker", "MetricName": metric, "Period": 3600, "Statistics": ["Sum"],
-            "Dimensions": [{"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": "AllTraffic"}],
-            "StartTime": now - 7200, "EndTime": now + 7200});
-        let answer = self.metrics.call("GetMetricStatistics", &input).expect("has statistics");
-        answer["Datapoints"].as_array().expect("a list").iter().filter_map(|point| point["Sum"].as_f64()).sum()
+        let dimensions = [("EndpointName", endpoint), ("VariantName", "AllTraffic")];
+        self.statistic("AWS/SageMaker", metric, &dimensions, "Sum", 3600).iter().sum()
     }
 }
 
@@ -214,32 +153,19 @@ fn parsed(answer: &Response<Bytes>) -> Value {
     serde_json::from_slice(answer.body()).unwrap_or_else(|_| panic!("is no JSON: {answer:?}"))
 }
 
+fn pid_in(body: &Value) -> Option<u32> {
+    body["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok())
+}
+
 fn kind(answer: &Response<Bytes>) -> (u16, &str) {
     let kind = answer.headers().get("x-amzn-errortype").map_or("", |value| value.to_str().expect("is text"));
     (answer.status().as_u16(), kind)
 }
 
-fn alive(pid: u64) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with(['Z', 'X']))
-}
-
-/// Asks again until there is an answer.
-async fn wait_for<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
-        tokio::time::sleep(Duration::from_millis(15)).await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_answers_logs_counts_and_goes() {
     let folder = tempfile::tempdir().expect("a folder");
-    let region = Region::open(folder.path());
+    let region = Region::open(folder.path(), options());
     region.create_model("m", &model(SCRIPT, "heavy")).await;
     region.create_config("c", json!([variant("AllTraffic", "m")])).await;
     region.create_endpoint("happy", "c").await;
@@ -266,7 +192,7 @@ async fn an_endpoint_answers_logs_counts_and_goes() {
     assert!((region.sum("happy", "Invocations") - 2.0).abs() < 0.1);
     assert!(region.sum("happy", "ModelLatency") > 0.0 && region.sum("happy", "Invocation5XXErrors") < 0.1);
 
-    let pid = body["pid"].as_u64().expect("a number");
+    let pid = pid_in(&body).expect("a number");
     assert!(alive(pid));
     region.delete("happy").await;
     assert!(!alive(pid), "a deleted endpoint has no process");
@@ -279,7 +205,7 @@ async fn an_endpoint_answers_logs_counts_and_goes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_script_raises_is_a_model_error_with_its_traceback() {
     let folder = tempfile::tempdir().expect("a folder");
-    let region = Region::open(folder.path());
+    let region = Region::open(folder.path(), options());
     region.deploy("bad", SCRIPT).await;
     for (headers, body, text) in [
         (("content-type", "application/json"), r#"{"raise": 1}"#, "RuntimeError: the model is tired"),
@@ -321,7 +247,7 @@ async fn what_the_script_raises_is_a_model_error_with_its_traceback() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_that_does_not_load_fails_the_endpoint() {
     let folder = tempfile::tempdir().expect("a folder");
-    let region = Region::open(folder.path());
+    let region = Region::open(folder.path(), options());
     let unhealthy = "The primary container for production variant AllTraffic did not pass the ping health check. Please check CloudWatch logs for this endpoint.";
     let both = "def model_fn(d): return 1\ndef transform_fn(m, b, c, a): return b\ndef predict_fn(d, m): return d\n";
     for (name, script, text) in [
@@ -342,7 +268,7 @@ async fn a_model_that_does_not_load_fails_the_endpoint() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_archive_that_leads_out_or_holds_no_script_fails_the_endpoint() {
     let folder = tempfile::tempdir().expect("a folder");
-    let region = Region::open(folder.path());
+    let region = Region::open(folder.path(), options());
     for (name, archive, text) in [
         ("climbs", archive(&[("../../../evil.txt", "x")]), "../../../evil.txt leads out of its folder"),
         ("empty", archive(&[("weights.txt", "x")]), "code/inference.py is not in the model's archive"),
@@ -358,7 +284,7 @@ async fn an_archive_that_leads_out_or_holds_no_script_fails_the_endpoint() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_dies_is_started_again() {
     let folder = tempfile::tempdir().expect("a folder");
-    let region = Region::open(folder.path());
+    let region = Region::open(folder.path(), options());
     region.deploy("mortal", SCRIPT).await;
     let first = region.pid("mortal").await.expect("answers");
     let answer = region.ask("mortal", json!({"die": true})).await;
@@ -373,7 +299,7 @@ async fn a_server_that_dies_is_started_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_and_unknown_targets_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
-    let region = Region::open(folder.path());
+    let region = Region::open(folder.path(), options());
     region.deploy("limited", SCRIPT).await;
     let largest = region.invoke("limited", &[("content-type", "image/png")], vec![0; 6 << 20]).await;
     assert_eq!(parsed(&largest)["bytes"], 6 << 20);
@@ -391,7 +317,7 @@ async fn limits_and_unknown_targets_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_outlives_its_configuration_its_model_and_the_region() {
     let folder = tempfile::tempdir().expect("a folder");
-    let region = Region::open(folder.path());
+    let region = Region::open(folder.path(), options());
     region.deploy("lasting", SCRIPT).await;
     region.call("DeleteEndpointConfig", json!({"EndpointConfigName": "lasting"})).await.expect("is deleted");
     region.call("DeleteModel", json!({"ModelName": "lasting"})).await.expect("is deleted");
@@ -401,7 +327,7 @@ async fn an_endpoint_outlives_its_configuration_its_model_and_the_region() {
     assert!(!alive(first), "nothing outlives the region");
     drop(region);
 
-    let region = Region::open(folder.path());
+    let region = Region::open(folder.path(), options());
     let described = region.describe("lasting").await.expect("is there");
     assert!(["SystemUpdating", "InService"].contains(&described["EndpointStatus"].as_str().expect("a text")));
     assert_eq!(region.settled("lasting").await["EndpointStatus"], "InService");
@@ -414,7 +340,7 @@ async fn an_endpoint_outlives_its_configuration_its_model_and_the_region() {
 #[tokio::test(flavor = "multi_thread")]
 async fn updates_replace_scale_and_roll_back() {
     let folder = tempfile::tempdir().expect("a folder");
-    let region = Region::open(folder.path());
+    let region = Region::open(folder.path(), options());
     region.create_model("one", &model(SCRIPT, "one")).await;
     region.create_model("two", &model(SCRIPT, "two")).await;
     region.create_model("sick", &model("raise ValueError('ill')\n", "")).await;
@@ -450,11 +376,11 @@ async fn updates_replace_scale_and_roll_back() {
     region.call("UpdateEndpointWeightsAndCapacities", scale).await.expect("is accepted");
     let described = region.settled("e").await;
     assert_eq!(described["ProductionVariants"][1]["CurrentInstanceCount"], 3);
-    let mut served: BTreeMap<u64, u32> = BTreeMap::new();
+    let mut served: BTreeMap<u32, u32> = BTreeMap::new();
     for _ in 0..12 {
         let answer = parsed(&region.ask("e", json!({})).await);
         assert_eq!(answer["model"], "two", "a variant without weight gets no traffic");
-        *served.entry(answer["pid"].as_u64().expect("a number")).or_default() += 1;
+        *served.entry(pid_in(&answer).expect("a number")).or_default() += 1;
     }
     assert_eq!(served.values().copied().collect::<Vec<_>>(), [4, 4, 4], "instances take turns");
 
@@ -463,7 +389,7 @@ async fn updates_replace_scale_and_roll_back() {
     assert_eq!((&described["EndpointStatus"], &described["EndpointConfigName"]), (&json!("InService"), &json!("pair")));
     assert!(described["FailureReason"].as_str().expect("a text").contains("did not pass the ping health check"));
     assert!(region.pid("e").await.is_some(), "the old instances serve on");
-    let gone: Vec<u64> = served.into_keys().collect();
+    let gone: Vec<u32> = served.into_keys().collect();
     region.delete("e").await;
     assert!(!gone.iter().any(|pid| alive(*pid)));
 }
@@ -471,7 +397,7 @@ async fn updates_replace_scale_and_roll_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_is_finished_before_its_server_is_replaced() {
     let folder = tempfile::tempdir().expect("a folder");
-    let region = Arc::new(Region::open(folder.path()));
+    let region = Arc::new(Region::open(folder.path(), options()));
     let slow = "import os, time\ndef model_fn(d): return d\ndef transform_fn(m, body, c, a):\n    print('busy', flush=True)\n    while not os.path.exists(body): time.sleep(0.01)\n    return 'done', 'text/plain'\n";
     region.deploy("slow", slow).await;
     region.create_model("fast", &model(SCRIPT, "fast")).await;
@@ -493,7 +419,7 @@ async fn a_request_is_finished_before_its_server_is_replaced() {
 #[tokio::test(flavor = "multi_thread")]
 async fn creations_are_checked_in_awss_words() {
     let folder = tempfile::tempdir().expect("a folder");
-    let region = Region::open(folder.path());
+    let region = Region::open(folder.path(), options());
     region.create_model("there", &model(SCRIPT, "w")).await;
     region.create_config("there", json!([variant("AllTraffic", "there")])).await;
     let missing = model_request("missing");

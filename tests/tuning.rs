@@ -1,20 +1,12 @@
 //! Tuning jobs of the local region: their candidates are real training jobs, and the search, the rules and the answers hold.
 
+#[path = "common/bare.rs"]
+mod bare;
+
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use flate2::{Compression, write::GzEncoder};
-use footplate::local::buckets::Buckets;
-use footplate::local::fault::Fault;
-use footplate::local::logs::Logs;
-use footplate::local::metrics::Metrics;
-use footplate::local::sagemaker::{EngineOptions, SageMaker};
+use bare::{Region, archive, wait_for};
 use serde_json::{Value, json};
-
-/// Nothing here takes nearly as long; a machine under load may.
-const DEADLINE: Duration = Duration::from_mins(2);
 
 /// A bowl with its bottom at rate 0.01, told once.
 const BOWL: &str = r#"
@@ -33,46 +25,12 @@ for epoch in range(3):
 time.sleep(300 if float(values["level"]) > 5 else 0)
 "#;
 
-struct Region {
-    _folder: tempfile::TempDir,
-    sagemaker: Arc<SageMaker>,
-}
-
-fn open(folder: &Path) -> (Buckets, Arc<SageMaker>) {
-    let buckets = Buckets::open(&folder.join("s3")).expect("opens");
-    let logs = Arc::new(Logs::open(&folder.join("logs"), "us-east-1").expect("opens"));
-    let metrics = Arc::new(Metrics::open(&folder.join("metrics")).expect("opens"));
-    let engine = EngineOptions {
-        keeper: env!("CARGO_BIN_EXE_footplate").into(),
-        python: "python3".into(),
-        speed: 200.0,
-        memory_bytes: None,
-        disk_bytes: None,
-        seconds: None,
-    };
-    let sagemaker = SageMaker::open(&folder.join("sagemaker"), buckets.clone(), logs, metrics, engine).expect("opens");
-    (buckets, sagemaker)
-}
-
 impl Region {
     /// A region with a script that the training jobs run.
     fn with(script: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (buckets, sagemaker) = open(folder.path());
-        buckets.create("b").expect("makes a bucket");
-        let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
-        let mut header = tar::Header::new_gnu();
-        header.set_size(script.len() as u64);
-        header.set_mode(0o644);
-        archive.append_data(&mut header, "hpo.py", script.as_bytes()).expect("appends");
-        let file = folder.path().join("upload");
-        std::fs::write(&file, archive.into_inner().expect("ends").finish().expect("ends")).expect("writes");
-        buckets.store("b", "sourcedir.tar.gz", &file).expect("stores");
-        Self { _folder: folder, sagemaker }
-    }
-
-    async fn call(&self, operation: &str, input: Value) -> Result<Value, Fault> {
-        self.sagemaker.call(operation, input).await
+        let region = Self::temporary();
+        region.put("sourcedir.tar.gz", &archive(&[("hpo.py", script)]));
+        region
     }
 
     async fn start(&self, request: &Value) {
@@ -105,17 +63,6 @@ impl Region {
 
     async fn training_job(&self, name: &Value) -> Value {
         self.call("DescribeTrainingJob", json!({"TrainingJobName": name})).await.expect("is there")
-    }
-}
-
-async fn wait_for<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
-        tokio::time::sleep(Duration::from_millis(15)).await;
     }
 }
 
