@@ -3,10 +3,11 @@
 #[path = "common/bare.rs"]
 mod bare;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 use std::sync::Arc;
 
-use bare::{Region, alive, archive, options, wait_for};
+use bare::{Region, alive, archive, options, parent, wait_for};
 use bytes::Bytes;
 use footplate::local::fault::Fault;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
@@ -55,8 +56,16 @@ fn variant(name: &str, model: &str) -> Value {
 
 impl Region {
     async fn create_model(&self, name: &str, archive: &[u8]) {
+        self.create_model_with(name, archive, &[]).await;
+    }
+
+    async fn create_model_with(&self, name: &str, archive: &[u8], environment: &[(&str, &str)]) {
         self.put(&format!("{name}/model.tar.gz"), archive);
-        self.call("CreateModel", model_request(name)).await.expect("is created");
+        let mut request = model_request(name);
+        for (variable, value) in environment {
+            request["PrimaryContainer"]["Environment"][variable] = json!(value);
+        }
+        self.call("CreateModel", request).await.expect("is created");
     }
 
     async fn create_config(&self, name: &str, variants: Value) {
@@ -75,7 +84,11 @@ impl Region {
     }
 
     async fn deploy_archive(&self, name: &str, archive: &[u8]) -> Value {
-        self.create_model(name, archive).await;
+        self.deploy_with(name, archive, &[]).await
+    }
+
+    async fn deploy_with(&self, name: &str, archive: &[u8], environment: &[(&str, &str)]) -> Value {
+        self.create_model_with(name, archive, environment).await;
         self.create_config(name, json!([variant("AllTraffic", name)])).await;
         self.create_endpoint(name, name).await;
         self.settled(name).await
@@ -282,18 +295,292 @@ async fn an_archive_that_leads_out_or_holds_no_script_fails_the_endpoint() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_dies_is_started_again() {
+async fn a_process_that_dies_is_started_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let region = Region::open(folder.path(), options());
     region.deploy("mortal", SCRIPT).await;
     let first = region.pid("mortal").await.expect("answers");
     let answer = region.ask("mortal", json!({"die": true})).await;
     assert_eq!(kind(&answer), (424, "ModelError"));
-    assert_eq!(parsed(&answer)["OriginalStatusCode"], 0);
-    let second = wait_for("the next server", async || region.pid("mortal").await).await;
+    assert_eq!(
+        (&parsed(&answer)["OriginalStatusCode"], &parsed(&answer)["OriginalMessage"]),
+        (&json!(500), &json!("Worker died."))
+    );
+    let second = wait_for("the next worker", async || region.pid("mortal").await).await;
     assert!(second != first && !alive(first));
-    region.logged("mortal", "The model server ended with code 3. It is started again.").await;
+    region.logged("mortal", "Worker died. Its exit code is 3; another worker is started.").await;
     assert_eq!(region.describe("mortal").await.expect("is there")["EndpointStatus"], "InService");
+
+    // The server itself, and with it all workers.
+    let server = parent(second);
+    signal(server, "KILL");
+    let third = wait_for("the next server", async || region.pid("mortal").await.filter(|pid| *pid != second)).await;
+    assert!(parent(third) != server && !alive(second));
+    region.logged("mortal", "The model server ended with code 137. It is started again.").await;
+    assert!((region.sum("mortal", "InvocationModelErrors") - 1.0).abs() < 0.1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_fails_its_health_checks_is_started_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let region = Region::open(folder.path(), options());
+    region.deploy("frozen", SCRIPT).await;
+    let first = region.pid("frozen").await.expect("answers");
+    let server = parent(first);
+    signal(server, "STOP");
+    region.logged("frozen", "The model server failed 3 health checks (/ping). It is started again.").await;
+    let second = wait_for("the next server", async || region.pid("frozen").await).await;
+    assert!(second != first && !alive(first) && !alive(server));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_served_side_by_side_by_as_many_workers_as_there_may_be() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let region = Arc::new(Region::open(folder.path(), options()));
+    // Each waits for the others, so that they must run at the same time; a worker has one request at a time.
+    let script = r#"
+import json, os, time
+busy = False
+def model_fn(d): return d
+def transform_fn(model, body, kind, accept):
+    global busy
+    assert not busy, "two requests in one worker"
+    busy = True
+    here = os.environ["MEET"]
+    open(os.path.join(here, str(os.getpid())), "w").close()
+    while len(os.listdir(here)) < 3: time.sleep(0.01)
+    busy = False
+    return json.dumps({"pid": os.getpid()}), accept
+"#;
+    let meet = folder.path().join("meet");
+    std::fs::create_dir(&meet).expect("a folder");
+    let environment = [("SAGEMAKER_MODEL_SERVER_WORKERS", "3"), ("MEET", meet.to_str().expect("is text"))];
+    region.deploy_with("crowd", &model(script, ""), &environment).await;
+    let calls: Vec<_> = (0..6)
+        .map(|_| {
+            let region = Arc::clone(&region);
+            tokio::spawn(async move { pid_in(&parsed(&region.ask("crowd", json!({})).await)).expect("answers") })
+        })
+        .collect();
+    let mut pids = BTreeSet::new();
+    for call in calls {
+        pids.insert(call.await.expect("ends"));
+    }
+    assert_eq!(pids.len(), 3, "no more workers than allowed: {pids:?}");
+    assert_eq!(pids.iter().map(|pid| parent(*pid)).collect::<BTreeSet<_>>().len(), 1);
+    region.delete("crowd").await;
+    assert!(!pids.into_iter().any(alive));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_takes_too_long_is_replaced() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let region = Region::open(folder.path(), options());
+    let script = "import json, os, time\ndef model_fn(d): return d\ndef transform_fn(m, body, kind, accept):\n    while 'hang' in body: time.sleep(1)\n    return json.dumps({'pid': os.getpid()}), accept\n";
+    region.deploy_with("slow", &model(script, ""), &[("SAGEMAKER_MODEL_SERVER_TIMEOUT", "0.5")]).await;
+    let first = region.pid("slow").await.expect("answers");
+    let answer = region.ask("slow", json!({"hang": true})).await;
+    assert_eq!(kind(&answer), (424, "ModelError"));
+    let original = parsed(&answer)["OriginalMessage"].clone();
+    assert_eq!(original, "Worker did not respond within 0.5 s (SAGEMAKER_MODEL_SERVER_TIMEOUT).");
+    let second = wait_for("the next worker", async || region.pid("slow").await).await;
+    assert!(second != first && !alive(first));
+    assert!((region.sum("slow", "Invocation5XXErrors") - 1.0).abs() < 0.1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requirements_are_installed_for_the_instance_or_fail_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let region = Region::open(folder.path(), options());
+    let script = "import tiny\ndef model_fn(d): return d\ndef transform_fn(m, b, c, a): return tiny.WORD, 'text/plain'\n";
+    // pip itself is there wherever this can pass, so that requirement is fulfilled without a network.
+    let requirements = "# a comment\npip>=1\n./tiny-1.0-py3-none-any.whl\n";
+    let files = [
+        ("code/inference.py", script.as_bytes()),
+        ("code/requirements.txt", requirements.as_bytes()),
+        ("code/tiny-1.0-py3-none-any.whl", &wheel()),
+    ];
+    let described = region.deploy_with("packed", &bare::archive_of(&files), &[("PIP_NO_INDEX", "1")]).await;
+    assert_eq!(described["EndpointStatus"], "InService", "{described:#} {:#?}", region.log("packed"));
+    region.logged("packed", "Requirement already satisfied: pip>=1").await;
+    assert_eq!(region.ask("packed", json!({})).await.body().as_ref(), b"installed");
+
+    let files = [("code/inference.py", script), ("code/requirements.txt", "no-such-package-of-anybody==1.0\n")];
+    let described = region.deploy_with("lacking", &archive(&files), &[("PIP_NO_INDEX", "1")]).await;
+    let reason = described["FailureReason"].as_str().expect("a reason");
+    assert!(
+        reason.starts_with(
+            "The primary container could not install the packages of code/requirements.txt. Please check CloudWatch logs"
+        ),
+        "{reason}"
+    );
+    region.logged("lacking", "No matching distribution found for no-such-package-of-anybody==1.0").await;
+    region.logged("lacking", "code/requirements.txt could not be installed.").await;
+    let lines = region.log("lacking").iter().filter(|(_, line)| line.starts_with("Installing")).count();
+    assert_eq!(lines, 1, "it is not tried again and again");
+}
+
+/// The smallest package that pip installs.
+fn wheel() -> Vec<u8> {
+    use std::io::Write;
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, text) in [
+        ("tiny.py", "WORD = 'installed'\n"),
+        ("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n"),
+        ("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"),
+        (
+            "tiny-1.0.dist-info/RECORD",
+            "tiny.py,,\ntiny-1.0.dist-info/METADATA,,\ntiny-1.0.dist-info/WHEEL,,\ntiny-1.0.dist-info/RECORD,,\n",
+        ),
+    ] {
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).expect("starts");
+        zip.write_all(text.as_bytes()).expect("writes");
+    }
+    zip.finish().expect("ends").into_inner()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_endpoint_does_is_measured() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let region = Region::open(folder.path(), options());
+    let script = "import time\ndef model_fn(d): return bytearray(30 << 20)\ndef transform_fn(m, b, c, a):\n    end = time.monotonic() + float(b)\n    while time.monotonic() < end: pass\n    return 'x', a\n";
+    region.deploy("busy", script).await;
+    for _ in 0..9 {
+        region.ask("busy", json!(0.01)).await;
+    }
+    region.ask("busy", json!(0.5)).await;
+    region.ask("busy", json!("no number")).await;
+    let dimensions = [("EndpointName", "busy"), ("VariantName", "AllTraffic")];
+    let over = |metric: &str, statistic: &str| {
+        region.statistic("AWS/SageMaker", metric, &dimensions, statistic, 3600).pop().expect(metric)
+    };
+    assert_eq!((over("Invocations", "Sum"), over("Invocations", "SampleCount")), (11.0, 11.0));
+    assert_eq!((over("InvocationModelErrors", "Sum"), over("Invocation4XXErrors", "Sum")), (1.0, 0.0));
+    assert_eq!((over("InvocationsPerInstance", "Sum"), over("Invocation5XXErrors", "Average")), (11.0, 1.0 / 11.0));
+    // Microseconds: half of the calls took a hundredth of a second, the longest one half a second.
+    assert!((1_000.0..400_000.0).contains(&over("ModelLatency", "p50")), "{}", over("ModelLatency", "p50"));
+    assert!(over("ModelLatency", "p99") >= 500_000.0 / 1.02 && over("ModelLatency", "Maximum") >= 500_000.0);
+    assert!(over("OverheadLatency", "Average") > 0.0);
+
+    let namespace = "/aws/sagemaker/Endpoints";
+    wait_for("a measurement", async || region.statistic(namespace, "CPUUtilization", &dimensions, "Maximum", 60).pop()).await;
+    for metric in ["CPUUtilization", "MemoryUtilization", "DiskUtilization"] {
+        let most = region.statistic(namespace, metric, &dimensions, "Maximum", 3600).pop().expect(metric);
+        assert!(most > 0.0, "{metric} is {most}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_at_the_wrong_moment_and_to_nothing_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let region = Region::open(folder.path(), options());
+    let go = folder.path().join("go");
+    let script = "import os, time\ndef model_fn(d):\n    while not os.path.exists(os.environ['GO']): time.sleep(0.02)\ndef transform_fn(m, b, c, a): return 'x', a\n";
+    region.create_model_with("m", &model(script, ""), &[("GO", go.to_str().expect("is text"))]).await;
+    region.create_config("c", json!([variant("AllTraffic", "m")])).await;
+    let mut wide = variant("AllTraffic", "m");
+    wide["InitialInstanceCount"] = json!(1);
+    wide["InitialVariantWeight"] = json!(5);
+    region.create_config("d", json!([wide])).await;
+    region.create_endpoint("e", "c").await;
+    let in_progress = "Cannot update in-progress endpoint \"arn:aws:sagemaker:us-east-1:000000000000:endpoint/e\".";
+    let name = json!({"EndpointName": "e"});
+    let weights =
+        json!({"EndpointName": "e", "DesiredWeightsAndCapacities": [{"VariantName": "AllTraffic", "DesiredInstanceCount": 3}]});
+    let to = |config: &str| json!({"EndpointName": "e", "EndpointConfigName": config});
+    for (operation, input) in
+        [("DeleteEndpoint", &name), ("UpdateEndpoint", &to("d")), ("UpdateEndpointWeightsAndCapacities", &weights)]
+    {
+        let fault = region.call(operation, input.clone()).await.expect_err("is Creating");
+        assert_eq!((fault.code, fault.message.as_str()), ("ValidationException", in_progress), "{operation}");
+    }
+    std::fs::write(&go, "").expect("writes");
+    assert_eq!(region.settled("e").await["EndpointStatus"], "InService");
+
+    let fault = region.call("UpdateEndpoint", to("gone")).await.expect_err("there is none");
+    assert!(fault.message.starts_with("Could not find endpoint configuration \"arn"), "{}", fault.message);
+    let other = json!({"EndpointName": "e", "DesiredWeightsAndCapacities": [{"VariantName": "Other", "DesiredWeight": 1}]});
+    let fault = region.call("UpdateEndpointWeightsAndCapacities", other).await.expect_err("there is none");
+    assert!(fault.message.starts_with("The variant Other is not part of the endpoint"), "{}", fault.message);
+    assert_eq!(region.describe("e").await.expect("is there")["EndpointStatus"], "InService", "a refused change changes nothing");
+
+    region.call("UpdateEndpointWeightsAndCapacities", weights).await.expect("is accepted");
+    region.settled("e").await;
+    std::fs::remove_file(&go).expect("removes");
+    let mut retaining = to("d");
+    retaining["RetainAllVariantProperties"] = json!(true);
+    retaining["ExcludeRetainedVariantProperties"] = json!([{"VariantPropertyType": "DesiredWeight"}]);
+    region.call("UpdateEndpoint", retaining).await.expect("is accepted");
+    let during = region.describe("e").await.expect("is there");
+    assert_eq!(
+        (&during["EndpointStatus"], &during["EndpointConfigName"]),
+        (&json!("Updating"), &json!("c")),
+        "the old one serves"
+    );
+    assert_eq!(during["ProductionVariants"][0]["CurrentInstanceCount"], 3);
+    std::fs::write(&go, "").expect("writes");
+    let after = region.settled("e").await;
+    assert_eq!(after["EndpointConfigName"], "d");
+    let variant = &after["ProductionVariants"][0];
+    assert_eq!(
+        (&variant["CurrentInstanceCount"], variant["CurrentWeight"].as_f64()),
+        (&json!(3), Some(5.0)),
+        "only the count is kept"
+    );
+    region.delete("e").await;
+}
+
+#[test]
+fn a_model_of_two_gigabytes_is_never_in_memory() {
+    let served = Command::new(std::env::current_exe().expect("this test"))
+        .args(["--ignored", "--exact", "serving_two_gigabytes", "--nocapture"])
+        .env("FOOTPLATE_TEST_LARGE", "1")
+        .output()
+        .expect("starts");
+    assert!(served.status.success(), "{}", String::from_utf8_lossy(&served.stdout));
+}
+
+/// Not a test of its own: it runs alone in its process, whose largest size is what is measured.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a part of a_model_of_two_gigabytes_is_never_in_memory"]
+async fn serving_two_gigabytes() {
+    if std::env::var_os("FOOTPLATE_TEST_LARGE").is_none() {
+        return;
+    }
+    const SIZE: u64 = 2 << 30;
+    let folder = tempfile::tempdir().expect("a folder");
+    let region = Region::open(folder.path(), options());
+    let gzip = |bytes: &[u8]| {
+        let mut member = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut member, bytes).expect("packs");
+        member.finish().expect("packs")
+    };
+    let script = "import json, os\ndef model_fn(d): return os.path.getsize(os.path.join(d, 'weights.bin'))\ndef transform_fn(m, b, c, a): return json.dumps({'size': m}), a\n";
+    let mut start = bare::header("code/inference.py", script.len() as u64).as_bytes().to_vec();
+    start.extend(script.as_bytes());
+    start.resize(start.len().next_multiple_of(512), 0);
+    start.extend(bare::header("weights.bin", SIZE).as_bytes());
+    // Members of gzip follow each other like the parts of one stream.
+    let mut archive = gzip(&start);
+    let zeros = gzip(&vec![0; 32 << 20]);
+    for _ in 0..SIZE / (32 << 20) {
+        archive.extend(&zeros);
+    }
+    archive.extend(gzip(&[0; 1024]));
+    let described = region.deploy_archive("large", &archive).await;
+    assert_eq!(described["EndpointStatus"], "InService", "{described:#}");
+    assert_eq!(parsed(&region.ask("large", json!({})).await)["size"], SIZE);
+    let status = std::fs::read_to_string("/proc/self/status").expect("reads");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("is there").trim().trim_end_matches(" kB");
+    // Measured: 53 MB, of which 32 are the zeros above.
+    assert!(peak.parse::<u64>().expect("a number") < 200 << 10, "the region took {peak} kB");
+    region.delete("large").await;
+}
+
+/// Sends a signal by its name.
+fn signal(pid: u32, name: &str) {
+    let sent = Command::new("kill").args([format!("-{name}"), pid.to_string()]).status().expect("starts");
+    assert!(sent.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

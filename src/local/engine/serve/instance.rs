@@ -78,6 +78,8 @@ pub struct Instance {
     root: std::fs::File,
     health: watch::Receiver<Health>,
     orders: watch::Sender<Order>,
+    /// Cancelled when nothing of it is left.
+    gone: CancellationToken,
 }
 
 impl Instance {
@@ -90,9 +92,13 @@ impl Instance {
         let (report, health) = watch::channel(Health::Starting);
         let (orders, order) = watch::channel(Order::Run);
         let root = std::fs::File::open(&plan.bundle.root)?;
-        let instance = Arc::new(Self { id: plan.id.clone(), stream: plan.stream.clone(), root, health, orders: orders.clone() });
+        let gone = CancellationToken::new();
+        let left = gone.clone().drop_guard();
+        let (id, stream) = (plan.id.clone(), plan.stream.clone());
+        let instance = Arc::new(Self { id, stream, root, health, orders: orders.clone(), gone });
         let kept = Arc::clone(&instance);
         let task = async move {
+            let _left = left;
             let ending = async {
                 stop.cancelled().await;
                 orders.send_replace(Order::Kill);
@@ -130,8 +136,7 @@ impl Instance {
 
     /// Waits until nothing of it is left.
     pub async fn gone(&self) {
-        let mut health = self.health.clone();
-        let _ = health.wait_for(|health| matches!(health, Health::Ended | Health::GivenUp(_))).await;
+        self.gone.cancelled().await;
     }
 
     /// One invocation.
