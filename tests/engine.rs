@@ -871,9 +871,9 @@ async fn torchrun_starts_each_host_with_its_rank_and_other_launchers_say_what_to
     assert_eq!(described["TrainingJobStatus"], "Completed", "{described:#}");
     let log = region.log("torchrun").join("\n");
     assert_eq!(log.matches("script ['--lr', '0.5']").count(), 2, "{log}");
+    let port = regex::Regex::new(r"'--master_port', '\d+'").expect("compiles");
     for rank in 0..2 {
         let call = format!("'--master_port', 'PORT', '--node_rank', '{rank}', 'train.py', '--lr', '0.5']");
-        let port = regex::Regex::new(r"'--master_port', '\d+'").expect("compiles");
         let log = port.replace_all(&log, "'--master_port', 'PORT'");
         assert!(
             log.contains("launched ['--nnodes', '2', '--nproc_per_node', '1', '--master_addr', '127.0.0.1'")

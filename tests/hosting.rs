@@ -540,6 +540,8 @@ fn a_model_of_two_gigabytes_is_never_in_memory() {
     assert!(served.status.success(), "{}", String::from_utf8_lossy(&served.stdout));
 }
 
+const SIZE: u64 = 2 << 30;
+
 /// Not a test of its own: it runs alone in its process, whose largest size is what is measured.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a part of a_model_of_two_gigabytes_is_never_in_memory"]
@@ -547,7 +549,6 @@ async fn serving_two_gigabytes() {
     if std::env::var_os("FOOTPLATE_TEST_LARGE").is_none() {
         return;
     }
-    const SIZE: u64 = 2 << 30;
     let folder = tempfile::tempdir().expect("a folder");
     let region = Region::open(folder.path(), options());
     let gzip = |bytes: &[u8]| {

@@ -43,7 +43,7 @@ type Look = (u64, Option<SystemTime>);
 impl Checkpoints {
     /// `None` when the path is not below `/opt/ml`: the rest of the container's file system does not exist here.
     #[must_use]
-    pub fn new(place: S3Place, path: &str) -> Option<Self> {
+    pub fn new(place: &S3Place, path: &str) -> Option<Self> {
         let below = Path::new(path).strip_prefix("/opt/ml").ok()?;
         let harmless = below.components().all(|part| matches!(part, Component::Normal(_)));
         let named = below.components().next().is_some();
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn only_folders_of_the_container_can_be_had() {
-        let new = |path| Checkpoints::new(place("ck"), path);
+        let new = |path| Checkpoints::new(&place("ck"), path);
         assert_eq!(new(DEFAULT_PATH).map(|checkpoints| checkpoints.place.key), Some("ck/".to_owned()));
         assert!(new("/opt/ml/model/parts/").is_some());
         for wrong in ["/opt/ml", "/opt/ml/", "/tmp/ck", "/opt/ml/../../etc", "checkpoints", "/opt/mlx"] {
@@ -188,7 +188,7 @@ mod tests {
         buckets.create("b").expect("makes a bucket");
         let work = crate::local::engine::Work::for_tests();
         let host = HostRoot::create(&folder.path().join("job"), &work, 1).expect("a root");
-        let checkpoints = Checkpoints::new(place("ck"), DEFAULT_PATH).expect("is allowed");
+        let checkpoints = Checkpoints::new(&place("ck"), DEFAULT_PATH).expect("is allowed");
         let (synced, path) = (Synced::default(), checkpoints.folder(&host).join("epoch/1.pt"));
         let stored = |last: bool| {
             checkpoints.store(&buckets, std::slice::from_ref(&host), &synced, last).expect("stores");

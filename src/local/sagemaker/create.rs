@@ -182,7 +182,7 @@ fn checkpoints(request: &Value, buckets: &Buckets) -> Result<Option<Checkpoints>
         )));
     }
     let local = request.pointer("/CheckpointConfig/LocalPath").and_then(Value::as_str).filter(|path| !path.is_empty());
-    Checkpoints::new(place, local.unwrap_or(checkpoints::DEFAULT_PATH)).map(Some).ok_or_else(|| {
+    Checkpoints::new(&place, local.unwrap_or(checkpoints::DEFAULT_PATH)).map(Some).ok_or_else(|| {
         Fault::validation(format!(
             "LocalPath {} in CheckpointConfig is not below /opt/ml, and the local region has only that folder of the container. Leave it out, which means {}.",
             local.unwrap_or_default(),
