@@ -855,7 +855,7 @@ async fn torchrun_starts_each_host_with_its_rank_and_other_launchers_say_what_to
     let folder = tempfile::tempdir().expect("a folder");
     let region = Region::open(folder.path(), options());
     // PyTorch's place is taken by a module of the script's own archive, which tells how it was called and runs the script.
-    let launcher = "import runpy, sys\nprint('launched', sys.argv[1:])\nat = sys.argv.index('train.py')\nsys.argv = sys.argv[at:]\nrunpy.run_path('train.py', run_name='__main__')\n";
+    let launcher = "import os, runpy, sys\nprint(os.environ['SM_CURRENT_HOST'], 'launched', sys.argv[1:])\nat = sys.argv.index('train.py')\nsys.argv = sys.argv[at:]\nrunpy.run_path('train.py', run_name='__main__')\n";
     let files = [
         ("train.py", "import sys\nprint('script', sys.argv[1:])\n"),
         ("torch/__init__.py", ""),
@@ -873,13 +873,12 @@ async fn torchrun_starts_each_host_with_its_rank_and_other_launchers_say_what_to
     assert_eq!(log.matches("script ['--lr', '0.5']").count(), 2, "{log}");
     let port = regex::Regex::new(r"'--master_port', '\d+'").expect("compiles");
     for rank in 0..2 {
-        let call = format!("'--master_port', 'PORT', '--node_rank', '{rank}', 'train.py', '--lr', '0.5']");
-        let log = port.replace_all(&log, "'--master_port', 'PORT'");
-        assert!(
-            log.contains("launched ['--nnodes', '2', '--nproc_per_node', '1', '--master_addr', '127.0.0.1'")
-                && log.contains(&call),
-            "{log}"
+        let call = format!(
+            "algo-{} launched ['--nnodes', '2', '--nproc_per_node', '1', '--master_addr', '127.0.0.1', '--master_port', 'PORT', '--node_rank', '{rank}', 'train.py', '--lr', '0.5']",
+            rank + 1
         );
+        let log = port.replace_all(&log, "'--master_port', 'PORT'");
+        assert!(log.contains(&call), "{log}");
     }
 
     for (key, text) in [

@@ -389,6 +389,28 @@ async fn a_worker_that_takes_too_long_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_loads_no_more_is_told_at_once_and_comes_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let region = Region::open(folder.path(), options());
+    let script = "import json, os\ndef model_fn(d): return open(os.environ['FLAG']).read()\ndef transform_fn(m, body, kind, accept):\n    if 'die' in body: os._exit(7)\n    return json.dumps({'pid': os.getpid()}), accept\n";
+    let flag = folder.path().join("flag");
+    std::fs::write(&flag, "").expect("writes");
+    region.deploy_with("fragile", &model(script, ""), &[("FLAG", flag.to_str().expect("is text"))]).await;
+    std::fs::remove_file(&flag).expect("removes");
+    region.ask("fragile", json!({"die": true})).await;
+    let told = wait_for("the refusal", async || {
+        let answer = parsed(&region.ask("fragile", json!({})).await);
+        (answer["OriginalStatusCode"] == 503).then_some(answer)
+    })
+    .await;
+    assert_eq!(told["OriginalMessage"], "No worker is available to serve the request.");
+    region.logged("fragile", "FileNotFoundError").await;
+    assert_eq!(region.describe("fragile").await.expect("is there")["EndpointStatus"], "InService", "as on AWS");
+    std::fs::write(&flag, "").expect("writes");
+    wait_for("the next worker", async || region.pid("fragile").await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn requirements_are_installed_for_the_instance_or_fail_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let region = Region::open(folder.path(), options());

@@ -17,8 +17,8 @@ use crate::local::metrics::Metrics;
 const FIRST: Duration = Duration::from_millis(250);
 /// At first as often as CloudWatch can tell apart: local runs are short. AWS measures each minute.
 const OFTEN: Duration = Duration::from_secs(1);
-/// Later as often as AWS, so that an endpoint of months does not fill the disk.
-const SELDOM: Duration = Duration::from_mins(1);
+/// Later less: an endpoint may run for months.
+const SELDOM: Duration = Duration::from_secs(5);
 /// When it becomes seldom.
 const SETTLED: Duration = Duration::from_mins(10);
 /// Clock ticks in a second: 100 on every Linux that Rust runs on (`USER_HZ`, time(7)).

@@ -20,11 +20,16 @@ const MEASURED: &str = "namespace IN ('AWS/SageMaker', '/aws/sagemaker/Endpoints
 /// # Errors
 /// When the file cannot be written.
 pub(super) fn merge(connection: &Connection, metric: i64, point: &Point) -> rusqlite::Result<()> {
+    merge_within(connection, metric, point, (point.most / GRAIN, point.least * GRAIN))
+}
+
+/// Adds a point to one of the same time and unit whose values lie between two others, or beside them.
+fn merge_within(connection: &Connection, metric: i64, point: &Point, (low, high): (f64, f64)) -> rusqlite::Result<()> {
     let same: Option<i64> = connection
         .prepare_cached(
             "SELECT rowid FROM point WHERE metric = ?1 AND time = ?2 AND unit = ?3 AND least >= ?4 AND most <= ?5 LIMIT 1",
         )?
-        .query_row(params![metric, point.time, point.unit, point.most / GRAIN, point.least * GRAIN], |row| row.get(0))
+        .query_row(params![metric, point.time, point.unit, low, high], |row| row.get(0))
         .optional()?;
     let values = params![point.count, point.sum, point.least, point.most, same, metric, point.time, point.unit];
     let sql = match same {
@@ -54,7 +59,13 @@ pub(super) fn thin(connection: &Connection, now: i64) -> rusqlite::Result<()> {
         let fine: Vec<(i64, Point)> = statement.query_map([metric, now - FINE, MINUTE], point)?.collect::<Result<_, _>>()?;
         for (row, point) in fine {
             connection.prepare_cached("DELETE FROM point WHERE rowid = ?1")?.execute([row])?;
-            merge(connection, metric, &Point { time: point.time.div_euclid(MINUTE) * MINUTE, ..point })?;
+            let point = Point { time: point.time.div_euclid(MINUTE) * MINUTE, ..point };
+            if point.unit == "Percent" {
+                // Nobody asks for percentiles of an old utilisation, and each value of it is another one.
+                merge_within(connection, metric, &point, (f64::MIN, f64::MAX))?;
+            } else {
+                merge(connection, metric, &point)?;
+            }
         }
     }
     Ok(())
@@ -110,12 +121,14 @@ mod tests {
         let metrics = Metrics::open(folder.path()).expect("opens");
         let day = 24 * 3_600_000;
         metrics.put("/aws/sagemaker/TrainingJobs", "loss", &[("TrainingJobName", "j")], 1500, 0.5).expect("writes");
-        for second in 0..120 {
-            metrics.measure("AWS/SageMaker", &DIMENSIONS, second * 1000, &[("Invocations", "None", 1.0)]).expect("writes");
+        for second in 0..120_i32 {
+            let values = [("Invocations", "None", 1.0), ("CPUUtilization", "Percent", f64::from(second))];
+            metrics.measure("AWS/SageMaker", &DIMENSIONS, i64::from(second) * 1000, &values).expect("writes");
         }
-        assert_eq!(rows(&metrics), (121, 121.0, 120.5));
+        let sum = 0.5 + 120.0 + 7140.0;
+        assert_eq!(rows(&metrics), (241, 241.0, sum));
         thin(&metrics.store.lock(), day).expect("thins");
-        assert_eq!(rows(&metrics), (3, 121.0, 120.5));
+        assert_eq!(rows(&metrics), (5, 241.0, sum), "two minutes of each");
         thin(&metrics.store.lock(), 16 * day).expect("thins");
         assert_eq!(rows(&metrics), (1, 1.0, 0.5));
     }

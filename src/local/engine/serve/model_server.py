@@ -438,6 +438,11 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         connection, _ = super().get_request()
         return connection, ("region", 0)
 
+    def handle_error(self, request, address):
+        """A caller that has gone, as after the time limit, is no error of the server's."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, address)
+
 
 def missing(lines):
     """The requirements that the interpreter does not fulfil, and all that are more than a name and a version."""
