@@ -311,13 +311,20 @@ async fn a_process_that_dies_is_started_again() {
     region.logged("mortal", "Worker died. Its exit code is 3; another worker is started.").await;
     assert_eq!(region.describe("mortal").await.expect("is there")["EndpointStatus"], "InService");
 
+    assert!((region.sum("mortal", "InvocationModelErrors") - 1.0).abs() < 0.1);
+
     // The server itself, and with it all workers.
     let server = parent(second);
     signal(server, "KILL");
     let third = wait_for("the next server", async || region.pid("mortal").await.filter(|pid| *pid != second)).await;
     assert!(parent(third) != server && !alive(second));
     region.logged("mortal", "The model server ended with code 137. It is started again.").await;
-    assert!((region.sum("mortal", "InvocationModelErrors") - 1.0).abs() < 0.1);
+    // A worker that ends while it has nothing to do: no call fails for it.
+    signal(third, "KILL");
+    wait_for("its end", async || (!alive(third)).then_some(())).await;
+    let fourth = region.pid("mortal").await.expect("answers at the first try");
+    assert_ne!(third, fourth);
+    region.logged("mortal", "An idle worker ended with code -9; another worker is started.").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -230,7 +230,9 @@ impl Life {
                     self.note_metrics().await;
                     self.watch_disk(hosts, alarms.clone());
                     // In the background. What fails is tried again, and at the end it fails the job.
-                    tokio::spawn(self.store_checkpoints(hosts, false));
+                    if self.work.checkpoints.is_some() {
+                        tokio::spawn(self.store_checkpoints(hosts, false));
+                    }
                 }
             }
         }

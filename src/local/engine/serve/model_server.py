@@ -297,11 +297,17 @@ class Pool:
                 raise Busy("No worker is available to serve the request.")
             self.waiting += 1
             try:
-                if len(self.idle) < self.waiting:
-                    self.hire()
-                if not self.changed.wait_for(lambda: self.idle or self.broken, self.patience) or not self.idle:
-                    raise Busy("No worker is available to serve the request.")
-                return self.idle.pop()
+                while True:
+                    if len(self.idle) < self.waiting:
+                        self.hire()
+                    if not self.changed.wait_for(lambda: self.idle or self.broken, self.patience) or not self.idle:
+                        raise Busy("No worker is available to serve the request.")
+                    worker = self.idle.pop()
+                    if worker.process.poll() is None:
+                        return worker
+                    # It ended while it had nothing to do: no request has to fail for it.
+                    sys.stderr.write(f"An idle worker ended with code {worker.end()}; another worker is started.\n")
+                    self.count -= 1
             finally:
                 self.waiting -= 1
 
