@@ -1,4 +1,4 @@
-//! What the processes of a host use of this machine, measured from `/proc` as an agent on the instance would.
+//! What the processes of a host use of this machine, measured from `/proc`.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
