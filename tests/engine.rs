@@ -1,70 +1,29 @@
 //! The local region trains for real: scripts run under the keeper, and what is left behind is what SageMaker leaves.
 
+#[path = "common/bare.rs"]
+mod bare;
+
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use flate2::{Compression, read::GzDecoder, write::GzEncoder};
-use footplate::local::buckets::Buckets;
-use footplate::local::fault::Fault;
-use footplate::local::logs::Logs;
-use footplate::local::metrics::Metrics;
-use footplate::local::sagemaker::{EngineOptions, SageMaker};
+use bare::{Region, alive, all_gone, archive, options, wait_for};
+use flate2::read::GzDecoder;
+use footplate::local::sagemaker::EngineOptions;
 use serde_json::{Value, json};
 
-/// Nothing here takes nearly as long; a machine under load may.
-const DEADLINE: Duration = Duration::from_secs(90);
 const LOG_GROUP: &str = "/aws/sagemaker/TrainingJobs";
 
-/// A region without its door.
-struct Region {
-    folder: PathBuf,
-    buckets: Buckets,
-    logs: Arc<Logs>,
-    metrics: Arc<Metrics>,
-    sagemaker: Arc<SageMaker>,
-}
-
-fn options() -> EngineOptions {
-    EngineOptions {
-        keeper: env!("CARGO_BIN_EXE_footplate").into(),
-        python: "python3".into(),
-        speed: 200.0,
-        memory_bytes: None,
-        disk_bytes: None,
-        seconds: None,
-    }
-}
-
 impl Region {
-    fn open(folder: &Path, engine: EngineOptions) -> Self {
-        let buckets = Buckets::open(&folder.join("s3")).expect("opens");
-        let logs = Arc::new(Logs::open(&folder.join("logs"), "us-east-1").expect("opens"));
-        let metrics = Arc::new(Metrics::open(&folder.join("metrics")).expect("opens"));
-        let sagemaker =
-            SageMaker::open(&folder.join("sagemaker"), buckets.clone(), logs.clone(), metrics.clone(), engine).expect("opens");
-        buckets.create("b").expect("makes a bucket");
-        Self { folder: folder.to_owned(), buckets, logs, metrics, sagemaker }
-    }
-
-    fn put(&self, key: &str, bytes: &[u8]) {
-        let file = self.folder.join("upload");
-        std::fs::write(&file, bytes).expect("writes");
-        self.buckets.store("b", key, &file).expect("stores");
-    }
-
     /// Uploads a script and gives a request that runs it.
     fn request(&self, job: &str, script: &str) -> Value {
-        let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
-        let mut header = tar::Header::new_gnu();
-        header.set_size(script.len() as u64);
-        header.set_mode(0o644);
-        archive.append_data(&mut header, "train.py", script.as_bytes()).expect("appends");
-        let bytes = archive.into_inner().expect("ends").finish().expect("ends");
+        self.request_of(job, &[("train.py", script)])
+    }
+
+    /// The same with several files, of which `train.py` runs.
+    fn request_of(&self, job: &str, files: &[(&str, &str)]) -> Value {
         let key = format!("{job}/source/sourcedir.tar.gz");
-        self.put(&key, &bytes);
+        self.put(&key, &archive(files));
         json!({
             "TrainingJobName": job,
             "RoleArn": "arn:aws:iam::000000000000:role/footplate-execution",
@@ -81,10 +40,6 @@ impl Region {
                 "sagemaker_container_log_level": "20",
             },
         })
-    }
-
-    async fn call(&self, operation: &str, input: Value) -> Result<Value, Fault> {
-        self.sagemaker.call(operation, input).await
     }
 
     async fn start(&self, request: Value) {
@@ -150,7 +105,7 @@ impl Region {
     }
 
     /// The files of an archive in the output folder of a job.
-    fn archive(&self, job: &str, name: &str) -> Vec<(String, String)> {
+    fn packed(&self, job: &str, name: &str) -> Vec<(String, String)> {
         let to = self.folder.join(format!("{job}-{name}"));
         self.buckets.fetch("b", &format!("out/{job}/output/{name}"), &to).expect("is there");
         let mut archive = tar::Archive::new(GzDecoder::new(std::fs::File::open(to).expect("opens")));
@@ -166,18 +121,6 @@ impl Region {
 
     fn has(&self, key: &str) -> bool {
         self.buckets.list("b", key).expect("lists").iter().any(|object| object.key == key)
-    }
-}
-
-/// Asks again until there is an answer.
-async fn wait_for<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
-        tokio::time::sleep(Duration::from_millis(15)).await;
     }
 }
 
@@ -199,15 +142,6 @@ fn pids(file: &Path, count: usize) -> Option<Vec<u32>> {
     let text = std::fs::read_to_string(file).ok()?;
     let pids: Vec<u32> = text.lines().filter_map(|line| line.parse().ok()).collect();
     (pids.len() >= count && text.ends_with('\n')).then_some(pids)
-}
-
-fn alive(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with(['Z', 'X']))
-}
-
-async fn all_gone(pids: &[u32]) {
-    wait_for(&format!("the end of {pids:?}"), async || pids.iter().all(|pid| !alive(*pid)).then_some(())).await;
 }
 
 /// Leaves its parent by all means that a daemon has, ignores SIGTERM, and writes down who it is.
@@ -311,8 +245,8 @@ json.dump(dict(os.environ), open(os.path.join(os.environ["SM_OUTPUT_DATA_DIR"], 
     assert!((counted - 3.0).abs() < 0.1, "NaN is no value: {statistics}");
 
     assert_eq!(described["ModelArtifacts"]["S3ModelArtifacts"], "s3://b/out/happy/output/model.tar.gz");
-    assert_eq!(region.archive("happy", "model.tar.gz"), [("model.txt".to_owned(), "7".to_owned())]);
-    let output = region.archive("happy", "output.tar.gz");
+    assert_eq!(region.packed("happy", "model.tar.gz"), [("model.txt".to_owned(), "7".to_owned())]);
+    let output = region.packed("happy", "output.tar.gz");
     let env: Value = serde_json::from_str(&output[0].1).expect("is JSON");
     assert_eq!((&env["MINE"], &env["SM_NUM_GPUS"], &env["MASTER_ADDR"]), (&json!("yes"), &json!("0"), &json!("127.0.0.1")));
     let known = ["SM_", "SAGEMAKER_", "TRAINING_JOB_", "MASTER_", "NCCL_", "GLOO_"];
@@ -371,7 +305,7 @@ sys.exit(3)
     );
     assert!(reason(&described).ends_with("train.py\", exit code: 3"));
     assert!(!region.has("out/three/output/model.tar.gz"), "AWS keeps no model of a failed job");
-    assert_eq!(region.archive("three", "output.tar.gz")[0].1, "kept");
+    assert_eq!(region.packed("three", "output.tar.gz")[0].1, "kept");
 
     let own = r#"
 import os
@@ -424,7 +358,7 @@ while True: time.sleep(1)
         (Some("Stopped"), Some("Stopped"))
     );
     assert_eq!(phases(&described), ["Starting", "Downloading", "Training", "Stopping", "Uploading", "Stopped"]);
-    assert_eq!(region.archive("stopped", "model.tar.gz"), [("checkpoint".to_owned(), "epoch 1".to_owned())]);
+    assert_eq!(region.packed("stopped", "model.tar.gz"), [("checkpoint".to_owned(), "epoch 1".to_owned())]);
     assert!(region.log("stopped").contains(&"told to end".to_owned()));
     assert!(described.get("FailureReason").is_none());
 
@@ -468,7 +402,8 @@ while True: time.sleep(1)
     );
     assert!(reason(&region.end("disk").await).contains("20971520 bytes of disk"));
     let one_file = region.end("one-file").await;
-    assert!(reason(&one_file).contains("File too large"), "{one_file:#}");
+    // The whole folder's limit may be noticed first: the file lies in it.
+    assert!(["File too large", "20971520 bytes of disk"].iter().any(|text| reason(&one_file).contains(text)), "{one_file:#}");
     assert!(reason(&region.end("memory").await).contains("MemoryError"));
 }
 
@@ -578,13 +513,7 @@ async fn nothing_escapes_the_death_of_the_region() {
     let file = folder.path().join("orphan.pids");
     let orphans = wait_for("both processes", async || pids(&file, 2)).await;
 
-    let second = SageMaker::open(
-        &folder.path().join("sagemaker"),
-        Buckets::open(&folder.path().join("s3")).expect("opens"),
-        Arc::new(Logs::open(&folder.path().join("logs"), "us-east-1").expect("opens")),
-        Arc::new(Metrics::open(&folder.path().join("metrics")).expect("opens")),
-        options(),
-    );
+    let second = Region::try_open(folder.path(), options());
     assert!(second.is_err_and(|fault| fault.message.contains("open in another process")));
 
     other.kill().expect("is killed with SIGKILL");
@@ -757,6 +686,227 @@ async fn jobs_run_side_by_side() {
     ports.sort();
     ports.dedup();
     assert_eq!(ports.len(), 6, "each job has a port of its own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_job_uses_is_measured_host_by_host() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let region = Region::open(folder.path(), options());
+    // The work is a child's, the memory the script's own.
+    let script = r#"
+import os, subprocess, sys, time
+held = bytearray(64 << 20)
+with open(os.environ["SM_MODEL_DIR"] + "/big", "wb") as file: file.write(os.urandom(8 << 20))
+if os.environ["SM_CURRENT_HOST"] == "algo-1":
+    while True: subprocess.run([sys.executable, "-c", "sum(range(3000000))"])
+while True: time.sleep(1)
+"#;
+    let mut request = region.request("measured", script);
+    request["ResourceConfig"] = json!({"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1});
+    region.start(request).await;
+    let ask = |host: &str, metric: &str, statistic: &str, period: u32| {
+        region.statistic(LOG_GROUP, metric, &[("Host", &format!("measured/{host}"))], statistic, period)
+    };
+    // By the second: a run of some seconds has a curve.
+    wait_for("some seconds", async || (ask("algo-2", "CPUUtilization", "Average", 1).len() >= 4).then_some(())).await;
+    wait_for("the disk", async || ask("algo-2", "DiskUtilization", "Maximum", 3600).pop().filter(|share| *share > 0.7)).await;
+    let cores = f64::from(u32::try_from(std::thread::available_parallelism().expect("some").get()).expect("few"));
+    let (busy, idle) = (ask("algo-1", "CPUUtilization", "Maximum", 3600)[0], ask("algo-2", "CPUUtilization", "Minimum", 3600)[0]);
+    // A reading that comes a little late or early may be off by a tick.
+    assert!(busy > 10.0 && busy < cores * 110.0, "{busy} % of {cores} processors");
+    assert!(idle < busy / 2.0, "{idle} % while it sleeps, {busy} % while it works");
+    let memory = ask("algo-2", "MemoryUtilization", "Maximum", 3600)[0];
+    let text = std::fs::read_to_string("/proc/meminfo").expect("reads");
+    let total: f64 = text.split_ascii_whitespace().nth(1).expect("a number").parse().expect("a number");
+    let bytes = memory / 100.0 * total * 1024.0;
+    assert!((60e6..200e6).contains(&bytes), "{bytes} bytes");
+    let disk = ask("algo-2", "DiskUtilization", "Maximum", 3600)[0];
+    assert!((0.7..2.0).contains(&disk), "{disk} % of a gigabyte");
+    let listed = region
+        .metrics
+        .call("ListMetrics", &json!({"Namespace": LOG_GROUP, "Dimensions": [{"Name": "Host", "Value": "measured/algo-1"}]}));
+    let names: Vec<Value> =
+        listed.expect("lists")["Metrics"].as_array().expect("a list").iter().map(|one| one["MetricName"].clone()).collect();
+    for name in ["CPUUtilization", "MemoryUtilization", "DiskUtilization"] {
+        assert!(names.contains(&json!(name)), "{names:?}");
+    }
+    region.stop("measured").await;
+    region.end("measured").await;
+}
+
+/// Counts on from its checkpoint, and waits for a file after each epoch but the last.
+const RESUMING: &str = r#"
+import argparse, os, time
+parser = argparse.ArgumentParser()
+parser.add_argument("--checkpoints")
+folder = parser.parse_args().checkpoints
+assert folder == os.environ["SM_CHECKPOINT_DIR"], folder
+os.makedirs(folder + "/deep", exist_ok=True)
+path = folder + "/deep/epoch"
+start = int(open(path).read()) if os.path.exists(path) else 0
+print("resumed from", start, flush=True)
+open(path + ".new", "w").write(str(start + 1))
+os.rename(path + ".new", path)
+while os.environ.get("WAIT"): time.sleep(0.05)
+open(os.environ["SM_MODEL_DIR"] + "/model", "w").write("x")
+open(path, "w").write(str(start + 10))
+if os.environ.get("FAIL"): raise SystemExit(1)
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checkpoints_reach_s3_while_the_script_runs_and_the_next_job_goes_on_from_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let region = Region::open(folder.path(), options());
+    let request = |job: &str, variable: &str| {
+        let mut request = region.request(job, RESUMING);
+        request["HyperParameters"]["checkpoints"] = json!("\"/opt/ml/checkpoints\"");
+        request["CheckpointConfig"] = json!({"S3Uri": "s3://b/ck/dogs"});
+        request["Environment"] = json!({variable: "1"});
+        request
+    };
+    let stored = || {
+        let to = folder.path().join("fetched");
+        let _ = std::fs::remove_file(&to);
+        region.buckets.fetch("b", "ck/dogs/deep/epoch", &to).ok()?;
+        std::fs::read_to_string(to).ok()
+    };
+    region.put("ck/dogs-of-others/deep/epoch", b"99");
+    region.start(request("first", "WAIT")).await;
+    // The job runs on: whatever ends it now, the machine included, this is kept.
+    wait_for("the checkpoint in S3", async || stored().filter(|text| text == "1")).await;
+    assert_eq!(
+        region.describe("first").await["CheckpointConfig"],
+        json!({"S3Uri": "s3://b/ck/dogs", "LocalPath": "/opt/ml/checkpoints"})
+    );
+    region.stop("first").await;
+    assert_eq!(region.end("first").await["TrainingJobStatus"], "Stopped");
+    region.logged("first", "resumed from 0").await;
+
+    let second = region.run(request("second", "NOTHING")).await;
+    assert_eq!(second["TrainingJobStatus"], "Completed", "{second:#}");
+    region.logged("second", "resumed from 1").await;
+    assert_eq!(stored().as_deref(), Some("11"), "what was written last is there, too");
+    // A job that fails keeps no model, but its checkpoints.
+    assert_eq!(region.run(request("third", "FAIL")).await["TrainingJobStatus"], "Failed");
+    assert_eq!(stored().as_deref(), Some("21"));
+    assert!(!region.has("out/third/output/model.tar.gz") && !region.has("ck/dogs/model"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spot_jobs_and_what_is_only_noted_are_described_as_sent() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let region = Region::open(folder.path(), options());
+    let mut request = region.request("noted", "print('x')");
+    let vpc = json!({"SecurityGroupIds": ["sg-0123456789abcdef0"], "Subnets": ["subnet-0123456789abcdef0"]});
+    let key = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555";
+    for (member, value) in [
+        ("VpcConfig", vpc.clone()),
+        ("EnableNetworkIsolation", json!(true)),
+        ("EnableInterContainerTrafficEncryption", json!(true)),
+        ("EnableManagedSpotTraining", json!(true)),
+        ("StoppingCondition", json!({"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 120})),
+        ("Environment", json!({"A": "b"})),
+    ] {
+        request[member] = value;
+    }
+    request["OutputDataConfig"]["KmsKeyId"] = json!(key);
+    request["ResourceConfig"]["VolumeKmsKeyId"] = json!(key);
+    let described = region.run(request.clone()).await;
+    assert_eq!(described["TrainingJobStatus"], "Completed");
+    for member in [
+        "VpcConfig",
+        "EnableNetworkIsolation",
+        "EnableInterContainerTrafficEncryption",
+        "EnableManagedSpotTraining",
+        "StoppingCondition",
+        "Environment",
+    ] {
+        assert_eq!(described[member], request[member], "{member}");
+    }
+    assert_eq!(
+        (&described["OutputDataConfig"]["KmsKeyId"], &described["ResourceConfig"]["VolumeKmsKeyId"]),
+        (&json!(key), &json!(key))
+    );
+    assert!(described["BillableTimeInSeconds"].as_u64() <= described["TrainingTimeInSeconds"].as_u64());
+    region.logged("noted", "the local region does not cut the script off the network").await;
+
+    let mut late = region.request("late", "import time\nwhile True: time.sleep(1)");
+    late["EnableManagedSpotTraining"] = json!(true);
+    late["StoppingCondition"] = json!({"MaxRuntimeInSeconds": 1, "MaxWaitTimeInSeconds": 1});
+    let described = region.run(late).await;
+    assert_eq!(
+        (&described["TrainingJobStatus"], &described["SecondaryStatus"]),
+        (&json!("Stopped"), &json!("MaxWaitTimeExceeded"))
+    );
+
+    for (change, text) in [
+        (json!({"S3Uri": "s3://nobody/ck"}), "Create the bucket nobody first."),
+        (json!({"S3Uri": "s3://b/ck", "LocalPath": "/tmp/ck"}), "LocalPath /tmp/ck in CheckpointConfig is not below /opt/ml"),
+    ] {
+        let mut request = region.request("refused", "");
+        request["CheckpointConfig"] = change;
+        let fault = region.call("CreateTrainingJob", request).await.expect_err("is refused");
+        assert!(fault.message.contains(text), "{}", fault.message);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn torchrun_starts_each_host_with_its_rank_and_other_launchers_say_what_to_use() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let region = Region::open(folder.path(), options());
+    // PyTorch's place is taken by a module of the script's own archive, which tells how it was called and runs the script.
+    let launcher = "import os, runpy, sys\nprint(os.environ['SM_CURRENT_HOST'], 'launched', sys.argv[1:])\nat = sys.argv.index('train.py')\nsys.argv = sys.argv[at:]\nrunpy.run_path('train.py', run_name='__main__')\n";
+    let files = [
+        ("train.py", "import sys\nprint('script', sys.argv[1:])\n"),
+        ("torch/__init__.py", ""),
+        ("torch/distributed/__init__.py", ""),
+        ("torch/distributed/run.py", launcher),
+    ];
+    let mut request = region.request_of("torchrun", &files);
+    request["HyperParameters"]["sagemaker_torch_distributed_enabled"] = json!("true");
+    request["HyperParameters"]["sagemaker_instance_type"] = json!("\"ml.m5.large\"");
+    request["HyperParameters"]["lr"] = json!("0.5");
+    request["ResourceConfig"]["InstanceCount"] = json!(2);
+    let described = region.run(request).await;
+    assert_eq!(described["TrainingJobStatus"], "Completed", "{described:#}");
+    let log = region.log("torchrun").join("\n");
+    assert_eq!(log.matches("script ['--lr', '0.5']").count(), 2, "{log}");
+    let port = regex::Regex::new(r"'--master_port', '\d+'").expect("compiles");
+    for rank in 0..2 {
+        let call = format!(
+            "algo-{} launched ['--nnodes', '2', '--nproc_per_node', '1', '--master_addr', '127.0.0.1', '--master_port', 'PORT', '--node_rank', '{rank}', 'train.py', '--lr', '0.5']",
+            rank + 1
+        );
+        let log = port.replace_all(&log, "'--master_port', 'PORT'");
+        assert!(log.contains(&call), "{log}");
+    }
+
+    for (key, text) in [
+        ("sagemaker_mpi_enabled", "MPI is not part of the local region. Use torch_distributed"),
+        ("sagemaker_distributed_dataparallel_enabled", "(SMDDP) exists in AWS's containers only"),
+    ] {
+        let mut request = region.request(&key.replace('_', "-"), "");
+        request["HyperParameters"][key] = json!("true");
+        let described = region.run(request).await;
+        assert_eq!(described["TrainingJobStatus"], "Failed");
+        assert!(reason(&described).contains(text), "{}", reason(&described));
+    }
+    // `-S` leaves site-packages out, so there is no torch, whatever this machine has.
+    let python = folder.path().join("python");
+    std::fs::write(&python, "#!/bin/sh\nexec python3 -I -S \"$@\"\n").expect("writes");
+    std::fs::set_permissions(&python, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("is ours");
+    region.sagemaker.close().await;
+    drop(region);
+    let region = Region::open(folder.path(), EngineOptions { python, ..options() });
+    let mut request = region.request("bare", "");
+    request["HyperParameters"]["sagemaker_pytorch_ddp_enabled"] = json!("true");
+    let described = region.run(request).await;
+    assert!(
+        reason(&described).contains("the job is to be started by torchrun, and")
+            && reason(&described).contains("has no torch. Install PyTorch"),
+        "{}",
+        reason(&described)
+    );
 }
 
 /// A small file system needs no root where user namespaces are allowed; where they are not, this says so and tests nothing.

@@ -1,20 +1,13 @@
 //! Tuning jobs of the local region: their candidates are real training jobs, and the search, the rules and the answers hold.
 
+#[path = "common/bare.rs"]
+mod bare;
+
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
-use flate2::{Compression, write::GzEncoder};
-use footplate::local::buckets::Buckets;
-use footplate::local::fault::Fault;
-use footplate::local::logs::Logs;
-use footplate::local::metrics::Metrics;
-use footplate::local::sagemaker::{EngineOptions, SageMaker};
+use bare::{Region, all_gone, archive, options, wait_for};
 use serde_json::{Value, json};
-
-/// Nothing here takes nearly as long; a machine under load may.
-const DEADLINE: Duration = Duration::from_mins(2);
 
 /// A bowl with its bottom at rate 0.01, told once.
 const BOWL: &str = r#"
@@ -33,46 +26,12 @@ for epoch in range(3):
 time.sleep(300 if float(values["level"]) > 5 else 0)
 "#;
 
-struct Region {
-    _folder: tempfile::TempDir,
-    sagemaker: Arc<SageMaker>,
-}
-
-fn open(folder: &Path) -> (Buckets, Arc<SageMaker>) {
-    let buckets = Buckets::open(&folder.join("s3")).expect("opens");
-    let logs = Arc::new(Logs::open(&folder.join("logs"), "us-east-1").expect("opens"));
-    let metrics = Arc::new(Metrics::open(&folder.join("metrics")).expect("opens"));
-    let engine = EngineOptions {
-        keeper: env!("CARGO_BIN_EXE_footplate").into(),
-        python: "python3".into(),
-        speed: 200.0,
-        memory_bytes: None,
-        disk_bytes: None,
-        seconds: None,
-    };
-    let sagemaker = SageMaker::open(&folder.join("sagemaker"), buckets.clone(), logs, metrics, engine).expect("opens");
-    (buckets, sagemaker)
-}
-
 impl Region {
     /// A region with a script that the training jobs run.
     fn with(script: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (buckets, sagemaker) = open(folder.path());
-        buckets.create("b").expect("makes a bucket");
-        let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
-        let mut header = tar::Header::new_gnu();
-        header.set_size(script.len() as u64);
-        header.set_mode(0o644);
-        archive.append_data(&mut header, "hpo.py", script.as_bytes()).expect("appends");
-        let file = folder.path().join("upload");
-        std::fs::write(&file, archive.into_inner().expect("ends").finish().expect("ends")).expect("writes");
-        buckets.store("b", "sourcedir.tar.gz", &file).expect("stores");
-        Self { _folder: folder, sagemaker }
-    }
-
-    async fn call(&self, operation: &str, input: Value) -> Result<Value, Fault> {
-        self.sagemaker.call(operation, input).await
+        let region = Self::temporary();
+        region.put("sourcedir.tar.gz", &archive(&[("hpo.py", script)]));
+        region
     }
 
     async fn start(&self, request: &Value) {
@@ -105,17 +64,6 @@ impl Region {
 
     async fn training_job(&self, name: &Value) -> Value {
         self.call("DescribeTrainingJob", json!({"TrainingJobName": name})).await.expect("is there")
-    }
-}
-
-async fn wait_for<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
-        tokio::time::sleep(Duration::from_millis(15)).await;
     }
 }
 
@@ -346,6 +294,80 @@ async fn a_region_that_closes_ends_it_and_says_so_afterwards() {
     assert_eq!(fault.code, "ServiceUnavailable");
 }
 
+/// Tells its loss; one that is over 5 then waits for ever. Each writes down who it is.
+const MORTAL: &str = r#"
+import json, os, time
+level = json.loads(os.environ["SM_HPS"])["level"]
+with open(os.environ["PIDS"], "a") as file: file.write("%d\n" % os.getpid())
+print("loss=%s" % level, flush=True)
+while float(level) > 5: time.sleep(1)
+"#;
+
+fn mortal(folder: &std::path::Path, name: &str, levels: &[&str]) -> Value {
+    let mut request = request(name, u32::try_from(levels.len()).expect("few"), 2);
+    request["HyperParameterTuningJobConfig"]["Strategy"] = json!("Random");
+    request["HyperParameterTuningJobConfig"]["ParameterRanges"] =
+        json!({"CategoricalParameterRanges": [{"Name": "level", "Values": levels}]});
+    request["TrainingJobDefinition"]["Environment"] = json!({"PIDS": folder.join("pids")});
+    request
+}
+
+/// Not a test of its own: the region that the next test kills.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a part of a_region_that_is_killed_leaves_nothing_and_its_results_can_be_gone_on_from"]
+async fn region_that_is_killed() {
+    let Some(folder) = std::env::var_os("FOOTPLATE_TEST_REGION") else { return };
+    let region = Region::open(folder.as_ref(), options());
+    region.put("sourcedir.tar.gz", &archive(&[("hpo.py", MORTAL)]));
+    region.start(&mortal(folder.as_ref(), "killed", &["3", "9"])).await;
+    wait_for("one result", async || {
+        (region.describe("killed").await["TrainingJobStatusCounters"]["Completed"] == 1).then_some(())
+    })
+    .await;
+    std::fs::write(region.folder.join("ready"), "").expect("writes");
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_that_is_killed_leaves_nothing_and_its_results_can_be_gone_on_from() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut other = Command::new(std::env::current_exe().expect("this test"))
+        .args(["--ignored", "--exact", "region_that_is_killed"])
+        .env("FOOTPLATE_TEST_REGION", folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts");
+    let pids = wait_for("both training jobs", async || {
+        let text = std::fs::read_to_string(folder.path().join("pids")).ok()?;
+        let pids: Vec<u32> = text.lines().filter_map(|line| line.parse().ok()).collect();
+        (pids.len() == 2 && folder.path().join("ready").exists()).then_some(pids)
+    })
+    .await;
+    other.kill().expect("is killed with SIGKILL");
+    other.wait().expect("is gone");
+    all_gone(&pids).await;
+
+    let region = Region::open(folder.path(), options());
+    let described = region.describe("killed").await;
+    assert_eq!(status(&described), "Failed");
+    let reason = described["FailureReason"].as_str().expect("a reason");
+    assert!(reason.starts_with("InternalServerError: the local region stopped while this tuning job was running."), "{reason}");
+    assert!(reason.contains("WarmStartConfig"), "{reason}");
+    assert_eq!(
+        described["TrainingJobStatusCounters"],
+        json!({"Completed": 1, "InProgress": 0, "RetryableError": 0, "NonRetryableError": 1, "Stopped": 0})
+    );
+    assert!((objective(&described["BestTrainingJob"]) - 3.0).abs() < 1e-6);
+    assert!(region.sagemaker.running().is_empty());
+
+    let mut next = mortal(folder.path(), "next", &["3", "4"]);
+    next["WarmStartConfig"] = json!({"ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": "killed"}], "WarmStartType": "IdenticalDataAndAlgorithm"});
+    let described = region.run(&next).await;
+    assert_eq!(status(&described), "Completed", "{described:#}");
+    assert!((objective(&described["OverallBestTrainingJob"]) - 3.0).abs() < 1e-6);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_requests_are_refused_before_anything_runs() {
     let region = Region::with(BOWL);
@@ -356,6 +378,8 @@ async fn wrong_requests_are_refused_before_anything_runs() {
         request.pointer_mut(parent).expect("is there")[member] = value;
         request
     };
+    let range = |low: &str, high: &str| json!({"Name": "x", "MinValue": low, "MaxValue": high, "ScalingType": "Auto"});
+    let ranges = |kind: &str, range: &Value| change("/HyperParameterTuningJobConfig/ParameterRanges", json!({kind: [range]}));
     for (request, code, part) in [
         (
             request("taken", 1, 1),
@@ -387,6 +411,31 @@ async fn wrong_requests_are_refused_before_anything_runs() {
         ),
         (change("/HyperParameterTuningJobConfig/Strategy", json!("Hyperband")), "ValidationException", "Use Bayesian or Random"),
         (change("/HyperParameterTuningJobConfig/Strategy", json!("Grid")), "ValidationException", "rate is not categorical"),
+        (
+            ranges("ContinuousParameterRanges", &range("0.1", "0.001")),
+            "ValidationException",
+            "must be less than its MaxValue 0.001. Exchange them.",
+        ),
+        (
+            ranges("ContinuousParameterRanges", &range("0.1", "0.1")),
+            "ValidationException",
+            "Make it a static hyperparameter, or widen the range.",
+        ),
+        (
+            ranges("IntegerParameterRanges", &range("3", "3")),
+            "ValidationException",
+            "Make it a static hyperparameter, or widen the range.",
+        ),
+        (
+            ranges("CategoricalParameterRanges", &json!({"Name": "x", "Values": ["\"32\"", "\"32\""]})),
+            "ValidationException",
+            "The categorical values of x hold \"32\" more than once.",
+        ),
+        (
+            ranges("CategoricalParameterRanges", &json!({"Name": "x", "Values": ["1"]})),
+            "ValidationException",
+            "You don't have enough combinations of hyperparameter ranges.",
+        ),
         (
             change(
                 "/WarmStartConfig",

@@ -3,6 +3,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from jobs import unique
+from region import wait_until
+from test_protocols import cloudwatch  # noqa: F401 (a fixture: CloudWatch in each of its protocols)
 
 SCRAPED = "/aws/sagemaker/TrainingJobs"
 LOSSES = [2.0, 1.0, 0.667, 0.5]
@@ -118,3 +120,47 @@ def test_errors_of_metrics(clients):
     with pytest.raises(cloudwatch.exceptions.ClientError) as caught:
         cloudwatch.get_metric_statistics(Namespace="n", MetricName="m", Period=60, Statistics=["Sum"], **swapped)
     assert caught.value.response["Error"]["Code"] in {"InvalidParameterValue", "InvalidParameterCombination", "ValidationError"}
+
+
+def test_percentiles_in_every_protocol(cloudwatch):  # noqa: F811
+    namespace, now = unique("peers"), datetime.now(timezone.utc).replace(microsecond=0)
+    data = [{"MetricName": "m", "Timestamp": now, "Values": [float(value) for value in range(1, 21)]}]
+    data += [{"MetricName": "s", "Timestamp": now, "StatisticValues": {"SampleCount": 4.0, "Sum": 10.0, "Minimum": 1.0, "Maximum": 4.0}}]
+    cloudwatch("PutMetricData", Namespace=namespace, MetricData=data)
+
+    def points(metric, **arguments):
+        return cloudwatch("GetMetricStatistics", Namespace=namespace, MetricName=metric, Period=3600, **arguments, **window())["Datapoints"]
+
+    (point,) = points("m", ExtendedStatistics=["p50", "p95", "p99.9"])
+    assert point["ExtendedStatistics"] == {"p50": 10.0, "p95": 19.0, "p99.9": 20.0}
+    (point,) = points("m", Statistics=["Sum"], ExtendedStatistics=["p0"])
+    assert (point["Sum"], point["ExtendedStatistics"]) == (210.0, {"p0": 1.0})
+    assert points("s", ExtendedStatistics=["p50"]) == []  # nobody knows the values of a statistic set
+    queries = [{"Id": stat.lower(), "MetricStat": {"Metric": {"Namespace": namespace, "MetricName": "m"}, "Period": 3600, "Stat": stat}} for stat in ("p50", "Maximum", "SampleCount")]
+    results = cloudwatch("GetMetricData", MetricDataQueries=queries, **window())["MetricDataResults"]
+    assert [sum(result["Values"]) for result in results] == [10.0, 20.0, 20.0]
+    wrong = cloudwatch("GetMetricStatistics", status=400, Namespace=namespace, MetricName="m", Period=60, ExtendedStatistics=["tm99"], **window())
+    assert "a percentile from p0 to p100" in wrong["Error"]["Message"]
+
+
+def test_instance_metrics_of_a_running_job(clients, jobs):
+    name = jobs.start("polite.py", instances=2)
+    jobs.wait_for_line(name, "ready")
+    host = [{"Name": "Host", "Value": f"{name}/algo-2"}]
+
+    def seconds(metric):
+        query = {"Id": "m", "MetricStat": {"Metric": {"Namespace": SCRAPED, "MetricName": metric, "Dimensions": host}, "Period": 1, "Stat": "Average"}}
+        return clients.cloudwatch.get_metric_data(MetricDataQueries=[query], **window())["MetricDataResults"][0]["Values"]
+
+    wait_until(lambda: len(seconds("CPUUtilization")) >= 3, "some seconds of measurements")
+    assert max(seconds("MemoryUtilization")) > 0
+    listed = clients.cloudwatch.list_metrics(Namespace=SCRAPED, Dimensions=host)["Metrics"]
+    assert {"CPUUtilization", "MemoryUtilization", "DiskUtilization"} <= {metric["MetricName"] for metric in listed}
+    answer = clients.cloudwatch.get_metric_statistics(
+        Namespace=SCRAPED, MetricName="CPUUtilization", Dimensions=host, Period=60, Statistics=["Average", "Maximum"], ExtendedStatistics=["p99"], **window()
+    )
+    for point in answer["Datapoints"]:
+        assert point["Unit"] == "Percent" and 0 <= point["Average"] <= point["Maximum"]
+        assert set(point["ExtendedStatistics"]) == {"p99"}
+    clients.sagemaker.stop_training_job(TrainingJobName=name)
+    jobs.wait(name)

@@ -190,6 +190,35 @@ def test_a_body_over_six_mebibytes_is_refused(endpoints, runtime, watcher):
     endpoints.delete(name)
 
 
+def test_calls_of_an_endpoint_are_measured(endpoints, clients, runtime):
+    from datetime import datetime, timedelta, timezone
+
+    name = endpoints.deploy()
+    for _ in range(5):
+        runtime.invoke_endpoint(EndpointName=name, Body=b"{}", ContentType="application/json")
+    assert refused(runtime.invoke_endpoint, EndpointName=name, Body=b'{"raise": 1}', ContentType="application/json")[0] == "ModelError"
+    now = datetime.now(timezone.utc)
+    dimensions = [{"Name": "EndpointName", "Value": name}, {"Name": "VariantName", "Value": "AllTraffic"}]
+
+    def ask(metric, *statistics, namespace="AWS/SageMaker", **extended):
+        window = {"StartTime": now - timedelta(hours=1), "EndTime": now + timedelta(hours=1), "Period": 3600}
+        answer = clients.cloudwatch.get_metric_statistics(Namespace=namespace, MetricName=metric, Dimensions=dimensions, Statistics=list(statistics), **window, **extended)
+        return answer["Datapoints"]
+
+    assert sum(point["Sum"] for point in ask("Invocations", "Sum")) == 6
+    assert sum(point["Sum"] for point in ask("Invocation5XXErrors", "Sum")) == 1
+    assert sum(point["Sum"] for point in ask("InvocationModelErrors", "Sum")) == 1
+    for point in ask("ModelLatency", "Average", "Minimum", "Maximum", ExtendedStatistics=["p50", "p95", "p99"]):
+        assert point["Unit"] == "Microseconds"
+        assert point["Minimum"] <= point["ExtendedStatistics"]["p50"] * 1.02
+        assert point["ExtendedStatistics"]["p50"] <= point["ExtendedStatistics"]["p99"] <= point["Maximum"] * 1.02
+    found = wait_until(lambda: ask("MemoryUtilization", "Maximum", namespace="/aws/sagemaker/Endpoints"), "a measurement of the instance")
+    assert found[0]["Maximum"] > 0 and found[0]["Unit"] == "Percent"
+    names = {metric["MetricName"] for metric in clients.cloudwatch.list_metrics(Namespace="AWS/SageMaker", Dimensions=dimensions)["Metrics"]}
+    assert names == {"Invocations", "InvocationsPerInstance", "Invocation4XXErrors", "Invocation5XXErrors", "InvocationModelErrors", "ModelLatency", "OverheadLatency"}
+    endpoints.delete(name)
+
+
 def test_an_endpoint_comes_back_after_the_region_was_killed(own_region):
     from conformance import Conformance
     from region import Clients

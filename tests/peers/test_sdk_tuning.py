@@ -5,6 +5,7 @@ import re
 import pytest
 from jobs import Jobs, unique
 from region import Clients, wait_until
+from test_processes import processes_of
 from test_sagemaker_sdk import channel, estimator, sagemaker  # noqa: F401 (fixtures)
 
 METRICS = [{"Name": "Test Loss", "Regex": r"Testing Loss: ([0-9\.]+)"}]
@@ -195,4 +196,5 @@ def test_a_killed_region_marks_it_failed(own_region, watcher):
     assert job["TrainingJobStatusCounters"] == {"Completed": 0, "InProgress": 0, "RetryableError": 0, "NonRetryableError": 2, "Stopped": 0}
     assert {trial["TrainingJobStatus"] for trial in trials(clients, name)} == {"Failed"}
     assert clients.sagemaker.list_hyper_parameter_tuning_jobs(StatusEquals="InProgress")["HyperParameterTuningJobSummaries"] == []
+    assert not [pid for trial in trials(clients, name) for pid in processes_of(trial["TrainingJobName"])]
     watcher.raise_violations()

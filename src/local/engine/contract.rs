@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::distribution::{self, Launcher};
 use super::layout::{self, HostRoot};
 use super::python;
 use super::{Broken, Work, source};
@@ -38,7 +39,13 @@ pub struct Invocation {
 pub fn invocation(work: &Work, host: &HostRoot, python: &Path, master_port: u16) -> Result<Invocation, Broken> {
     let decoded = Decoded::of(work, host);
     let argv = match (&work.entrypoint, decoded.toolkit("sagemaker_program")) {
-        (_, Some(program)) => script_command(&program, &decoded, host, python)?,
+        (_, Some(program)) => {
+            let start = match distribution::launcher(work)? {
+                Launcher::Plain => None,
+                Launcher::Torchrun => Some(distribution::torchrun(work, host, python, master_port)),
+            };
+            script_command(&program, &decoded, host, python, start)?
+        }
         (Some(entrypoint), None) => own_entrypoint(entrypoint, host)?,
         (None, None) => {
             return Err(Broken::client(format_args!(
@@ -59,6 +66,18 @@ pub fn invocation(work: &Work, host: &HostRoot, python: &Path, master_port: u16)
             "/opt/ml of the container is {} here: the job's parameters that name it were changed.",
             host.ml().display()
         ));
+    }
+    if let Some(checkpoints) = &work.checkpoints {
+        preamble.push(format!(
+            "Checkpoints of {} are in {}: a script finds the folder in SM_CHECKPOINT_DIR, or in a hyperparameter that names /opt/ml/checkpoints.",
+            checkpoints.place,
+            checkpoints.folder(host).display()
+        ));
+    }
+    if work.isolated {
+        preamble.push(
+            "EnableNetworkIsolation is set: the local region does not cut the script off the network, AWS does.".to_owned(),
+        );
     }
     preamble.extend(["Invoking script with the following command:".to_owned(), shell_text(&argv)]);
     Ok(Invocation { env: environment(work, &decoded, host, python, master_port), argv, preamble })
@@ -113,7 +132,14 @@ impl Decoded {
     }
 }
 
-fn script_command(program: &str, decoded: &Decoded, host: &HostRoot, python: &Path) -> Result<Vec<String>, Broken> {
+/// The script with its arguments, behind `start` if something else starts it.
+fn script_command(
+    program: &str,
+    decoded: &Decoded,
+    host: &HostRoot,
+    python: &Path,
+    start: Option<Vec<String>>,
+) -> Result<Vec<String>, Broken> {
     let python = python.display().to_string();
     let path = host.code().join(program);
     let package = host.code().join("setup.py").exists();
@@ -122,9 +148,19 @@ fn script_command(program: &str, decoded: &Decoded, host: &HostRoot, python: &Pa
             "the script {program} is not in the archive sagemaker_submit_directory. It must lie at that path inside of the archive."
         )));
     }
-    let mut argv = if package {
+    let script = Path::new(program).extension().is_some_and(|extension| extension == "py");
+    let mut argv = if let Some(mut start) = start {
+        // As the toolkit refuses it.
+        if package || !script {
+            return Err(Broken::client(
+                "Python packages and shell scripts are not supported for torch_distributed. Please use a python script as the entry-point.",
+            ));
+        }
+        start.push(program.to_owned());
+        start
+    } else if package {
         vec![python, "-m".to_owned(), program.trim_end_matches(".py").to_owned()]
-    } else if Path::new(program).extension().is_some_and(|extension| extension == "py") {
+    } else if script {
         vec![python, program.to_owned()]
     } else {
         let executable = std::fs::Permissions::from_mode(0o755);
@@ -215,6 +251,10 @@ fn environment(work: &Work, decoded: &Decoded, host: &HostRoot, python: &Path, m
     set("SM_FRAMEWORK_PARAMS", python::dumps(&properties["additional_framework_parameters"]));
     set("SM_USER_ARGS", python::dumps(&json!(decoded.arguments())));
     set("SM_TRAINING_ENV", python::dumps(&Value::Object(properties)));
+    if let Some(checkpoints) = &work.checkpoints {
+        // Not of the toolkit: on AWS the path is the same for every job.
+        set("SM_CHECKPOINT_DIR", checkpoints.folder(host).display().to_string());
+    }
     for channel in &work.channels {
         set(&format!("SM_CHANNEL_{}", channel.name.to_uppercase()), host.channel(&channel.name).display().to_string());
     }
@@ -346,18 +386,9 @@ mod tests {
     fn work(hyperparameters: &[(&str, &str)]) -> Work {
         let owned = hyperparameters.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         Work {
-            name: "job".to_owned(),
-            arn: "arn".to_owned(),
-            region: "us-east-1".to_owned(),
-            image: "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:1.9-cpu-py38".to_owned(),
-            instance_type: "ml.m5.large".to_owned(),
-            hosts: 11,
             hyperparameters: owned.collect(),
-            channels: Vec::new(),
             environment: [("MINE".to_owned(), "1".to_owned()), ("SM_MODEL_DIR".to_owned(), "s3://mine".to_owned())].into(),
-            entrypoint: None,
-            metrics: Vec::new(),
-            output: super::super::S3Place { bucket: "b".to_owned(), key: String::new() },
+            ..Work::for_tests()
         }
     }
 

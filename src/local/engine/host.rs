@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -16,6 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::keeper::{self, Charge};
 use super::lines::{Lines, Piece};
 use super::scrape::{Metric, Scraper};
+use super::usage::Gauge;
 use super::{Broken, host_name};
 use crate::local::logs::{LogEvent, Logs};
 use crate::local::metrics::Metrics;
@@ -74,6 +76,8 @@ pub struct HostRun {
     pub preamble: Vec<String>,
     pub metrics: Vec<Metric>,
     pub sink: Sink,
+    /// What measures its processes.
+    pub gauge: Gauge,
 }
 
 /// How a host ended.
@@ -99,10 +103,18 @@ pub async fn run(host: HostRun, mut orders: watch::Receiver<Order>) -> HostEnd {
             return end;
         }
     };
+    let keeper = child.id();
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
         return end; // Both were asked for as pipes just now.
     };
-    let mark = host.mark.clone();
+    let (mark, gauge) = (host.mark.clone(), host.gauge.clone());
+    let measuring = async move {
+        // It has an id: nobody has waited for it.
+        if let Some(keeper) = keeper {
+            gauge.measure(keeper).await;
+        }
+        std::future::pending::<Infallible>().await
+    };
     // The order pump owns the keeper's standard input: when either ends, the keeper reads the end of the region and kills.
     let (broken, mut breaks) = watch::channel(false);
     let mut relay = tokio::spawn(async move {
@@ -110,9 +122,16 @@ pub async fn run(host: HostRun, mut orders: watch::Receiver<Order>) -> HostEnd {
         let _ = broken.send(result.is_err());
         (result, tail)
     });
+    let kept = async {
+        tokio::select! {
+            status = child.wait() => return status,
+            () = pass_orders(stdin, &mut orders, &mut breaks) => {}
+        }
+        child.wait().await
+    };
     let status = tokio::select! {
-        status = child.wait() => status,
-        () = pass_orders(stdin, &mut orders, &mut breaks) => child.wait().await,
+        status = kept => status,
+        never = measuring => match never {},
     };
     if status.as_ref().is_ok_and(|status| status.signal().is_some()) {
         let _ = tokio::task::spawn_blocking(move || keeper::kill_marked(MARK, &mark)).await;

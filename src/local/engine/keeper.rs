@@ -213,28 +213,55 @@ fn kill_all() {
 
 /// All living processes below a process, zombies left out.
 fn descendants(root: u32) -> Vec<i32> {
-    let mut children: HashMap<i32, Vec<(i32, bool)>> = HashMap::new();
+    below(root).into_iter().filter(|(_, stat)| !matches!(stat.state, 'Z' | 'X')).map(|(pid, _)| pid).collect()
+}
+
+fn below(root: u32) -> Vec<(i32, Stat)> {
+    let mut children: HashMap<i32, Vec<(i32, Stat)>> = HashMap::new();
     for (pid, folder) in processes() {
-        let Ok(stat) = std::fs::read_to_string(folder.join("stat")) else { continue };
-        if let Some((state, parent)) = state_and_parent(&stat) {
-            children.entry(parent).or_default().push((pid, !matches!(state, 'Z' | 'X')));
+        let Ok(text) = std::fs::read_to_string(folder.join("stat")) else { continue };
+        if let Some(stat) = parse_stat(&text) {
+            children.entry(stat.parent).or_default().push((pid, stat));
         }
     }
     let mut found = Vec::new();
     let mut seen = HashSet::new();
     let mut open = vec![i32::try_from(root).unwrap_or(0)];
     while let Some(parent) = open.pop() {
-        for (pid, alive) in children.get(&parent).into_iter().flatten() {
+        for (pid, stat) in children.get(&parent).into_iter().flatten() {
             // The table is not one instant: a reused id must not lead round in circles.
             if seen.insert(*pid) {
                 open.push(*pid);
-                if *alive {
-                    found.push(*pid);
-                }
+                found.push((*pid, *stat));
             }
         }
     }
     found
+}
+
+/// What `/proc/PID/stat` says of a process (proc(5)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    state: char,
+    parent: i32,
+    /// Processor time of its own, in clock ticks.
+    pub own_ticks: u64,
+    /// That of its ended children, and of theirs.
+    pub children_ticks: u64,
+    /// Resident pages.
+    pub pages: u64,
+}
+
+/// A process, if it is there.
+#[must_use]
+pub fn stat_of(pid: u32) -> Option<Stat> {
+    parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// All processes below a process, zombies too: their time is not yet their parents'.
+#[must_use]
+pub fn stats_below(root: u32) -> Vec<Stat> {
+    below(root).into_iter().map(|(_, stat)| stat).collect()
 }
 
 /// Kills every process that has this variable in its environment, until none has: what is left when the keeper itself was
@@ -266,10 +293,17 @@ fn processes() -> impl Iterator<Item = (i32, PathBuf)> {
     entries.filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path())))
 }
 
-/// State and parent of a line of `/proc/PID/stat`; the name in brackets before them may contain anything (proc(5)).
-fn state_and_parent(stat: &str) -> Option<(char, i32)> {
-    let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace();
-    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+/// A line of `/proc/PID/stat`; the name in brackets, its second field, may contain anything (proc(5)).
+fn parse_stat(stat: &str) -> Option<Stat> {
+    let fields: Vec<&str> = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace().collect();
+    let number = |field: usize| fields.get(field - 3).and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();
+    Some(Stat {
+        state: fields.first()?.chars().next()?,
+        parent: fields.get(1)?.parse().ok()?,
+        own_ticks: number(14) + number(15),
+        children_ticks: number(16) + number(17),
+        pages: number(24),
+    })
 }
 
 fn become_program() -> Result<std::convert::Infallible, std::io::Error> {
@@ -310,8 +344,10 @@ mod tests {
 
     #[test]
     fn a_process_name_cannot_confuse_the_walk() {
-        assert_eq!(state_and_parent("7 (a) Z 9 (x)) S 42 1 1"), Some(('S', 42)));
-        assert_eq!(state_and_parent("7 (cut"), None);
+        let parsed = parse_stat("7 (a) Z 9 (x)) S 42 1 1 0 -1 0 0 0 0 0 11 12 13 14 20 0 1 0 5 4096 77").expect("is read");
+        assert_eq!((parsed.state, parsed.parent, parsed.pages), ('S', 42, 77));
+        assert_eq!((parsed.own_ticks, parsed.children_ticks), (23, 27));
+        assert_eq!(parse_stat("7 (cut"), None);
     }
 
     #[test]

@@ -116,11 +116,16 @@ impl HostRoot {
         for channel in &work.channels {
             std::fs::create_dir_all(self.channel(&channel.name))?;
         }
-        let files = [
+        let mut files = vec![
             ("hyperparameters.json", json!(work.hyperparameters)),
             ("inputdataconfig.json", input_data_config(work)),
             ("resourceconfig.json", resource_config(work, self.number)),
         ];
+        if let Some(checkpoints) = &work.checkpoints {
+            let local = checkpoints.folder(self);
+            std::fs::create_dir_all(&local)?;
+            files.push(("checkpointconfig.json", json!({"S3Uri": checkpoints.place.to_string(), "LocalPath": local})));
+        }
         for (name, content) in files {
             std::fs::write(self.config().join(name), content.to_string())?;
         }

@@ -6,8 +6,10 @@
 
 pub mod artefacts;
 pub mod channels;
+pub mod checkpoints;
 pub mod contract;
 pub mod disk;
+pub mod distribution;
 pub mod host;
 pub mod keeper;
 pub mod layout;
@@ -16,6 +18,7 @@ pub mod python;
 pub mod scrape;
 pub mod serve;
 pub mod source;
+pub mod usage;
 
 use std::collections::BTreeMap;
 
@@ -69,6 +72,8 @@ pub struct Work {
     pub image: String,
     pub instance_type: String,
     pub hosts: u32,
+    /// `VolumeSizeInGB` of each host, in bytes.
+    pub volume: u64,
     /// As sent: values are JSON texts or raw texts.
     pub hyperparameters: BTreeMap<String, String>,
     pub channels: Vec<Channel>,
@@ -79,6 +84,9 @@ pub struct Work {
     pub metrics: Vec<scrape::Metric>,
     /// Where `output/model.tar.gz` goes: the job's own folder in the bucket.
     pub output: S3Place,
+    pub checkpoints: Option<checkpoints::Checkpoints>,
+    /// Asked for, and not enforced here: the log says so.
+    pub isolated: bool,
 }
 
 impl Work {
@@ -88,6 +96,30 @@ impl Work {
         let mut names: Vec<String> = (1..=self.hosts).map(host_name).collect();
         names.sort();
         names
+    }
+}
+
+#[cfg(test)]
+impl Work {
+    /// A job of eleven hosts without anything to do.
+    pub(crate) fn for_tests() -> Self {
+        Self {
+            name: "job".to_owned(),
+            arn: "arn".to_owned(),
+            region: "us-east-1".to_owned(),
+            image: "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:1.9-cpu-py38".to_owned(),
+            instance_type: "ml.m5.large".to_owned(),
+            hosts: 11,
+            volume: 1 << 30,
+            hyperparameters: BTreeMap::new(),
+            channels: Vec::new(),
+            environment: BTreeMap::new(),
+            entrypoint: None,
+            metrics: Vec::new(),
+            output: S3Place { bucket: "b".to_owned(), key: String::new() },
+            checkpoints: None,
+            isolated: false,
+        }
     }
 }
 

@@ -31,24 +31,40 @@ pub fn submit_directory(work: &Work) -> Option<String> {
 /// When the archive is missing, damaged or not harmless.
 pub fn unpack(buckets: &Buckets, work: &Work, hosts: &[HostRoot], job_root: &Path) -> Result<(), Broken> {
     let Some(uri) = submit_directory(work) else { return Ok(()) };
+    if let Some(below) = uri.strip_prefix("/opt/ml/") {
+        return hosts.iter().try_for_each(|host| unpack_channel(&uri, Path::new(below), host));
+    }
     let place = S3Place::parse(&uri).ok_or_else(|| {
-        Broken::client(format_args!("sagemaker_submit_directory is {uri:?}; it must be an s3:// address of a sourcedir.tar.gz"))
+        Broken::client(format_args!(
+            "sagemaker_submit_directory is {uri:?}; it must be an s3:// address of a sourcedir.tar.gz, or its path in a channel"
+        ))
     })?;
     let archive = job_root.join("sourcedir.tar.gz");
     buckets.fetch(&place.bucket, &place.key, &archive).map_err(|error| {
         Broken::client(format_args!("the script archive {uri} cannot be read: {error}. Upload it and start the job again."))
     })?;
-    for host in hosts {
-        unpack_archive(&archive, &host.code()).map_err(|error| {
-            if super::disk_is_full(&error) {
-                Broken::region("unpacking the script archive", &error)
-            } else {
-                Broken::client(format_args!("the script archive {uri} cannot be unpacked: {error}"))
-            }
-        })?;
-    }
+    hosts.iter().try_for_each(|host| unpack_archive(&archive, &host.code()).map_err(|error| not_unpacked(&uri, &error)))?;
     let _ = std::fs::remove_file(archive);
     Ok(())
+}
+
+/// Under network isolation the SDK sends the archive in a channel: `/opt/ml/input/data/code/sourcedir.tar.gz`.
+fn unpack_channel(uri: &str, below: &Path, host: &HostRoot) -> Result<(), Broken> {
+    let inside = below.components().all(|part| matches!(part, Component::Normal(_)));
+    let archive = host.ml().join(below);
+    if !inside || !archive.is_file() {
+        return Err(Broken::client(format_args!(
+            "the script archive {uri} is not there. Send it in the channel that its path names, or set sagemaker_submit_directory to its s3:// address."
+        )));
+    }
+    unpack_archive(&archive, &host.code()).map_err(|error| not_unpacked(uri, &error))
+}
+
+fn not_unpacked(uri: &str, error: &std::io::Error) -> Broken {
+    if super::disk_is_full(error) {
+        return Broken::region("unpacking the script archive", error);
+    }
+    Broken::client(format_args!("the script archive {uri} cannot be unpacked: {error}"))
 }
 
 /// Unpacks an archive that nobody vouches for: nothing of it leads out of the folder, and it has an end.

@@ -53,12 +53,12 @@ impl Metrics {
     }
 
     fn get_statistics(&self, input: &Value) -> Result<Value, Fault> {
-        let statistics =
-            list(input, "Statistics").iter().filter_map(Value::as_str).map(Statistic::parse).collect::<Result<Vec<_>, _>>()?;
-        if let Some(name) = list(input, "ExtendedStatistics").first().and_then(Value::as_str) {
-            Statistic::parse(name)?;
-        }
-        if statistics.is_empty() {
+        let named = |member: &str| {
+            let names = list(input, member).iter().filter_map(Value::as_str);
+            names.map(|name| Ok((name.to_owned(), Statistic::parse(name)?))).collect::<Result<Vec<_>, Fault>>()
+        };
+        let (statistics, extended) = (named("Statistics")?, named("ExtendedStatistics")?);
+        if statistics.is_empty() && extended.is_empty() {
             return Err(missing("Statistics or ExtendedStatistics"));
         }
         let (start, end) = times(input)?;
@@ -86,16 +86,18 @@ impl Metrics {
         let points: Vec<Value> = self
             .periods(&query)?
             .iter()
-            .map(|point| {
+            .filter_map(|period| {
                 let mut answer = Map::new();
-                answer.insert("Timestamp".to_owned(), seconds(point.time));
-                for (name, statistic) in Statistic::ALL {
-                    if statistics.contains(&statistic) {
-                        answer.insert(name.to_owned(), json!(statistic.of(point)));
-                    }
+                answer.insert("Timestamp".to_owned(), seconds(period.whole.time));
+                let known = |(name, statistic): &(String, Statistic)| Some((name.clone(), json!(statistic.of(period)?)));
+                answer.extend(statistics.iter().filter_map(known));
+                let percentiles: Map<String, Value> = extended.iter().filter_map(known).collect();
+                if !percentiles.is_empty() {
+                    answer.insert("ExtendedStatistics".to_owned(), percentiles.into());
                 }
-                answer.insert("Unit".to_owned(), json!(point.unit));
-                Value::Object(answer)
+                let found = answer.len() > 1;
+                answer.insert("Unit".to_owned(), json!(period.whole.unit));
+                found.then_some(Value::Object(answer))
             })
             .collect();
         Ok(json!({"Label": name, "Datapoints": points}))
@@ -173,7 +175,8 @@ impl Metrics {
             unit: text(stat, "Unit").map(str::to_owned),
         };
         let label = text(query, "Label").unwrap_or(name).to_owned();
-        Ok((label, self.periods(&wanted)?.iter().map(|point| (point.time, statistic.of(point))).collect()))
+        let periods = self.periods(&wanted)?;
+        Ok((label, periods.iter().filter_map(|period| Some((period.whole.time, statistic.of(period)?))).collect()))
     }
 
     fn list_metrics(&self, input: &Value) -> Result<Value, Fault> {

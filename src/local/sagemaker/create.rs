@@ -11,6 +11,7 @@ use super::quotas::{Usage, Use};
 use super::store::{Document, text};
 use crate::local::ACCOUNT;
 use crate::local::buckets::Buckets;
+use crate::local::engine::checkpoints::{self, Checkpoints};
 use crate::local::engine::scrape::Metric;
 use crate::local::engine::{Channel, S3Place, Work};
 use crate::local::fault::Fault;
@@ -26,7 +27,7 @@ pub(super) static IMAGE: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Members that ask for something the local region does not have; refused rather than ignored, because a job would silently
 /// do something else than asked.
-const NOT_OFFERED: [(&str, &str); 9] = [
+const NOT_OFFERED: [(&str, &str); 8] = [
     (
         "/AlgorithmSpecification/AlgorithmName",
         "Algorithms of the marketplace are not part of the local region. Send a TrainingImage.",
@@ -44,10 +45,6 @@ const NOT_OFFERED: [(&str, &str); 9] = [
     ("/SessionChainingConfig", "Session chaining is not part of the local region. Leave SessionChainingConfig out."),
     ("/MlflowConfig", "MLflow is not part of the local region. Leave MlflowConfig out."),
     ("/ModelPackageConfig", "Model packages are not part of the local region. Leave ModelPackageConfig out."),
-    (
-        "/CheckpointConfig",
-        "Checkpoints are not part of the local region: a script cannot write to /opt/ml/checkpoints on this machine. Leave CheckpointConfig out, or keep what you need under SM_OUTPUT_DATA_DIR.",
-    ),
 ];
 
 /// Checks a request and gives the work it asks for.
@@ -84,6 +81,9 @@ pub fn check(request: &Document, buckets: &Buckets) -> Result<(Work, Usage), Fau
         entrypoint: entrypoint(&whole),
         metrics: metrics(&whole)?,
         output: output.join(&name),
+        volume: whole.pointer("/ResourceConfig/VolumeSizeInGB").and_then(Value::as_u64).unwrap_or(1).saturating_mul(1 << 30),
+        checkpoints: checkpoints(&whole, buckets)?,
+        isolated: whole.get("EnableNetworkIsolation").and_then(Value::as_bool).unwrap_or(false),
         name,
     };
     Ok((work, usage))
@@ -164,6 +164,31 @@ fn output_place(request: &Value, buckets: &Buckets) -> Result<S3Place, Fault> {
         )));
     }
     Ok(place)
+}
+
+/// assumed: as with the output's, AWS finds a missing bucket later.
+fn checkpoints(request: &Value, buckets: &Buckets) -> Result<Option<Checkpoints>, Fault> {
+    if request.get("CheckpointConfig").is_none() {
+        return Ok(None);
+    }
+    let uri = string(request, "/CheckpointConfig/S3Uri");
+    let place = S3Place::parse(&uri).ok_or_else(|| {
+        Fault::validation(format!("S3Uri {uri} in CheckpointConfig is not an address of the form s3://bucket/prefix."))
+    })?;
+    if !buckets.exists(&place.bucket) {
+        return Err(Fault::validation(format!(
+            "The bucket of S3Uri {uri} in CheckpointConfig does not exist. Create the bucket {} first.",
+            place.bucket
+        )));
+    }
+    let local = request.pointer("/CheckpointConfig/LocalPath").and_then(Value::as_str).filter(|path| !path.is_empty());
+    Checkpoints::new(&place, local.unwrap_or(checkpoints::DEFAULT_PATH)).map(Some).ok_or_else(|| {
+        Fault::validation(format!(
+            "LocalPath {} in CheckpointConfig is not below /opt/ml, and the local region has only that folder of the container. Leave it out, which means {}.",
+            local.unwrap_or_default(),
+            checkpoints::DEFAULT_PATH
+        ))
+    })
 }
 
 fn channels(request: &Value, role: &str, buckets: &Buckets) -> Result<Vec<Channel>, Fault> {

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::store::{Document, text};
 use crate::local::engine::S3Place;
+use crate::local::engine::checkpoints::DEFAULT_PATH;
 
 /// How a job ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub enum Ending {
     Stopped,
     /// `MaxRuntimeInSeconds` was over; such a job counts as stopped.
     MaxRuntimeExceeded,
+    /// `MaxWaitTimeInSeconds` of managed spot training was over.
+    MaxWaitTimeExceeded,
 }
 
 /// The longest `FailureReason` of the model, in UTF-16 units.
@@ -21,8 +24,12 @@ const LONGEST_REASON: usize = 1024;
 /// `StoppingCondition`'s default: a day (API reference).
 const DEFAULT_RUNTIME: u64 = 86_400;
 
+/// What managed spot training costs, in percent of the ordinary price. assumed: "up to 90 %" less is promised; about 70 % less
+/// is what examples show.
+const SPOT_PERCENT: u64 = 30;
+
 /// Members of the request that the answer shows as they were sent.
-const ECHOED: [&str; 19] = [
+const ECHOED: [&str; 20] = [
     // Put in by the service itself: no request can hold it.
     "TuningJobArn",
     "HyperParameters",
@@ -32,6 +39,7 @@ const ECHOED: [&str; 19] = [
     "OutputDataConfig",
     "ResourceConfig",
     "VpcConfig",
+    "CheckpointConfig",
     "StoppingCondition",
     "DebugHookConfig",
     "DebugRuleConfigurations",
@@ -75,6 +83,10 @@ fn fill_defaults(document: &mut Document) {
     default(&mut document["OutputDataConfig"], "KmsKeyId", json!(""));
     default(&mut document["OutputDataConfig"], "CompressionType", json!("GZIP"));
     default(&mut document["AlgorithmSpecification"], "EnableSageMakerMetricsTimeSeries", json!(false));
+    if let Some(checkpoints) = document.get_mut("CheckpointConfig") {
+        // assumed: the documented default is shown.
+        default(checkpoints, "LocalPath", json!(DEFAULT_PATH));
+    }
     default(document.entry("StoppingCondition").or_insert(json!({})), "MaxRuntimeInSeconds", json!(DEFAULT_RUNTIME));
     for channel in document.get_mut("InputDataConfig").and_then(Value::as_array_mut).into_iter().flatten() {
         default(channel, "CompressionType", json!("None"));
@@ -144,6 +156,9 @@ pub fn finish(document: &mut Document, ending: &Ending, now: i64) {
         Ending::MaxRuntimeExceeded => {
             ("Stopped", "MaxRuntimeExceeded", "Training job runtime exceeded MaxRuntimeInSeconds provided")
         }
+        Ending::MaxWaitTimeExceeded => {
+            ("Stopped", "MaxWaitTimeExceeded", "Training job runtime exceeded MaxWaitTimeInSeconds provided")
+        }
         Ending::Failed(_) => ("Failed", "Failed", "Training job failed"),
     };
     if let Ending::Failed(reason) = ending {
@@ -159,8 +174,15 @@ pub fn finish(document: &mut Document, ending: &Ending, now: i64) {
         // Whole seconds for each instance, begun ones counted: who pays multiplies with the number of instances.
         let elapsed = u64::try_from(now - start).unwrap_or_default().div_ceil(1000).max(1);
         document.insert("TrainingTimeInSeconds".to_owned(), json!(elapsed));
-        document.insert("BillableTimeInSeconds".to_owned(), json!(elapsed));
+        document.insert("BillableTimeInSeconds".to_owned(), json!(billable(document, elapsed)));
     }
+}
+
+/// The seconds that are paid. With managed spot training they are fewer: clients show the saving as
+/// `1 - BillableTimeInSeconds / TrainingTimeInSeconds` (developer guide, "Managed Spot Training").
+fn billable(document: &Document, elapsed: u64) -> u64 {
+    let spot = document.get("EnableManagedSpotTraining").and_then(Value::as_bool).unwrap_or(false);
+    if spot { (elapsed * SPOT_PERCENT).div_ceil(100) } else { elapsed }
 }
 
 /// Puts the last value of each metric in: AWS keeps 32-bit floats.
@@ -253,6 +275,17 @@ mod tests {
         assert_eq!(document["StoppingCondition"]["MaxRuntimeInSeconds"], json!(86_400));
         assert_eq!(document["ModelArtifacts"]["S3ModelArtifacts"], json!("s3://b/a/output/model.tar.gz"));
         assert_eq!(document["CreationTime"], json!(1.0));
+    }
+
+    #[test]
+    fn spot_is_billed_for_less_than_it_took() {
+        for (spot, billable) in [(false, 100), (true, 30)] {
+            let mut document = job();
+            document.insert("EnableManagedSpotTraining".to_owned(), json!(spot));
+            document.insert("TrainingStartTime".to_owned(), seconds(0));
+            finish(&mut document, &Ending::Completed, 100_000);
+            assert_eq!((&document["TrainingTimeInSeconds"], &document["BillableTimeInSeconds"]), (&json!(100), &json!(billable)));
+        }
     }
 
     #[test]

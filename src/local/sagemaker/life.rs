@@ -1,6 +1,6 @@
 //! The life of one training job: from Starting through its phases to its end, each with its true times.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,13 +12,16 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
 use super::SageMaker;
 use super::document::{self, Ending};
+use super::outcome::{Kept, Trained, judge};
 use super::store::{Document, text};
 use crate::local::buckets::BucketError;
+use crate::local::engine::checkpoints::Synced;
 use crate::local::engine::contract::{self, Invocation};
 use crate::local::engine::host::{self, HostEnd, HostRun, LastValues, Order, Sink, now_millis};
 use crate::local::engine::keeper::{Charge, Limits};
 use crate::local::engine::layout::HostRoot;
-use crate::local::engine::{Broken, Work, artefacts, channels, disk, source};
+use crate::local::engine::usage::Gauge;
+use crate::local::engine::{Broken, Work, artefacts, channels, disk, distribution, source};
 use crate::local::fault::Fault;
 
 /// Log group, and namespace of the scraped metrics.
@@ -29,9 +32,6 @@ const PHASE: f64 = 0.6;
 const GRACE: f64 = 120.0;
 /// How often metrics are noted in the job, and the disk is measured.
 const TICK: Duration = Duration::from_secs(1);
-/// How much of a script's own failure file becomes the reason, in characters (developer guide).
-const FAILURE_FILE: usize = 1024;
-
 /// What is wanted of a running job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
@@ -48,26 +48,14 @@ pub(super) struct Life {
     pub work: Arc<Work>,
     /// `MaxRuntimeInSeconds`.
     pub runtime: Duration,
+    pub begin: Instant,
     /// The job's folder; removed when it ends.
     pub root: PathBuf,
     pub wishes: watch::Receiver<Wish>,
     pub last: Arc<LastValues>,
-}
-
-/// How the scripts ended.
-struct Trained {
-    ending: Ending,
-    /// Whether model and output are kept.
-    kept: Kept,
-}
-
-/// What is uploaded in the end.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kept {
-    Nothing,
-    /// Of a failed job AWS keeps `output/data` only.
-    Output,
-    All,
+    /// `MaxWaitTimeInSeconds`, from the job's start on.
+    pub wait: Option<Duration>,
+    pub synced: Arc<Synced>,
 }
 
 impl Life {
@@ -98,6 +86,10 @@ impl Life {
         }
         self.enter("Training", "Training image download completed. Training in progress.").await?;
         let trained = self.train(&hosts).await?;
+        let stored = self.store_checkpoints(&hosts, true).await;
+        if !matches!(trained.ending, Ending::Failed(_)) {
+            stored?;
+        }
         if trained.kept == Kept::Nothing {
             return Ok(trained.ending);
         }
@@ -160,10 +152,15 @@ impl Life {
     async fn prepare(&mut self) -> Result<Vec<HostRoot>, Broken> {
         let stop = Arc::new(AtomicBool::new(false));
         let (work, root, buckets, stopped) = (self.work.clone(), self.root.clone(), self.service.buckets.clone(), stop.clone());
+        let (synced, python) = (self.synced.clone(), self.service.engine.python.clone());
         let mut fetching = tokio::spawn(blocking(move || {
             let hosts = (1..=work.hosts).map(|number| HostRoot::create(&root, &work, number)).collect::<Result<Vec<_>, _>>()?;
             channels::fetch(&buckets, &work, &hosts, &stopped)?;
             source::unpack(&buckets, &work, &hosts, &root)?;
+            if let Some(checkpoints) = &work.checkpoints {
+                checkpoints.restore(&buckets, &hosts, &synced)?;
+            }
+            hosts.first().map_or(Ok(()), |host| distribution::check(&work, host, &python))?;
             Ok(hosts)
         }));
         let fetched = tokio::select! {
@@ -187,6 +184,10 @@ impl Life {
             running.spawn(host::run(self.host_run(&host, invocation), order.clone()));
         }
         let begin = Instant::now();
+        let (mut deadline, mut late) = (begin + self.runtime, Ending::MaxRuntimeExceeded);
+        if let Some(patience) = self.wait.map(|wait| self.begin + wait).filter(|patience| *patience < deadline) {
+            (deadline, late) = (patience, Ending::MaxWaitTimeExceeded);
+        }
         let limit = self.service.engine.seconds.map(Duration::from_secs);
         let mut ending: Option<Ending> = None;
         let mut failed: Option<HostEnd> = None;
@@ -212,8 +213,8 @@ impl Life {
                     ending = ending_of(wish);
                     let _ = orders.send(order);
                 },
-                () = sleep_until(begin + self.runtime), if ending.is_none() => {
-                    ending = Some(Ending::MaxRuntimeExceeded);
+                () = sleep_until(deadline), if ending.is_none() => {
+                    ending = Some(late.clone());
                     let _ = orders.send(Order::Term);
                 }
                 () = sleep_until(begin + limit.unwrap_or_default()), if limit.is_some() && ending.is_none() => {
@@ -228,6 +229,10 @@ impl Life {
                 _ = ticks.tick() => {
                     self.note_metrics().await;
                     self.watch_disk(hosts, alarms.clone());
+                    // In the background. What fails is tried again, and at the end it fails the job.
+                    if self.work.checkpoints.is_some() {
+                        tokio::spawn(self.store_checkpoints(hosts, false));
+                    }
                 }
             }
         }
@@ -273,6 +278,13 @@ impl Life {
                 dimension: ("TrainingJobName", self.work.name.clone()),
                 last: self.last.clone(),
             },
+            gauge: Gauge {
+                metrics: self.service.metrics.clone(),
+                namespace: GROUP,
+                dimensions: vec![("Host", format!("{}/{}", self.work.name, host.name()))],
+                folder: host.all().to_owned(),
+                volume: engine.disk_bytes.unwrap_or(self.work.volume),
+            },
         }
     }
 
@@ -298,6 +310,19 @@ impl Life {
                 let _ = alarms.try_send(reason);
             }
         }));
+    }
+
+    /// Brings changed checkpoints to S3, at the `last` time all of them.
+    fn store_checkpoints(&self, hosts: &[HostRoot], last: bool) -> impl Future<Output = Result<(), Broken>> + use<> {
+        let (work, hosts, buckets) = (self.work.clone(), hosts.to_vec(), self.service.buckets.clone());
+        let synced = self.synced.clone();
+        async move {
+            let store = move || {
+                let checkpoints = work.checkpoints.as_ref();
+                checkpoints.map_or(Ok(()), |checkpoints| checkpoints.store(&buckets, &hosts, &synced, last))
+            };
+            blocking(store).await?
+        }
     }
 
     /// Packs and stores what the hosts left behind.
@@ -375,56 +400,6 @@ fn ending_of(wish: Wish) -> Option<Ending> {
     }
 }
 
-/// What the hosts' ends mean for the job.
-fn judge(ending: Option<Ending>, failed: Option<HostEnd>, hosts: &[HostRoot], commands: &[String]) -> Trained {
-    match (ending, failed) {
-        (Some(ending @ Ending::Failed(_)), _) => Trained { ending, kept: Kept::Nothing },
-        // A stopped script may end with any code.
-        (Some(ending), _) => Trained { ending, kept: Kept::All },
-        (None, None) => Trained { ending: Ending::Completed, kept: Kept::All },
-        (None, Some(HostEnd { broken: Some(Broken(reason)), .. })) => {
-            Trained { ending: Ending::Failed(reason), kept: Kept::Nothing }
-        }
-        (None, Some(end)) => {
-            let index = end.number as usize - 1;
-            let command = commands.get(index).map_or("", String::as_str);
-            let file = hosts.get(index).map(|host| host.output().join("failure"));
-            let reason = failure_reason(&end, file.as_deref(), command);
-            Trained { ending: Ending::Failed(reason), kept: Kept::Output }
-        }
-    }
-}
-
-/// The reason as AWS and its toolkit put it together.
-fn failure_reason(end: &HostEnd, file: Option<&Path>, command: &str) -> String {
-    let own = file.and_then(|file| read_start(file).ok()).unwrap_or_default();
-    if !own.trim().is_empty() {
-        let own: String = own.chars().take(FAILURE_FILE).collect();
-        return format!("AlgorithmError: {}, exit code: {}", own.trim_end(), end.code);
-    }
-    let extra = if end.code == 137 { "\nExtraInfo \"OutOfMemory: Process killed by SIGKILL (signal 9)\"" } else { "" };
-    let mut error: String = host::last_error(&end.stderr).chars().take(600).collect();
-    if error.is_empty() && end.code > 128 {
-        error = format!("the script was ended by signal {}", end.code - 128);
-    }
-    let command: String = command.chars().take(250).collect();
-    format!(
-        "AlgorithmError: ExecuteUserScriptError:\nExitCode {code}\nErrorMessage \"{error}\"{extra}\nCommand \"{command}\", exit code: {code}",
-        code = end.code
-    )
-}
-
-/// The beginning of a file that a script wrote; never more than needed of it, and never from a pipe.
-fn read_start(file: &Path) -> std::io::Result<String> {
-    use std::io::Read;
-    if !std::fs::metadata(file)?.is_file() {
-        return Ok(String::new());
-    }
-    let mut bytes = Vec::new();
-    std::fs::File::open(file)?.take(4 * FAILURE_FILE as u64).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
 fn free_port() -> std::io::Result<u16> {
     Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
@@ -451,33 +426,4 @@ pub(super) fn mark_stopping(job: &mut Document) -> Result<(), Fault> {
     job.insert("TrainingJobStatus".to_owned(), json!("Stopping"));
     document::move_on(job, "Stopping", "Stopping the training job", now_millis());
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn end(code: i32, stderr: &str) -> HostEnd {
-        HostEnd { number: 1, code, stderr: stderr.to_owned(), broken: None }
-    }
-
-    #[test]
-    fn reasons_are_the_toolkits() {
-        assert_eq!(
-            failure_reason(&end(3, "Traceback (most recent call last):\n  x\nValueError: no\n"), None, "python train.py"),
-            "AlgorithmError: ExecuteUserScriptError:\nExitCode 3\nErrorMessage \"ValueError: no\"\nCommand \"python train.py\", exit code: 3"
-        );
-        assert!(
-            failure_reason(&end(137, ""), None, "x").contains("ExtraInfo \"OutOfMemory: Process killed by SIGKILL (signal 9)\"")
-        );
-    }
-
-    #[test]
-    fn the_scripts_own_failure_file_comes_first() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("failure");
-        std::fs::write(&file, "x".repeat(5000)).expect("writes");
-        let reason = failure_reason(&end(1, "error"), Some(&file), "c");
-        assert_eq!(reason, format!("AlgorithmError: {}, exit code: 1", "x".repeat(1024)));
-    }
 }

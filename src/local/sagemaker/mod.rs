@@ -10,6 +10,7 @@ mod hosting;
 mod life;
 mod list;
 pub(in crate::local) mod notebooks;
+mod outcome;
 pub(in crate::local) mod quotas;
 mod search;
 pub(in crate::local) mod shapes;
@@ -236,7 +237,8 @@ impl SageMaker {
         let (work, usage) = create::check(request, &self.buckets)?;
         let tags = tags::sent(request)?;
         let document = document::new(request, &work.arn, &work.output, now_millis());
-        let runtime_limit = document["StoppingCondition"]["MaxRuntimeInSeconds"].as_u64().unwrap_or_default();
+        let limit = |member: &str| document["StoppingCondition"][member].as_u64().map(Duration::from_secs);
+        let (limit, wait) = (limit("MaxRuntimeInSeconds").unwrap_or_default(), limit("MaxWaitTimeInSeconds"));
 
         // Quota, name and entry are one step: two calls at once cannot both take the last instance.
         let mut running = self.now();
@@ -259,9 +261,12 @@ impl SageMaker {
             service: self.clone(),
             root: self.roots.join(&work.name),
             work: Arc::new(work),
-            runtime: Duration::from_secs(runtime_limit),
+            runtime: limit,
+            begin: tokio::time::Instant::now(),
             wishes,
             last: Arc::default(),
+            wait,
+            synced: Arc::default(),
         };
         runtime.spawn(async move {
             let _entry = entry;

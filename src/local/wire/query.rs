@@ -87,6 +87,14 @@ fn place(into: &mut Value, path: &[&str], value: String) -> Result<(), Fault> {
 fn element(text: &mut String, name: &str, value: &Value) {
     match value {
         Value::Null => {}
+        // The one map in an answer; all other objects are structures.
+        Value::Object(members) if name == "ExtendedStatistics" => {
+            _ = write!(text, "<{name}>");
+            for (key, value) in members {
+                _ = write!(text, "<entry><key>{}</key><value>{value}</value></entry>", escape(key.as_str()));
+            }
+            _ = write!(text, "</{name}>");
+        }
         Value::Object(members) => {
             _ = write!(text, "<{name}>");
             for (name, value) in members {

@@ -1,7 +1,8 @@
 //! One instance: a model server that is started, watched, and started again when it ends by itself.
 
+use std::convert::Infallible;
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Served;
@@ -17,9 +18,16 @@ use super::bundle::Bundle;
 use super::call::{CallError, call};
 use crate::local::engine::host::{self, HostRun, Order, Sink};
 use crate::local::engine::keeper::{Charge, Limits};
+use crate::local::engine::usage::Gauge;
 
 /// How often a server that is starting is asked.
 const PING_EVERY: Duration = Duration::from_millis(50);
+/// How long a ping of a server in service may take, and after how many that failed one after the other it is started again
+/// (developer guide, "How containers should respond to health check requests"; assumed: the number).
+const PING_PATIENCE: Duration = Duration::from_secs(2);
+const STRIKES: u32 = 3;
+/// The model server's exit code when it could not install the packages that the script asks for.
+const NOT_INSTALLED: i32 = 76;
 /// How often a server that has never been healthy is started before it is given up.
 const ATTEMPTS: u32 = 3;
 /// The first pause before a restart; it doubles up to the longest.
@@ -41,9 +49,13 @@ pub struct Plan {
     pub keeper: PathBuf,
     pub python: PathBuf,
     pub limits: Limits,
+    /// How often its server is pinged in service.
+    pub ping_every: Duration,
     /// The log stream.
     pub stream: String,
     pub sink: Sink,
+    /// What measures its processes.
+    pub gauge: Gauge,
 }
 
 /// How an instance is doing.
@@ -66,6 +78,8 @@ pub struct Instance {
     root: std::fs::File,
     health: watch::Receiver<Health>,
     orders: watch::Sender<Order>,
+    /// Cancelled when nothing of it is left.
+    gone: CancellationToken,
 }
 
 impl Instance {
@@ -78,9 +92,13 @@ impl Instance {
         let (report, health) = watch::channel(Health::Starting);
         let (orders, order) = watch::channel(Order::Run);
         let root = std::fs::File::open(&plan.bundle.root)?;
-        let instance = Arc::new(Self { id: plan.id.clone(), stream: plan.stream.clone(), root, health, orders: orders.clone() });
+        let gone = CancellationToken::new();
+        let left = gone.clone().drop_guard();
+        let (id, stream) = (plan.id.clone(), plan.stream.clone());
+        let instance = Arc::new(Self { id, stream, root, health, orders: orders.clone(), gone });
         let kept = Arc::clone(&instance);
         let task = async move {
+            let _left = left;
             let ending = async {
                 stop.cancelled().await;
                 orders.send_replace(Order::Kill);
@@ -118,8 +136,7 @@ impl Instance {
 
     /// Waits until nothing of it is left.
     pub async fn gone(&self) {
-        let mut health = self.health.clone();
-        let _ = health.wait_for(|health| matches!(health, Health::Ended | Health::GivenUp(_))).await;
+        self.gone.cancelled().await;
     }
 
     /// One invocation.
@@ -133,25 +150,41 @@ impl Instance {
     async fn keep(&self, plan: &Plan, order: watch::Receiver<Order>, report: &watch::Sender<Health>) {
         let (mut ever, mut failures, mut pause, mut note) = (false, 0, PAUSE, Vec::new());
         loop {
-            let mut run = pin!(host::run(plan.host_run(std::mem::take(&mut note)), order.clone()));
-            let end = tokio::select! {
-                end = &mut run => end,
-                () = self.answers_ping() => {
-                    (ever, pause) = (true, PAUSE);
-                    report.send_replace(Health::Ready);
-                    run.await
+            let (pass, passed) = watch::channel(Order::Run);
+            let host = host::run(plan.host_run(std::mem::take(&mut note)), passed);
+            let mut run = pin!(async {
+                tokio::select! {
+                    end = host => end,
+                    never = pass_on(order.clone(), &pass) => match never {},
+                }
+            });
+            let (end, sick) = tokio::select! {
+                end = &mut run => (end, false),
+                () = self.falls_sick(plan.ping_every, &order, report) => {
+                    pass.send_replace(Order::Kill);
+                    (run.await, true)
                 }
             };
             if *order.borrow() != Order::Run {
                 return;
             }
-            report.send_replace(Health::Starting);
+            if report.send_replace(Health::Starting) == Health::Ready {
+                (ever, pause) = (true, PAUSE);
+            }
             failures += 1;
+            if !ever && end.code == NOT_INSTALLED {
+                report.send_replace(Health::GivenUp(Some(not_installed(&plan.python))));
+                return;
+            }
             if !ever && failures >= ATTEMPTS {
                 report.send_replace(Health::GivenUp(end.broken.map(|broken| broken.0)));
                 return;
             }
-            note = vec![format!("The model server ended with code {}. It is started again.", end.code)];
+            note = vec![if sick {
+                format!("The model server failed {STRIKES} health checks (/ping). It is started again.")
+            } else {
+                format!("The model server ended with code {}. It is started again.", end.code)
+            }];
             let mut order = order.clone();
             tokio::select! {
                 () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
@@ -160,14 +193,28 @@ impl Instance {
         }
     }
 
+    /// Reports when it is ready, and returns when it has then failed too many health checks. One that was told to end may be
+    /// silent.
+    async fn falls_sick(&self, every: Duration, order: &watch::Receiver<Order>, report: &watch::Sender<Health>) {
+        self.answers_ping().await;
+        report.send_replace(Health::Ready);
+        let mut strikes = 0;
+        while strikes < STRIKES {
+            sleep(every).await;
+            let answer = timeout(PING_PATIENCE, self.ping()).await;
+            strikes = if answer == Ok(true) || *order.borrow() != Order::Run { 0 } else { strikes + 1 };
+        }
+    }
+
     async fn answers_ping(&self) {
-        loop {
-            let answer = call(&self.socket(), Method::GET, "/ping", HeaderMap::new(), Bytes::new(), ANSWER_LIMIT).await;
-            if answer.is_ok_and(|answer| answer.status() == StatusCode::OK) {
-                return;
-            }
+        while !self.ping().await {
             sleep(PING_EVERY).await;
         }
+    }
+
+    async fn ping(&self) -> bool {
+        let answer = call(&self.socket(), Method::GET, "/ping", HeaderMap::new(), Bytes::new(), ANSWER_LIMIT).await;
+        answer.is_ok_and(|answer| answer.status() == StatusCode::OK)
     }
 
     /// A socket's address may be 107 bytes long only, and a region's folder may lie deep: the way through the open folder is
@@ -175,6 +222,26 @@ impl Instance {
     fn socket(&self) -> PathBuf {
         format!("/proc/self/fd/{}/sock", self.root.as_raw_fd()).into()
     }
+}
+
+/// Passes orders on for as long as it is polled.
+async fn pass_on(mut order: watch::Receiver<Order>, to: &watch::Sender<Order>) -> Infallible {
+    loop {
+        let now = *order.borrow_and_update();
+        if now != Order::Run {
+            to.send_replace(now);
+        }
+        if order.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+}
+
+fn not_installed(python: &Path) -> String {
+    format!(
+        "The primary container could not install the packages of code/requirements.txt. Please check CloudWatch logs for this endpoint. Without a network, install them for {} yourself, or choose another interpreter with [local] python.",
+        python.display()
+    )
 }
 
 impl Plan {
@@ -197,6 +264,7 @@ impl Plan {
             preamble,
             metrics: Vec::new(),
             sink: self.sink.clone(),
+            gauge: self.gauge.clone(),
         }
     }
 

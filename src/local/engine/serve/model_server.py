@@ -11,6 +11,9 @@ ROOT/sock, answers GET /ping when the model is loaded, and POST /invocations wit
 
 Each may take one more argument, the context. Python 3.8 and the standard library are enough; numpy and torch are used only
 where the script's own answers or the default handlers ask for them.
+
+The server itself never runs the script: its workers do, processes of their own that are started when requests come at once,
+up to SAGEMAKER_MODEL_SERVER_WORKERS (else one for each processor, four at most: each holds the model).
 """
 import importlib.util
 import inspect
@@ -20,10 +23,13 @@ import os
 import signal
 import socket
 import socketserver
+import struct
+import subprocess
 import sys
 import threading
 import time
 import traceback
+from email.message import Message
 from http.server import BaseHTTPRequestHandler
 
 JSON, CSV, NPY = "application/json", "text/csv", "application/x-npy"
@@ -31,8 +37,12 @@ JSON, CSV, NPY = "application/json", "text/csv", "application/x-npy"
 TEXT_TYPES = (JSON, CSV)
 # The most a request may hold, as InvokeEndpoint's own limit; the region has checked it before.
 BODY_LIMIT = 6 * 1024 * 1024
-# Exit code of a server whose worker hung.
-HUNG = 75
+# Exit code when code/requirements.txt could not be installed.
+NOT_INSTALLED = 76
+# The most workers when nobody says how many. A container has one for each processor.
+MOST_WORKERS = 4
+# The most requests that wait for a worker, as in TorchServe (job_queue_size).
+QUEUE = 100
 
 
 class Unsupported(Exception):
@@ -205,6 +215,186 @@ def default_output(prediction, accept):
     raise Unsupported(accept)
 
 
+class Worker:
+    """A process of its own with the model in it, for one request at a time, as a worker of a container: what the script keeps
+    in its globals belongs to one request."""
+
+    def __init__(self, model_dir, program):
+        ours, theirs = socket.socketpair()
+        command = [sys.executable, os.path.abspath(__file__), "--worker", str(theirs.fileno()), model_dir, program]
+        self.process, self.line = subprocess.Popen(command, pass_fds=[theirs.fileno()]), ours
+        theirs.close()
+
+    def loaded(self):
+        """Waits until the model is loaded; False when the process ended instead."""
+        try:
+            return receive(self.line) is not None
+        except OSError:
+            return False
+
+    def answer(self, headers, body, patience):
+        """Status, headers and body; TimeoutError when it takes too long, EOFError when the process ended."""
+        self.line.settimeout(patience)
+        try:
+            send(self.line, headers, body)
+            found = receive(self.line)
+        except socket.timeout:
+            raise TimeoutError(f"Worker did not respond within {patience:g} s (SAGEMAKER_MODEL_SERVER_TIMEOUT).")
+        except OSError:
+            found = None
+        if found is None:
+            raise EOFError("Worker died.")
+        return found[0]["status"], found[0]["headers"], found[1]
+
+    def end(self):
+        """Ends the process at once; its exit code."""
+        self.line.close()
+        self.process.kill()
+        return self.process.wait()
+
+
+class Busy(Exception):
+    """No worker takes the request."""
+
+
+class Pool:
+    """The workers. The first one is there before the server is; more are started when requests wait, up to the limit. One that
+    died is replaced."""
+
+    def __init__(self, limit, patience, model_dir, program):
+        self.limit, self.patience, self.arguments = limit, patience, (model_dir, program)
+        self.idle, self.count, self.starting, self.waiting, self.broken = [], 0, 0, 0, False
+        self.changed = threading.Condition()
+
+    def first(self):
+        """Loads the model for the first time; the exit code when that fails, else None."""
+        worker = Worker(*self.arguments)
+        if not worker.loaded():
+            # It has closed its line, so it is ending by itself.
+            return worker.process.wait() or 1
+        self.idle, self.count = [worker], 1
+        return None
+
+    def answer(self, headers, body):
+        worker = self.take()
+        try:
+            found = worker.answer(headers, body, self.patience)
+        except (TimeoutError, EOFError) as error:
+            code = worker.end()
+            sys.stderr.write(f"{error} Its exit code is {code}; another worker is started.\n")
+            with self.changed:
+                self.count -= 1
+                self.hire()
+            raise
+        with self.changed:
+            self.idle.append(worker)
+            self.changed.notify()
+        return found
+
+    def take(self):
+        with self.changed:
+            if self.waiting >= QUEUE or self.broken:
+                raise Busy("No worker is available to serve the request.")
+            self.waiting += 1
+            try:
+                while True:
+                    if len(self.idle) < self.waiting:
+                        self.hire()
+                    if not self.changed.wait_for(lambda: self.idle or self.broken, self.patience) or not self.idle:
+                        raise Busy("No worker is available to serve the request.")
+                    worker = self.idle.pop()
+                    if worker.process.poll() is None:
+                        return worker
+                    # It ended while it had nothing to do: no request has to fail for it.
+                    sys.stderr.write(f"An idle worker ended with code {worker.end()}; another worker is started.\n")
+                    self.count -= 1
+            finally:
+                self.waiting -= 1
+
+    def hire(self):
+        """Starts a worker, if one more may be. The caller holds the lock."""
+        if self.count + self.starting < self.limit and not self.starting:
+            self.starting = 1
+            threading.Thread(target=self.start, daemon=True).start()
+
+    def start(self):
+        pause = 0.1
+        while True:
+            worker = Worker(*self.arguments)
+            loaded = worker.loaded()
+            with self.changed:
+                # A model that does not load any more: as long as no other worker lives, requests are told at once.
+                self.broken = not loaded and self.count == 0
+                if loaded:
+                    self.idle.append(worker)
+                    self.count += 1
+                if loaded or self.count:
+                    self.starting = 0
+                    if self.waiting > len(self.idle):
+                        self.hire()
+                self.changed.notify_all()
+                if loaded or self.count:
+                    return
+            worker.end()
+            time.sleep(pause)
+            pause = min(pause * 2, 30)
+
+    def close(self):
+        for worker in self.idle:
+            worker.end()
+
+
+def send(line, head, body=b""):
+    """A frame: the length of the head, of the body, the head as JSON, the body."""
+    head = json.dumps(head).encode()
+    line.sendall(struct.pack(">II", len(head), len(body)) + head + body)
+
+
+def receive(line):
+    """Head and body of the next frame; None at the end of the line."""
+    lengths = take(line, 8)
+    if lengths is None:
+        return None
+    head, body = struct.unpack(">II", lengths)
+    content = take(line, head + body)
+    return None if content is None else (json.loads(content[:head]), content[head:])
+
+
+def take(line, length):
+    content = bytearray()
+    while len(content) < length:
+        part = line.recv(min(length - len(content), 1 << 20))
+        if not part:
+            return None
+        content += part
+    return bytes(content)
+
+
+def work(number, model_dir, program):
+    """The life of a worker: loads the model, then answers what comes over its line until that ends."""
+    line = socket.socket(fileno=int(number))
+    # The whole group is told to end. A worker finishes what it has begun: the server closes its line when all is done.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    transformer = Transformer(load(program), model_dir)
+    send(line, {})
+    while True:
+        asked = receive(line)
+        if asked is None:
+            return
+        headers = Message()
+        for name, value in asked[0]:
+            headers[name] = value
+        try:
+            status, answers, body = transformer.answer(asked[1], headers)
+        except Exception as error:
+            trace = traceback.format_exc()
+            sys.stderr.write(trace)
+            status = getattr(error, "status", None) or getattr(error, "status_code", None)
+            status = status if isinstance(status, int) and 400 <= status < 600 else 500
+            answers, body = {"Content-Type": "text/plain"}, f"{error}\n{trace}".encode()
+        send(line, {"status": status, "headers": answers}, body)
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "footplate-model-server"
@@ -221,14 +411,11 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(length)
         began = time.monotonic()
         try:
-            with self.server.worker:
-                status, headers, answer = self.server.transformer.answer(body, self.headers)
-        except Exception as error:
-            trace = traceback.format_exc()
-            sys.stderr.write(trace)
-            status = getattr(error, "status", None) or getattr(error, "status_code", None)
-            status = status if isinstance(status, int) and 400 <= status < 600 else 500
-            headers, answer = {"Content-Type": "text/plain"}, f"{error}\n{trace}".encode()
+            status, headers, answer = self.server.pool.answer(self.headers.items(), body)
+        except Busy as error:
+            status, headers, answer = 503, {"Content-Type": "text/plain"}, str(error).encode()
+        except (TimeoutError, EOFError) as error:
+            status, headers, answer = 500, {"Content-Type": "text/plain"}, str(error).encode()
         millis = (time.monotonic() - began) * 1000
         sys.stdout.write(f"POST /invocations {status} {length} bytes in, {len(answer)} out, {millis:.1f} ms\n")
         self.send(status, headers, answer)
@@ -248,32 +435,6 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-class Worker:
-    """The model is used by one request at a time, as by one worker of a container. One that takes too long is not waited for:
-    the process ends, and the region starts it again."""
-
-    def __init__(self, patience):
-        self.turn, self.began, self.patience = threading.Lock(), None, patience
-        threading.Thread(target=self.watch, daemon=True).start()
-
-    def __enter__(self):
-        self.turn.acquire()
-        self.began = time.monotonic()
-
-    def __exit__(self, *failure):
-        self.began = None
-        self.turn.release()
-
-    def watch(self):
-        while True:
-            time.sleep(min(self.patience / 10, 0.5))
-            began = self.began
-            if began is not None and time.monotonic() - began > self.patience:
-                sys.stderr.write(f"Worker did not respond within {self.patience:g} s (SAGEMAKER_MODEL_SERVER_TIMEOUT); the model server is started again.\n")
-                sys.stderr.flush()
-                os._exit(HUNG)
-
-
 class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = False
     block_on_close = True
@@ -282,6 +443,60 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     def get_request(self):
         connection, _ = super().get_request()
         return connection, ("region", 0)
+
+    def handle_error(self, request, address):
+        """A caller that has gone, as after the time limit, is no error of the server's."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, address)
+
+
+def missing(lines):
+    """The requirements that the interpreter does not fulfil, and all that are more than a name and a version."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
+
+    left = []
+    for line in lines:
+        try:
+            wanted = Requirement(line.split(" #")[0].strip())
+            if wanted.marker and not wanted.marker.evaluate():
+                continue
+            there = not wanted.url and not wanted.extras and wanted.specifier.contains(version(wanted.name), prereleases=True)
+        except (InvalidRequirement, PackageNotFoundError):
+            there = False
+        if there:
+            print(f"Requirement already satisfied: {line}", flush=True)
+        else:
+            left.append(line)
+    return left
+
+
+def install(root, model_dir):
+    """Installs what code/requirements.txt asks for and the interpreter lacks, as the container does, but into the instance's
+    own folder: the interpreter is the user's."""
+    code = os.path.join(model_dir, "code")
+    try:
+        with open(os.path.join(code, "requirements.txt")) as file:
+            lines = [line.strip() for line in file if line.strip() and not line.strip().startswith("#")]
+    except FileNotFoundError:
+        return
+    try:
+        left = missing(lines)
+    except ImportError:
+        left = lines
+    if not any(not line.startswith("-") for line in left):
+        return
+    wanted, site = os.path.join(root, "requirements.txt"), os.path.join(root, "site")
+    with open(wanted, "w") as file:
+        file.write("\n".join(left) + "\n")
+    command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--retries", "1"]
+    print(f"Installing {', '.join(left)} from code/requirements.txt", flush=True)
+    code = subprocess.run(command + ["--target", site, "-r", wanted], cwd=code, stdin=subprocess.DEVNULL).returncode
+    if code != 0:
+        print(f"pip ended with code {code}: code/requirements.txt could not be installed.", file=sys.stderr, flush=True)
+        sys.exit(NOT_INSTALLED)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [site, os.environ.get("PYTHONPATH")]))
 
 
 def load(program):
@@ -298,7 +513,12 @@ def load(program):
 
 def main(root, model_dir, program):
     patience = float(os.environ.get("SAGEMAKER_MODEL_SERVER_TIMEOUT") or 60)
-    transformer = Transformer(load(program), model_dir)
+    limit = int(os.environ.get("SAGEMAKER_MODEL_SERVER_WORKERS") or min(len(os.sched_getaffinity(0)), MOST_WORKERS))
+    install(root, model_dir)
+    pool = Pool(max(limit, 1), patience, model_dir, program)
+    code = pool.first()
+    if code is not None:
+        sys.exit(code if code > 0 else 128 - code)
     # A socket's address may be 107 bytes long only: bound from its own folder it needs five of them.
     here = os.getcwd()
     os.chdir(root)
@@ -307,18 +527,22 @@ def main(root, model_dir, program):
     server = Server("sock", Handler)
     os.chmod("sock", 0o600)
     os.chdir(here)
-    server.transformer, server.worker = transformer, Worker(patience)
+    server.pool = pool
 
     def stop(number, frame):
         threading.Thread(target=server.shutdown, daemon=True).start()
 
     signal.signal(signal.SIGTERM, stop)
-    print(f"The model is loaded from {os.path.basename(program)}; the model server is ready.", flush=True)
+    print(f"The model is loaded from {os.path.basename(program)}; the model server is ready for {max(limit, 1)} requests at once.", flush=True)
     server.serve_forever(poll_interval=0.1)
     # New requests find no socket any more; those under way are answered.
     os.remove(os.path.join(root, "sock"))
     server.server_close()
+    pool.close()
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1] == "--worker":
+        work(*sys.argv[2:])
+    else:
+        main(*sys.argv[1:])

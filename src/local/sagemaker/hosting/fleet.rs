@@ -14,7 +14,11 @@ use crate::local::engine::host::{Order, Sink};
 use crate::local::engine::keeper::Limits;
 use crate::local::engine::serve::bundle::Bundle;
 use crate::local::engine::serve::instance::{self, Health, Instance};
+use crate::local::engine::usage::Gauge;
 use crate::local::store::random_name;
+
+/// Seconds between health checks in service, at speed 1. assumed: AWS does not say how often it asks.
+const PING_SECONDS: f64 = 5.0;
 
 /// What serves one plan.
 pub struct Fleet {
@@ -184,6 +188,7 @@ async fn launch(hosting: &Arc<Hosting>, endpoint: &str, variant: &plan::Variant)
         region: REGION.to_owned(),
         keeper: engine.keeper.clone(),
         python: engine.python.clone(),
+        ping_every: Duration::from_secs_f64(PING_SECONDS / engine.speed.clamp(0.01, 20.0)),
         // An endpoint may run for weeks: no limit of processor time.
         limits: Limits { memory_bytes: engine.memory_bytes, file_bytes: engine.disk_bytes, cpu_seconds: None },
         sink: Sink {
@@ -192,6 +197,13 @@ async fn launch(hosting: &Arc<Hosting>, endpoint: &str, variant: &plan::Variant)
             group: log_group(endpoint).into(),
             dimension: ("EndpointName", endpoint.to_owned()),
             last: Arc::default(),
+        },
+        gauge: Gauge {
+            metrics: Arc::clone(&hosting.metrics),
+            namespace: "/aws/sagemaker/Endpoints",
+            dimensions: vec![("EndpointName", endpoint.to_owned()), ("VariantName", variant.name.clone())],
+            folder: root,
+            volume: engine.disk_bytes.unwrap_or(variant.volume()),
         },
     };
     let (instance, task) = Instance::new(plan, hosting.stop.clone()).map_err(|error| starting(&error))?;

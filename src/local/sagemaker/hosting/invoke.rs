@@ -70,6 +70,16 @@ enum Outcome {
     Silence(String),
 }
 
+/// What comes of a call; `None` when nobody took it, so that it may be made elsewhere.
+async fn outcome(patience: Duration, call: impl Future<Output = Result<Response<Bytes>, CallError>>) -> Option<Outcome> {
+    match timeout(patience, call).await {
+        Ok(Ok(answer)) => Some(Outcome::Answer(answer)),
+        Ok(Err(CallError::NotReached(_))) => None,
+        Ok(Err(error)) => Some(Outcome::Silence(format!("{error}. See the log of the endpoint."))),
+        Err(_) => Some(Outcome::Silence("Your invocation timed out while waiting for a response from container primary. Review the latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again.".to_owned())),
+    }
+}
+
 impl Hosting {
     async fn invoke(&self, endpoint: &str, headers: &HeaderMap, body: Bytes) -> Result<Reply, Fault> {
         let began = Instant::now();
@@ -91,15 +101,11 @@ impl Hosting {
             };
             let Some(instance) = variant.pick() else { break };
             let asked = Instant::now();
-            let outcome = match timeout(PATIENCE, instance.invoke(forwarded.clone(), body.clone())).await {
-                Ok(Ok(answer)) => Outcome::Answer(answer),
-                Ok(Err(CallError::NotReached(_))) => {
-                    // It has gone since it was picked; its successor may be a moment away.
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                    continue;
-                }
-                Ok(Err(error)) => Outcome::Silence(format!("{error}. See the log of the endpoint.")),
-                Err(_) => Outcome::Silence("Your invocation timed out while waiting for a response from container primary. Review the latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again.".to_owned()),
+            let call = instance.invoke(forwarded.clone(), body.clone());
+            let Some(outcome) = outcome(PATIENCE, call).await else {
+                // It has gone since it was picked; its successor may be a moment away.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
             };
             let latency = asked.elapsed();
             let status = match &outcome {
@@ -135,18 +141,20 @@ impl Hosting {
         #[expect(clippy::cast_precision_loss, reason = "a count of instances is small")]
         let share = 1.0 / variant.instances.len().max(1) as f64;
         let micros = |time: Duration| time.as_secs_f64() * 1e6;
+        let flag = |is: bool| f64::from(u8::from(is));
         let values = [
-            ("Invocations", 1.0),
-            ("InvocationsPerInstance", share),
-            ("Invocation4XXErrors", f64::from(u8::from((400..500).contains(&status)))),
-            ("Invocation5XXErrors", f64::from(u8::from(status >= 500))),
-            ("ModelLatency", micros(latency)),
-            ("OverheadLatency", micros(overhead)),
+            ("Invocations", "None", 1.0),
+            ("InvocationsPerInstance", "None", share),
+            ("Invocation4XXErrors", "None", flag((400..500).contains(&status))),
+            ("Invocation5XXErrors", "None", flag(status >= 500)),
+            // "Model invocation requests which did not result in 2XX HTTP response", silence included (developer guide).
+            ("InvocationModelErrors", "None", flag(!(200..300).contains(&status))),
+            ("ModelLatency", "Microseconds", micros(latency)),
+            ("OverheadLatency", "Microseconds", micros(overhead)),
         ];
         let written = tokio::task::spawn_blocking(move || {
             let dimensions = [("EndpointName", endpoint.as_str()), ("VariantName", name.as_str())];
-            let now = now_millis();
-            values.iter().try_for_each(|(metric, value)| metrics.put(NAMESPACE, metric, &dimensions, now, *value))
+            metrics.measure(NAMESPACE, &dimensions, now_millis(), &values)
         });
         drop(written.await);
     }
@@ -218,4 +226,19 @@ fn unavailable() -> Fault {
         503,
         "No instance of the endpoint can take the call now: its model server ended and is being started again. See the log of the endpoint.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_model_that_does_not_answer_in_time_is_reported_in_awss_words() {
+        assert_eq!(PATIENCE, Duration::from_mins(1), "the developer guide's limit");
+        let silent = outcome(Duration::from_millis(5), std::future::pending()).await;
+        let Some(Outcome::Silence(text)) = silent else { panic!("there was an answer") };
+        assert!(text.starts_with("Your invocation timed out while waiting for a response from container primary."), "{text}");
+        let gone = async { Err(CallError::NotReached(std::io::Error::from(std::io::ErrorKind::ConnectionRefused))) };
+        assert!(outcome(PATIENCE, gone).await.is_none(), "it may be tried elsewhere");
+    }
 }

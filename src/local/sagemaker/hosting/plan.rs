@@ -18,6 +18,8 @@ use crate::local::fault::Fault;
 /// How long a model server may take to answer its first ping, in seconds, when the variant does not say.
 /// assumed: the inference toolkit's `SAGEMAKER_STARTUP_TIMEOUT`.
 const STARTUP: u64 = 600;
+/// Gigabytes of an instance's volume when the variant does not say. assumed: AWS's depends on the type.
+const VOLUME: u64 = 30;
 
 /// A pinned configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +42,9 @@ pub struct Variant {
     pub weight: f64,
     /// How long its model servers may take to answer their first ping.
     pub startup_seconds: u64,
+    /// `VolumeSizeInGB`, if it was sent.
+    #[serde(default)]
+    pub volume_gb: Option<u64>,
 }
 
 impl Plan {
@@ -118,7 +123,14 @@ impl Variant {
                 .get("ContainerStartupHealthCheckTimeoutInSeconds")
                 .and_then(Value::as_u64)
                 .unwrap_or(STARTUP),
+            volume_gb: variant.get("VolumeSizeInGB").and_then(Value::as_u64),
         })
+    }
+
+    /// The size of an instance's volume, in bytes.
+    #[must_use]
+    pub fn volume(&self) -> u64 {
+        self.volume_gb.unwrap_or(VOLUME) << 30
     }
 
     /// What its instances serve.
@@ -146,6 +158,7 @@ mod tests {
             instances,
             weight: 1.0,
             startup_seconds: STARTUP,
+            volume_gb: None,
         };
         Plan { config: "c".to_owned(), variants: vec![variant] }
     }

@@ -223,7 +223,7 @@ fn mark_dead(store: &Tunings, tuning: &Document, jobs: &Store) -> Result<(), Fau
         }
         summaries.push(summary);
     }
-    let reason = "InternalServerError: the local region stopped while this tuning job was running. Nothing of it runs any more; start it again.";
+    let reason = "InternalServerError: the local region stopped while this tuning job was running. Nothing of it runs any more. Start another one with a WarmStartConfig that names this one: it goes on from the results that are there.";
     let results = store.update(name, |tuning| {
         document::refresh(tuning, &summaries.iter().collect::<Vec<_>>(), None, now_millis());
         document::finish(tuning, &End::Failed(reason.to_owned()), 0, now_millis());

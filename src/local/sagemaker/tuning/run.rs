@@ -251,6 +251,10 @@ pub fn child_request(plan: &Plan, name: &str, values: &[String]) -> Value {
     if let Some(all) = request.get_mut("HyperParameters").and_then(Value::as_object_mut) {
         all.extend(tuned(plan, values).as_object().cloned().unwrap_or_default());
     }
+    // assumed: each training job has a folder of its own. With one for all, a candidate would go on from another one's weights.
+    if let Some(Value::String(uri)) = request.get_mut("CheckpointConfig").and_then(|config| config.get_mut("S3Uri")) {
+        *uri = format!("{}/{name}", uri.trim_end_matches('/'));
+    }
     request.into()
 }
 
