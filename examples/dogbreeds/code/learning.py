@@ -21,7 +21,7 @@ def learn(options, keep_best):
     random.seed(options.seed)
     torch.manual_seed(options.seed)
     loaders, breeds = pictures.load(options, team)
-    counts = ", ".join(f"{len(loader.dataset)} {part}" for part, loader in loaders.items())
+    counts = ", ".join(f"{len(loader.sampler)} {part}" for part, loader in loaders.items())
     print(f"{team.host}: {counts} images on this host, {len(breeds)} breeds, {options.arch} at {options.image_size} px on {team.device}", flush=True)
 
     model = team.join(network.build(options.arch, len(breeds), options.pretrained_weights))
