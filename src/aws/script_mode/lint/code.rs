@@ -44,6 +44,8 @@ pub struct Argument<'c, 'a> {
     pub name: Option<&'a str>,
     /// The value's tokens; maybe none.
     pub value: &'c [Token<'a>],
+    /// The place of the first of them.
+    pub at: usize,
 }
 
 impl<'a> Code<'a> {
@@ -134,7 +136,7 @@ impl<'a> Code<'a> {
             let token = &self.tokens[at];
             if at == call.close || token.is(",") {
                 if start < at {
-                    found.push(argument(&self.tokens[start..at]));
+                    found.push(argument(&self.tokens[start..at], start));
                 }
                 start = at + 1;
             }
@@ -145,10 +147,10 @@ impl<'a> Code<'a> {
     }
 }
 
-fn argument<'c, 'a>(tokens: &'c [Token<'a>]) -> Argument<'c, 'a> {
+fn argument<'c, 'a>(tokens: &'c [Token<'a>], at: usize) -> Argument<'c, 'a> {
     match tokens {
-        [name, equals, value @ ..] if name.is_name() && equals.is("=") => Argument { name: Some(name.text), value },
-        value => Argument { name: None, value },
+        [name, equals, value @ ..] if name.is_name() && equals.is("=") => Argument { name: Some(name.text), value, at: at + 2 },
+        value => Argument { name: None, value, at },
     }
 }
 
@@ -224,7 +226,7 @@ mod tests {
         fn no_text_is_too_strange(python in "[a-c(),=.\\[\\]{}'\"\\n ;:#]{0,80}") {
             let code = Code::of("x", &python);
             for call in code.calls() {
-                code.arguments(&call);
+                prop_assert!(code.arguments(&call).iter().all(|argument| code.tokens[argument.at..].starts_with(argument.value)));
             }
             for at in 0..code.tokens.len() {
                 let number = code.statement_at(at);

@@ -1,116 +1,98 @@
-//! What a Python script could print, guessed from its text: the string literals with numbers in place of what is filled in.
-//! A light look, to warn of a metric regex that nothing can match; it does not run or parse Python.
+//! What a Python script could print, guessed from its text: the strings of each statement with numbers in place of what is
+//! filled in.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::code::Code;
+use super::tokens::Kind;
+
 /// Stands for every value that is filled in.
-const SAMPLE: &str = "0.5";
+pub const SAMPLE: &str = "0.5";
+/// How Python prints a very small number where nothing says how many digits it should have.
+pub const SMALL: &str = "1e-05";
+
+/// A line that the script could print.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Where the string is that it was guessed from.
+    pub line: u32,
+    /// The place of that string among the tokens.
+    pub at: usize,
+    /// With [`SAMPLE`] for each value.
+    pub text: String,
+    /// With [`SMALL`] for each value that is printed with as many digits as it has.
+    pub small: String,
+}
 
 /// Samples of lines that the script could print.
 #[must_use]
-pub fn samples(python: &str) -> Vec<String> {
+pub fn samples(code: &Code<'_>) -> Vec<Sample> {
+    let rounded = rounded(code);
     let mut samples = Vec::new();
-    let mut statement: Vec<String> = Vec::new();
-    let mut end_of_last = 0;
-    for literal in literals(python) {
-        // Literals with no full stop of a statement between them may be parts of one line.
-        let between = python.get(end_of_last..literal.start).unwrap_or_default();
-        if !statement.is_empty() && ends_statement(between) {
-            whole(&mut samples, &std::mem::take(&mut statement));
+    for statement in &code.statements {
+        let mut parts: Vec<(String, String)> = Vec::new();
+        for at in statement.from..statement.to {
+            let token = &code.tokens[at];
+            let Kind::Text { raw, formatted } = token.kind else { continue };
+            let text = if raw {
+                token.text.to_owned()
+            } else {
+                token.text.replace("\\n", "\n").replace("\\t", "\t").replace("\\r", "\r")
+            };
+            let (text, small) = (filled(&text, formatted, SAMPLE, &rounded), filled(&text, formatted, SMALL, &rounded));
+            // `print("loss:", loss)`, and what json.dumps and dicts make of a key.
+            for shape in ["{} #", "{}#", "{}: #", "\"{}\": #, ", "'{}': #, ", "{}"] {
+                let fill = |text: &str, value: &str| shape.replace('#', value).replace("{}", text);
+                samples.push(Sample { line: token.line, at, text: fill(&text, SAMPLE), small: fill(&small, SMALL) });
+            }
+            parts.push((text, small));
         }
-        end_of_last = literal.end;
-        let filled = filled(&literal.text, literal.formatted);
-        // `print("loss:", loss)`, and what json.dumps and dicts make of a key.
-        samples.extend([
-            format!("{filled} {SAMPLE}"),
-            format!("{filled}{SAMPLE}"),
-            format!("{filled}: {SAMPLE}"),
-            format!("\"{filled}\": {SAMPLE}, "),
-            format!("'{filled}': {SAMPLE}, "),
-            filled.clone(),
-        ]);
-        statement.push(filled);
+        // The strings of one statement may be parts of one line.
+        if parts.len() > 1 {
+            let (line, at) = (code.tokens[statement.from].line, statement.from);
+            let (texts, smalls): (Vec<String>, Vec<String>) = parts.into_iter().unzip();
+            let joined = |parts: &[String], value: &str| parts.join(&format!(" {value} ")) + " " + value;
+            samples.push(Sample { line, at, text: texts.concat(), small: smalls.concat() });
+            samples.push(Sample { line, at, text: joined(&texts, SAMPLE), small: joined(&smalls, SMALL) });
+        }
     }
-    whole(&mut samples, &statement);
     samples
 }
 
-/// Whether some sample holds what `regex` looks for. `true` for a regex that does not compile: that is said elsewhere.
-#[must_use]
-pub fn may_match(samples: &[String], regex: &str) -> bool {
-    Regex::new(regex).map_or(true, |regex| samples.iter().any(|sample| regex.is_match(sample)))
+/// The names of values that have few digits: `loss = round(loss, 2)`, `n = len(x)`.
+fn rounded<'a>(code: &Code<'a>) -> BTreeSet<&'a str> {
+    let few = |name: &str| matches!(name, "round" | "int" | "len");
+    let starts = code.statements.iter().map(|statement| &code.tokens[statement.from..statement.to]);
+    starts
+        .filter_map(|tokens| match tokens {
+            [name, equals, call, ..] if name.is_name() && equals.is("=") && few(call.text) => Some(name.text),
+            _ => None,
+        })
+        .collect()
 }
 
-fn whole(samples: &mut Vec<String>, parts: &[String]) {
-    if parts.len() > 1 {
-        samples.push(parts.concat());
-        samples.push(parts.join(&format!(" {SAMPLE} ")) + " " + SAMPLE);
-    }
-}
-
-/// A line break outside parentheses would be exact; a closing parenthesis before a line break does for a guess.
-fn ends_statement(between: &str) -> bool {
-    between.contains(")\n") || between.contains(")\r\n") || between.contains("\n\n")
-}
-
-struct Literal {
-    start: usize,
-    end: usize,
-    text: String,
-    /// Has an `f` before its quotes.
-    formatted: bool,
-}
-
-/// The string literals, comments left out.
-fn literals(python: &str) -> Vec<Literal> {
-    let bytes = python.as_bytes();
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'#' => at += python[at..].find('\n').unwrap_or(python.len() - at),
-            quote @ (b'"' | b'\'') => {
-                let before = bytes[at.saturating_sub(2)..at].iter().rev().take_while(|byte| byte.is_ascii_alphabetic());
-                let prefix: Vec<u8> = before.map(u8::to_ascii_lowercase).collect();
-                let (raw, formatted) = (prefix.contains(&b'r'), prefix.contains(&b'f'));
-                let triple = bytes[at..].starts_with(&[quote; 3]);
-                let width = if triple { 3 } else { 1 };
-                let start = at + width;
-                let mut end = start;
-                while end < bytes.len() && !bytes[end..].starts_with(&[quote; 3][..width]) && (triple || bytes[end] != b'\n') {
-                    end += if bytes[end] == b'\\' { 2 } else { 1 };
-                }
-                let end = end.min(bytes.len());
-                let text = python.get(start..end).unwrap_or_default();
-                let text =
-                    if raw { text.to_owned() } else { text.replace("\\n", "\n").replace("\\t", "\t").replace("\\r", "\r") };
-                found.push(Literal { start: at, end: (end + width).min(bytes.len()), text, formatted });
-                at = end + width;
-            }
-            _ => at += 1,
-        }
-    }
-    // A place inside a character cannot be cut at; such a text is no literal that a regex would look for.
-    found.retain(|literal| python.is_char_boundary(literal.start) && python.is_char_boundary(literal.end));
-    found
-}
-
-/// The literal with its places filled in: `{…}` of f-strings and `str.format`, `%…` of the old way and of logging.
-fn filled(text: &str, formatted: bool) -> String {
+/// The string with its places filled in: `{…}` of f-strings and `str.format`, `%…` of the old way and of logging.
+fn filled(text: &str, formatted: bool, value: &str, rounded: &BTreeSet<&str>) -> String {
     static PERCENT: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"%(?:\(\w+\))?[-+ #0]*[\d*]*(?:\.[\d*]+)?[diouxXeEfFgGcrs]").ok());
-    let braces = without_braces(text);
+        LazyLock::new(|| Regex::new(r"%(?:\(\w+\))?[-+ #0]*[\d*]*(?:\.[\d*]+)?([diouxXeEfFgGcrs])").ok());
+    let braces = without_braces(text, value, rounded);
     match &*PERCENT {
-        Some(percent) if !formatted => percent.replace_all(&braces, SAMPLE).replace("%%", "%"),
+        Some(percent) if !formatted => percent
+            .replace_all(&braces, |place: &regex::Captures<'_>| {
+                if matches!(&place[1], "g" | "G" | "e" | "E" | "r" | "s") { value.to_owned() } else { SAMPLE.to_owned() }
+            })
+            .replace("%%", "%"),
         _ => braces,
     }
 }
 
 /// Braces may be nested (`{x:{width}}`); doubled ones stand for themselves.
-fn without_braces(text: &str) -> String {
+fn without_braces(text: &str, value: &str, rounded: &BTreeSet<&str>) -> String {
     let mut out = String::new();
+    let mut inside = String::new();
     let mut depth = 0;
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
@@ -122,14 +104,23 @@ fn without_braces(text: &str) -> String {
             '{' => depth += 1,
             '}' if depth == 1 => {
                 depth = 0;
-                out.push_str(SAMPLE);
+                out.push_str(if has_few_digits(&inside, rounded) { SAMPLE } else { value });
+                inside.clear();
             }
             '}' if depth > 1 => depth -= 1,
             _ if depth == 0 => out.push(c),
-            _ => {}
+            _ => inside.push(c),
         }
     }
     out
+}
+
+/// Whether what is in braces says how many digits there are: `{x:.4f}`, `{round(x, 2)}`.
+fn has_few_digits(inside: &str, rounded: &BTreeSet<&str>) -> bool {
+    let (value, format) = inside.rsplit_once(':').unwrap_or((inside, ""));
+    format.ends_with(['f', 'F', 'd', '%', 'n'])
+        || ["round(", "int(", "len("].iter().any(|call| value.contains(call))
+        || rounded.contains(value.trim())
 }
 
 #[cfg(test)]
@@ -139,7 +130,8 @@ mod tests {
     use super::*;
 
     fn matches(python: &str, regex: &str) -> bool {
-        may_match(&samples(python), regex)
+        let regex = Regex::new(regex).unwrap();
+        samples(&Code::of("a.py", python)).iter().any(|sample| regex.is_match(&sample.text))
     }
 
     #[test]
@@ -159,7 +151,7 @@ mod tests {
             (r#"print(f"{{loss}}={x:{width}}")"#, r"\{loss\}=([0-9.]+)"),
         ];
         for (python, regex) in table {
-            assert!(matches(python, regex), "{python} / {regex}: {:?}", samples(python));
+            assert!(matches(python, regex), "{python} / {regex}");
         }
     }
 
@@ -171,11 +163,25 @@ mod tests {
         assert!(!matches(script, r"# loss=([0-9.]+)"));
     }
 
+    #[test]
+    fn small_numbers_show_where_the_digits_are_not_limited() {
+        for (python, expected) in [
+            ("print(f'a {x}')", "a 1e-05"),
+            ("print(f'a {x:.4f} b {x:.3g}')", "a 0.5 b 1e-05"),
+            ("print('a %d %s' % y)", "a 0.5 1e-05"),
+            ("x = round(y, 2)\nprint(f'a {x}')", "a 0.5"),
+            ("print(f'a {round(x, 2)}')", "a 0.5"),
+        ] {
+            assert!(samples(&Code::of("a.py", python)).iter().any(|sample| sample.small == expected), "{python}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_text_is_too_strange(python in any::<String>(), quoted in "[\"'\\\\fé#\\n{}%]{0,40}") {
-            prop_assert!(samples(&python).iter().all(|sample| may_match(std::slice::from_ref(sample), "")));
-            prop_assert_eq!(samples(&quoted).is_empty(), literals(&quoted).is_empty());
+            prop_assert!(samples(&Code::of("a.py", &python)).iter().all(|sample| sample.line > 0));
+            let code = Code::of("a.py", &quoted);
+            prop_assert_eq!(samples(&code).is_empty(), code.texts().next().is_none());
         }
     }
 }

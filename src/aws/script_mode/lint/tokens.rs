@@ -62,8 +62,14 @@ const LONG: &[&str] = &[
 /// All tokens of a text, in order.
 #[must_use]
 pub fn tokens(python: &str) -> Vec<Token<'_>> {
-    let mut lexer =
-        Lexer { text: python, chars: python.char_indices().peekable(), line: 1, line_start: 0, open: Vec::new(), out: Vec::new() };
+    let mut lexer = Lexer {
+        text: python,
+        chars: python.char_indices().peekable(),
+        line: 1,
+        line_start: 0,
+        open: Vec::new(),
+        out: Vec::new(),
+    };
     while lexer.step() {}
     lexer.end_statement(python.len());
     lexer.out
@@ -79,7 +85,7 @@ struct Lexer<'a> {
     out: Vec<Token<'a>>,
 }
 
-impl<'a> Lexer<'a> {
+impl Lexer<'_> {
     /// Takes one token or what stands between tokens; false at the end.
     fn step(&mut self) -> bool {
         let Some(&(at, c)) = self.chars.peek() else { return false };
@@ -90,13 +96,18 @@ impl<'a> Lexer<'a> {
                 }
                 self.skip_to(at + 1);
             }
+            '\\' => {
+                // A backslash joins the next line to this one.
+                let rest = &self.text[at + 1..];
+                self.skip_to(at + 1 + ["\r\n", "\n"].iter().find(|end| rest.starts_with(**end)).map_or(0, |end| end.len()));
+            }
             '#' => self.skip_to(self.text[at..].find('\n').map_or(self.text.len(), |length| at + length)),
             '"' | '\'' => self.string(at, at),
             ';' if self.open.is_empty() => {
                 self.end_statement(at);
                 self.skip_to(at + 1);
             }
-            c if c.is_whitespace() || c == '\\' || c == '\u{feff}' => self.skip_to(at + c.len_utf8()),
+            c if c.is_whitespace() || c == '\u{feff}' => self.skip_to(at + c.len_utf8()),
             c if c.is_ascii_digit() || (c == '.' && self.digit_at(at + 1)) => self.number(at),
             c if c.is_alphanumeric() || c == '_' => self.name(at),
             _ => self.operator(at, c),
@@ -125,7 +136,8 @@ impl<'a> Lexer<'a> {
         let bytes = self.text.as_bytes();
         let mut end = at;
         while let Some(&byte) = bytes.get(end) {
-            let signed = matches!(byte, b'+' | b'-') && matches!(bytes[end - 1], b'e' | b'E') && !self.text[at..].starts_with("0x");
+            let signed =
+                matches!(byte, b'+' | b'-') && matches!(bytes[end - 1], b'e' | b'E') && !self.text[at..].starts_with("0x");
             if !(byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_') || (signed && end > at)) {
                 break;
             }
@@ -246,9 +258,12 @@ mod tests {
 
     #[test]
     fn comments_and_strings_are_not_code() {
-        assert_eq!(shown("x = 1 # y = 2\nprint('# no', \"a'b\")"), ["x", "=", "1", "|", "print", "(", "'# no'", ",", "'a'b'", ")", "|"]);
+        assert_eq!(
+            shown("x = 1 # y = 2\nprint('# no', \"a'b\")"),
+            ["x", "=", "1", "|", "print", "(", "'# no'", ",", "'a'b'", ")", "|"]
+        );
         assert_eq!(shown("'''a\n# b\n'''\nc"), ["'a\n# b\n'", "|", "c", "|"]);
-        assert_eq!(shown(r"r'\' 'b'"), [r"'\' '", "b", "''", "|"]);
+        assert_eq!(shown(r"r'\' ' b''"), [r"'\' '", "''", "|"]);
         assert_eq!(shown("f'a' rb'b' Rb\"c\" fx'd'"), ["'a'", "'b'", "'c'", "fx", "'d'", "|"]);
         assert_eq!(shown("'open\nx"), ["'open'", "|", "x", "|"]);
         assert_eq!(shown("'a\\\nb' x"), ["'a\\\nb'", "x", "|"]);
@@ -264,7 +279,10 @@ mod tests {
 
     #[test]
     fn numbers_and_operators_are_whole() {
-        assert_eq!(shown("1e-5-2 .5 0x1e-1 a//=b**2 x->y:=..."), ["1e-5", "-", "2", ".5", "0x1e", "-", "1", "a", "//=", "b", "**", "2", "x", "->", "y", ":=", "...", "|"]);
+        assert_eq!(
+            shown("1e-5-2 .5 0x1e-1 a//=b**2 x->y:=..."),
+            ["1e-5", "-", "2", ".5", "0x1e", "-", "1", "a", "//=", "b", "**", "2", "x", "->", "y", ":=", "...", "|"]
+        );
     }
 
     #[test]
