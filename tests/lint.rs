@@ -545,6 +545,7 @@ fn names_that_are_not_defined() {
             "try:\n  unicode\nexcept NameError:\n  pass\nprint(whatever)\n",
             "d = {}\nd['a'].b = 1\nprint(d, f'{undefined}', \"undefined\")\n",
             "print undefined\n",
+            "print(f'{(a := 1)}', a)\n",
             "@property\nasync def f(): await f()\nf(x=1)\n",
             "print((undefined)\n",
         ],

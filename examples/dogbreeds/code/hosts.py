@@ -32,6 +32,9 @@ class Team:
         if interface:
             for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
                 os.environ.setdefault(name, interface)
+        if os.environ["MASTER_ADDR"] == "127.0.0.1":
+            # The hosts are processes of one machine, as on the local region, and share its cores.
+            torch.set_num_threads(max((os.cpu_count() or 1) // self.size, 1))
         backend = "nccl" if self.device.type == "cuda" else "gloo"
         print(f"{self.host}: waiting for {self.size} hosts to meet over {backend}", flush=True)
         dist.init_process_group(backend, rank=self.rank, world_size=self.size, timeout=datetime.timedelta(minutes=10))

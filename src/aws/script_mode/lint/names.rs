@@ -82,6 +82,14 @@ fn bound<'a>(code: &Code<'a>) -> BTreeSet<&'a str> {
             if token.is_name() && !part && (place < head || before || annotated || next.is_some_and(|next| next.is(":="))) {
                 bound.insert(token.text);
             }
+            if token.is_text() {
+                // `f"{(name := value)}"`
+                let before = token
+                    .text
+                    .split(":=")
+                    .map(|part| part.trim_end().rsplit(|c: char| !(c.is_alphanumeric() || c == '_')).next());
+                bound.extend(before.flatten().filter(|name| !name.is_empty()));
+            }
             if token.is("as") || token.is("for") || token.is("lambda") {
                 let end = if token.is("for") { "in" } else { ":" };
                 bound.extend(targets(&tokens[at + 1..], end));

@@ -42,12 +42,7 @@ fn not_kept(package: &Package<'_>, found: &mut Vec<Finding>) {
     let first = package.codes.iter().find_map(|code| Some((code, code.calls().find(|call| saves(code, call))?.line)));
     let remedy = "SageMaker keeps what is in the folder that SM_MODEL_DIR names";
     if let Some((code, line)) = first {
-        found.push(finding(
-            "model-not-kept",
-            code,
-            line,
-            &format!("the model is saved where it is lost when the job ends: {remedy}"),
-        ));
+        found.push(finding("model-not-kept", code, line, &format!("this is saved where it is lost when the job ends: {remedy}")));
         return;
     }
     let writes =
