@@ -3,9 +3,10 @@
 
 pub mod hyperparameters;
 pub mod image;
+pub mod interpreter;
 pub mod job;
+pub mod lint;
 pub mod names;
-pub mod prints;
 pub mod sourcedir;
 
 pub use job::{Job, Script, place_of};

@@ -10,6 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
+use super::lint::Source;
 use crate::model::{Failure, FailureKind};
 
 /// What is never packed: version control, caches, and what may hold secrets.
@@ -26,8 +27,8 @@ pub struct Package {
     pub files: usize,
     /// Their size before compression.
     pub size: u64,
-    /// The texts of its Python files, for a look at what they print.
-    pub python: Vec<String>,
+    /// Its Python files, for the lint.
+    pub python: Vec<Source>,
 }
 
 /// Packs the contents of `root`, which must hold the script `entry_point`.
@@ -43,7 +44,7 @@ pub fn pack(root: &Path, entry_point: &str) -> Result<Package, Failure> {
         let content = append(&mut archive, member).map_err(|error| cannot_read(&member.path, &error))?;
         size += content.len() as u64;
         if Path::new(&member.name).extension().is_some_and(|extension| extension == "py") {
-            python.push(String::from_utf8_lossy(&content).into_owned());
+            python.push(Source { name: member.name.clone(), text: String::from_utf8_lossy(&content).into_owned() });
         }
     }
     let bytes = archive.into_inner().and_then(GzEncoder::finish).map_err(|error| cannot_read(root, &error))?;

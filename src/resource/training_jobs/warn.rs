@@ -2,7 +2,7 @@
 
 use super::launch::Draft;
 use crate::aws::s3_uri::S3Uri;
-use crate::aws::script_mode::prints;
+use crate::aws::script_mode::lint;
 use crate::aws::{Aws, bucket};
 use crate::model::{Problem, Safe};
 
@@ -38,9 +38,8 @@ fn many_hosts(draft: &Draft) -> Option<Problem> {
 
 fn silent_metrics(draft: &Draft) -> Vec<Problem> {
     let Some((package, _)) = &draft.code else { return Vec::new() };
-    let samples: Vec<String> = package.python.iter().flat_map(|text| prints::samples(text)).collect();
-    let silent = draft.job.metrics.iter().filter(|rule| !prints::may_match(&samples, &rule.regex));
-    let said = silent.map(|rule| {
+    let silent = lint::silent(&package.python, &draft.job.metrics);
+    let said = silent.into_iter().map(|rule| {
         let message = format!("nothing that the code prints seems to match '{}' of metric '{}'", rule.regex, rule.name);
         warning("metrics", &format!("{message}; without a match there is no curve"))
     });
