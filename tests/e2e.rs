@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use binary::{Home, Served};
 use portable_pty::CommandBuilder;
-use terminal::{Judge, Terminal};
+use terminal::{Judge, Terminal, take_turn};
 
 const SIZE: (u16, u16) = (120, 40);
 const LOCAL: [&str; 3] = ["--local", "--project", "."];
@@ -61,10 +61,16 @@ fn back(term: &mut Terminal, to: &str) {
     term.shows(&[to]);
 }
 
-/// The terminal is given back and the program gone, with this code.
+/// The terminal is given back and the program gone, with success.
 #[track_caller]
-fn is_over(term: &mut Terminal, code: u32) {
-    assert_eq!(term.ends(Duration::from_secs(10)), code, "{}", term.screen());
+fn is_over(term: &mut Terminal) {
+    ends_with(term, &Ok(0));
+}
+
+/// The terminal is given back and the program gone, with this code or by this signal.
+#[track_caller]
+fn ends_with(term: &mut Terminal, how: &Result<u32, String>) {
+    assert_eq!(term.ends_somehow(Duration::from_secs(10)), *how, "{}", term.screen());
     term.is_restored();
     assert_eq!(Judge::of(&term.bytes()).wrong, Vec::<String>::new());
 }
@@ -99,7 +105,7 @@ fn from_the_first_key_to_coming_back() {
 
     term.press("q").shows(&["Quit?", "2 training jobs run in this local region"]);
     yes(&mut term);
-    is_over(&mut term, 0);
+    is_over(&mut term);
     assert!(term.screen().contains("Ending what runs"), "{}", term.screen());
     home.nothing_runs();
 
@@ -109,7 +115,7 @@ fn from_the_first_key_to_coming_back() {
     // The log of the first, which was stopped.
     term.press("G").shows(&["■ Stopped", "SIGTERM in epoch"]);
     term.press("q");
-    is_over(&mut term, 0);
+    is_over(&mut term);
 }
 
 #[test]
@@ -119,25 +125,22 @@ fn the_terminal_is_given_back_on_every_way_out() {
     let mut term = cockpit(&home, SIZE);
     term.is_taken();
     term.press("q");
-    is_over(&mut term, 0);
-    for signal in ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] {
+    is_over(&mut term);
+    // Its end tells of the signal, in the words of strsignal(3).
+    for (signal, word) in [("SIGTERM", "Terminated"), ("SIGINT", "Interrupt"), ("SIGHUP", "Hangup"), ("SIGQUIT", "Quit")] {
         let mut term = cockpit(&home, SIZE);
         launch(&mut term);
         term.shows(&["here"]);
         // Nobody is asked, jobs or not.
         term.signal(signal);
-        is_over(&mut term, 0);
+        ends_with(&mut term, &Err(word.to_owned()));
         home.nothing_runs();
     }
 }
 
-#[test]
-fn a_lost_terminal_ends_it_at_once() {
-    let home = Home::new();
-    home.project(&waiting("here"));
-    let mut term = cockpit(&home, SIZE);
-    launch(&mut term);
-    term.shows(&["here"]);
+/// The terminal goes away, and the program with it: soon, without spinning, and nothing is left.
+#[track_caller]
+fn ends_when_lost(mut term: Terminal, home: &Home) {
     let pid = term.pid();
     let before = processor_time(pid).0;
     term.hang_up();
@@ -147,12 +150,62 @@ fn a_lost_terminal_ends_it_at_once() {
         if state == 'Z' {
             break used.saturating_sub(before);
         }
-        assert!(begun.elapsed() < Duration::from_millis(1500), "still there");
-        std::thread::yield_now();
+        assert!(begun.elapsed() < Duration::from_secs(10), "still there");
+        std::thread::sleep(Duration::from_millis(1));
     };
     assert!(used < Duration::from_millis(600), "{used:?} of processor time");
-    term.ends(Duration::from_secs(1));
+    assert_eq!(term.ends_somehow(Duration::from_secs(1)), Err("Hangup".to_owned()));
     home.nothing_runs();
+}
+
+#[test]
+fn a_lost_terminal_ends_it_at_once() {
+    let home = Home::new();
+    home.project(&waiting("here"));
+    let mut term = cockpit(&home, SIZE);
+    launch(&mut term);
+    term.shows(&["here"]);
+    ends_when_lost(term, &home);
+}
+
+#[test]
+fn a_terminal_lost_while_it_works_ends_it() {
+    let home = Home::new();
+    home.project("n = 0\nwhile True:\n    n += 1\n    print('loss=0.%d, a line of a log like any other' % n, flush=n % 100 == 0)\n    if n % 100 == 0: time.sleep(0.01)");
+    let mut term = cockpit(&home, SIZE);
+    launch(&mut term);
+    term.shows(&["a line of a log like any other"]);
+    term.press("l").shows(&["following"]);
+    ends_when_lost(term, &home);
+}
+
+#[test]
+fn a_terminal_lost_while_it_takes_nothing_ends_it() {
+    let home = Home::new();
+    home.project(&waiting("here"));
+    let mut term = cockpit(&home, SIZE);
+    launch(&mut term);
+    term.shows(&["here"]);
+    term.stall();
+    for _ in 0..40 {
+        term.press("?\x1b[Z\x1b");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    ends_when_lost(term, &home);
+}
+
+#[test]
+fn a_terminal_lost_while_it_is_stopped_ends_it() {
+    let home = Home::new();
+    home.project(&waiting("here"));
+    let mut term = cockpit(&home, SIZE);
+    launch(&mut term);
+    term.shows(&["here"]);
+    term.signal("SIGSTOP");
+    term.is_in_state('T');
+    // Plain again, as a shell leaves it: what is typed comes back.
+    term.make_sane();
+    ends_when_lost(term, &home);
 }
 
 /// What the process has used of the processor, and its state, from proc(5).
@@ -192,7 +245,7 @@ fn ctrl_z_goes_back_to_the_shell_and_fg_returns() {
     assert_eq!(text.matches("\x1b[?1049h").count(), 2);
     term.press("q").shows(&["Quit?"]);
     yes(&mut term);
-    is_over(&mut term, 0);
+    is_over(&mut term);
     assert!(term.screen().contains("out-again"));
 }
 
@@ -216,7 +269,7 @@ fn stopped_and_continued_from_outside_it_takes_the_terminal_anew() {
     term.press("?").shows(&["find an action by name"]);
     term.press("\x1b").hides(&["find an action by name"]);
     term.press("q");
-    is_over(&mut term, 0);
+    is_over(&mut term);
 }
 
 #[test]
@@ -229,7 +282,7 @@ fn a_terminal_that_takes_nothing_does_not_keep_it() {
         std::thread::sleep(Duration::from_millis(2));
     }
     term.signal("SIGTERM");
-    term.ends(Duration::from_secs(5));
+    assert_eq!(term.ends_somehow(Duration::from_secs(5)), Err("Terminated".to_owned()));
     assert!(!term.is_raw(), "the settings are given back even so");
 }
 
@@ -279,7 +332,7 @@ raise ValueError(hostile.decode('latin-1') + ' \u202e\u200b the end')
     term.press("\r");
     term.press("\x1b").hides(&["Nothing here has"]);
     term.press("q");
-    is_over(&mut term, 0);
+    is_over(&mut term);
     let judge = Judge::of(&term.bytes());
     let [copied] = judge.clipboard.as_slice() else { panic!("{:?}", judge.clipboard) };
     assert!(copied.starts_with("dGlueS"), "the name, which begins with tiny");
@@ -336,12 +389,13 @@ fn any_size_will_do() {
     back(&mut term, "STARTED");
     term.press("q").shows(&["Quit?"]);
     yes(&mut term);
-    is_over(&mut term, 0);
+    is_over(&mut term);
     home.nothing_runs();
 }
 
 #[test]
 fn at_rest_it_writes_nothing() {
+    take_turn();
     let home = Home::new();
     home.project("print('loss=0.5')");
     home.run(&["train", "--local", "--wait"]).expect(0, &["Completed"]);
@@ -364,21 +418,22 @@ fn two_cockpits_share_a_region_and_the_second_tells_when_it_is_gone() {
     assert_eq!(name(first.shows(&["● Training", "here", "1 running"])), launched);
     // Not the second's to end: it leaves without a question, and the job goes on.
     second.press("q");
-    is_over(&mut second, 0);
+    is_over(&mut second);
     let mut second = cockpit(&home, SIZE);
     second.shows(&["● Training", "here"]);
 
     first.press("q").shows(&["Quit?"]);
     yes(&mut first);
-    is_over(&mut first, 0);
+    is_over(&mut first);
     second.shows(&["no connection", "the local region is gone", "start `footplate --local` again", &launched]);
     second.press("q");
-    is_over(&mut second, 0);
+    is_over(&mut second);
     home.nothing_runs();
 }
 
 #[test]
 fn a_job_in_a_served_region_outlives_the_cockpit() {
+    take_turn();
     let home = Home::new();
     home.project(&waiting("here"));
     let (served, _) = Served::start(&home, &["local", "serve"]);
@@ -386,7 +441,7 @@ fn a_job_in_a_served_region_outlives_the_cockpit() {
     launch(&mut term);
     term.shows(&["● Training", "here"]);
     term.press("q");
-    is_over(&mut term, 0);
+    is_over(&mut term);
     home.run(&["ls", "training-jobs", "--local"]).expect(0, &["Training"]);
     assert_eq!(served.end("-TERM"), 0);
     home.nothing_runs();
@@ -405,12 +460,12 @@ fn a_recording_shows_the_same_screen_again() {
     term.rests(Duration::from_secs(1));
     let recorded = term.screen();
     term.press("q");
-    is_over(&mut term, 0);
+    is_over(&mut term);
 
     let mut term = Terminal::start(&home, SIZE, &["--replay", "session.jsonl"]);
     term.until("the same screen", |screen| screen == recorded);
     term.press("q");
-    is_over(&mut term, 0);
+    is_over(&mut term);
 
     let text = fs::read_to_string(home.path("session.jsonl")).unwrap();
     let mut lines: Vec<&str> = text.lines().collect();
