@@ -3,8 +3,10 @@
 
 mod act;
 mod arrive;
+pub mod compare;
 pub mod event;
 pub mod form;
+mod hosts;
 pub mod input;
 mod keys;
 pub mod layout;
@@ -19,6 +21,7 @@ use jiff::tz::TimeZone;
 
 use crate::config::keymap::Keymap;
 use crate::model::{Block, Clock, Detail, Form, Item, ItemId, Order, Plot, Progress, Safe, Series, Spec, Verb};
+use compare::Against;
 pub use event::{Effect, Event, Wake};
 use logs::LogView;
 use overlay::Overlay;
@@ -96,6 +99,8 @@ pub struct App {
     /// Which of the curves shows, and how.
     pub metric: usize,
     pub log_scale: bool,
+    /// What compared curves are drawn against.
+    pub against: Against,
     /// Account, or why it is not known.
     pub who: Option<Result<Safe, crate::model::Failure>>,
     pub read_only: bool,
@@ -133,6 +138,7 @@ impl App {
             log: None,
             metric: 0,
             log_scale: false,
+            against: Against::default(),
             who: None,
             read_only,
             running: BTreeMap::new(),
@@ -162,7 +168,7 @@ impl App {
     pub fn update(&mut self, at: Timestamp, event: Event) -> Vec<Effect> {
         self.clock.now = at;
         let mut out = Vec::new();
-        let selected = self.selection();
+        let (selected, marked) = (self.selection(), self.pane().marks.len());
         match event {
             Event::Key(key) => {
                 self.revision += 1;
@@ -178,7 +184,7 @@ impl App {
             }
             other => self.arrive(other, &mut out),
         }
-        if self.selection() != selected {
+        if self.selection() != selected || self.pane().marks.len() != marked {
             self.settle(&mut out);
         }
         let rows = usize::from(layout::layout(self).list.height);

@@ -19,6 +19,9 @@ use crate::resource::{self, Resource};
 /// How long orders under way may take to end when the user leaves.
 const LEAVE: Duration = Duration::from_secs(5);
 
+/// Details being read at once.
+const DETAILS: usize = 8;
+
 /// The tasks at work, and what they need.
 pub struct Hands {
     aws: Arc<Aws>,
@@ -28,7 +31,8 @@ pub struct Hands {
     lines: Sender<Event>,
     timers: HashMap<Timer, AbortHandle>,
     lists: HashMap<String, (Option<ItemId>, AbortHandle)>,
-    details: HashMap<String, AbortHandle>,
+    /// Oldest first.
+    details: Vec<((String, ItemId), AbortHandle)>,
     preview: Option<AbortHandle>,
     tail: Option<Tail>,
     tasks: JoinSet<()>,
@@ -69,7 +73,7 @@ impl Hands {
             lines,
             timers: HashMap::new(),
             lists: HashMap::new(),
-            details: HashMap::new(),
+            details: Vec::new(),
             preview: None,
             tail: None,
             tasks: JoinSet::new(),
@@ -177,10 +181,17 @@ impl Hands {
         self.lists.insert(name, (within, task));
     }
 
-    /// One detail of a resource at a time: the last asked for.
+    /// One detail of a thing at a time, and only so many in all: of more, the first asked for are given up.
     fn detail(&mut self, resource: String, id: ItemId) {
+        self.details.retain(|(_, task)| !task.is_finished());
+        let what = (resource.clone(), id.clone());
+        if self.details.iter().any(|(under_way, _)| *under_way == what) {
+            return;
+        }
+        if self.details.len() >= DETAILS {
+            self.details.remove(0).1.abort();
+        }
         let (aws, events) = (Arc::clone(&self.aws), self.events.clone());
-        let name = resource.clone();
         let task = self.tasks.spawn(async move {
             let result = match known(&resource) {
                 Ok(known) => known.detail(&aws, &id).await,
@@ -188,9 +199,7 @@ impl Hands {
             };
             let _ = events.send(Event::Detailed { resource, id, result });
         });
-        if let Some(before) = self.details.insert(name, task) {
-            before.abort();
-        }
+        self.details.push((what, task));
     }
 
     fn follow(&mut self, resource: String, id: ItemId, rules: Vec<MetricRule>) {
