@@ -30,14 +30,12 @@ pub(super) async fn detail(aws: &Aws, id: &ItemId) -> Result<Detail, Failure> {
     blocks.push(bill(aws, &row));
     blocks.push(hyperparameters(&job));
     blocks.push(Block::Phases(phases(&job)));
-    if !metrics.is_empty() && job.training_start_time().is_some() {
-        // Of what is alive, too: only the selected one's log is followed, but several may be compared.
-        match curves(aws, &job, &metrics).await {
-            Ok(series) => blocks.push(Block::Curves { title: "metrics".into(), series }),
-            // Curves are an extra: without them the rest is still worth showing, and the log may have them.
-            Err(_) if state.phase.is_live() => {}
-            Err(failure) => blocks.push(Block::Text { title: "metrics".into(), text: failure.what }),
-        }
+    if !state.phase.is_live() && !metrics.is_empty() {
+        // Curves are an extra: without them the rest is still worth showing.
+        blocks.push(match curves(aws, &job, &metrics).await {
+            Ok(series) => Block::Curves { title: "metrics".into(), series },
+            Err(failure) => Block::Text { title: "metrics".into(), text: failure.what },
+        });
     }
     blocks.push(facts(&job));
     blocks.push(Block::Facts { title: "request".into(), facts: request(&job) });
@@ -149,12 +147,9 @@ fn request(job: &DescribeTrainingJobOutput) -> Vec<(Safe, Cell)> {
 
 /// The metrics that the service scraped, from CloudWatch.
 async fn curves(aws: &Aws, job: &DescribeTrainingJobOutput, metrics: &[MetricRule]) -> Result<Vec<Series>, Failure> {
-    let (Some(from), Some(last)) = (job.creation_time(), job.training_end_time().or(job.last_modified_time())) else {
+    let (Some(from), Some(to)) = (job.creation_time(), job.training_end_time().or(job.last_modified_time())) else {
         return Ok(Vec::new());
     };
-    // assumed: CloudWatch takes an end that is still to come, and hands out what there is before it.
-    let limit = job.stopping_condition().and_then(StoppingCondition::max_runtime_in_seconds).map_or(86_400, i64::from);
-    let to = if state_of(job).phase.is_live() { later(last, limit) } else { later(last, TAIL) };
     // assumed: on AWS the metrics are kept per minute; the local region keeps every second, and its runs are short.
     let period = if aws.mode() == Mode::Local { 1 } else { 60 };
     let queries = metrics.iter().enumerate().map(|(index, rule)| {
@@ -171,7 +166,7 @@ async fn curves(aws: &Aws, job: &DescribeTrainingJobOutput, metrics: &[MetricRul
     loop {
         let call =
             aws.cloudwatch.get_metric_data().set_metric_data_queries(Some(queries.clone())).scan_by(ScanBy::TimestampAscending);
-        let call = call.start_time(time::theirs(time::ours(from))).end_time(to).set_next_token(token.clone());
+        let call = call.start_time(time::theirs(time::ours(from))).end_time(aws_later(to)).set_next_token(token.clone());
         let page = call.send().await.map_err(|error| fault::tell("reading the metrics", &error))?;
         for result in page.metric_data_results() {
             let index = result.id().and_then(|id| id.strip_prefix('m')?.parse::<usize>().ok());
@@ -188,9 +183,7 @@ async fn curves(aws: &Aws, job: &DescribeTrainingJobOutput, metrics: &[MetricRul
     }
 }
 
-/// Seconds after its end in which a run's last minute is stamped.
-const TAIL: i64 = 120;
-
-fn later(time: &aws_sdk_cloudwatch::primitives::DateTime, seconds: i64) -> aws_sdk_cloudwatch::primitives::DateTime {
-    aws_sdk_cloudwatch::primitives::DateTime::from_secs(time.secs() + seconds)
+/// Two minutes on: the last minute of a run is stamped with its end.
+fn aws_later(time: &aws_sdk_cloudwatch::primitives::DateTime) -> aws_sdk_cloudwatch::primitives::DateTime {
+    aws_sdk_cloudwatch::primitives::DateTime::from_secs(time.secs() + 120)
 }
