@@ -92,6 +92,9 @@ pub fn die_by(signal: i32) -> ! {
     std::process::exit(128 + signal);
 }
 
+/// One look at the terminal may bring several keys; crossterm hands out those it has only when it may wait a little.
+const MORE: Duration = Duration::from_millis(1);
+
 /// Hands over keys until the terminal is gone. crossterm 0.29 spins for ever on a terminal that is gone, so it is asked
 /// only when there is something to read.
 fn read_keys(keys: &UnboundedSender<Event>) {
@@ -103,8 +106,7 @@ fn read_keys(keys: &UnboundedSender<Event>) {
             {
                 return;
             }
-            // One look may have brought several keys.
-            if !matches!(crossterm::event::poll(Duration::ZERO), Ok(true)) {
+            if !matches!(crossterm::event::poll(MORE), Ok(true)) {
                 break;
             }
         }
