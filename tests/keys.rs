@@ -531,3 +531,33 @@ fn comparing_and_choosing_hosts_is_drawn_in_every_size() {
         }
     }
 }
+
+#[test]
+fn the_logs_of_what_is_compared_are_read_for_every_value() {
+    let watched = |stage: &Stage| {
+        stage.effects.iter().rev().find_map(|effect| match effect {
+            Effect::Watch { logs, .. } => Some(logs.iter().map(|(id, _, over)| (id.0.clone(), *over)).collect::<Vec<_>>()),
+            _ => None,
+        })
+    };
+    let (first, second) = ("pytorch-training-230320-2041-001-0e6f4f4a", "pytorch-training-230320-2041-002-2e2418b3");
+    let mut stage = comparing(120, 40);
+    let logs = watched(&stage).expect("logs to be read");
+    assert_eq!(logs, [(first.to_owned(), true), (second.to_owned(), true)]);
+    let point = |n: i32| ("test:loss".into(), Point { at: common::ago(i64::from(100 - n)), value: f64::from(100 - n) });
+    let read = |stage: &mut Stage, id: &str, values: i32, whole| {
+        let points = (0..values).map(point).collect();
+        stage.send(Event::Watched { resource: "training-jobs".to_owned(), id: ItemId(id.to_owned()), points, whole });
+    };
+    // What the service has kept as averages gives way to all values.
+    read(&mut stage, second, 60, true);
+    let screen = stage.screen();
+    assert!(screen.contains("step 60") && screen.contains("2 002-2e2418b3 41.00"), "{screen}");
+    assert_eq!(watched(&stage).expect("one is done with"), [(first.to_owned(), true)]);
+    // The marks gone, nothing is read any more; what was read stays.
+    stage.press("Esc");
+    assert_eq!(watched(&stage).expect("none"), []);
+    stage.press("g j j space space");
+    assert_eq!(watched(&stage).expect("the one not known whole"), [(first.to_owned(), true)]);
+    assert!(stage.screen().contains("2 002-2e2418b3 41.00"), "{}", stage.screen());
+}

@@ -36,6 +36,7 @@ impl App {
             Event::ListEnded { resource, scope, result } => self.list_ended(&resource, scope.as_ref(), result, out),
             Event::Detailed { resource, id, result } => self.detailed(&resource, &id, result, out),
             Event::Tailed { resource, id, batch } => self.tailed(&resource, &id, batch, out),
+            Event::Watched { resource, id, points, whole } => self.watched(&resource, &id, points, whole),
             Event::Formed(result) => self.formed(result, out),
             Event::Previewed { serial, result } => {
                 if let Some(Overlay::Form(form)) =
@@ -116,12 +117,12 @@ impl App {
 
     /// Leaves the log; its curves stay, to be compared with others.
     fn put_log_away(&mut self) {
-        let Some(log) = self.log.take().filter(|log| !log.series.is_empty()) else { return };
-        if let Some(pane) = self.panes.iter_mut().find(|pane| pane.spec.id == log.resource) {
-            if pane.curves.len() >= CURVES {
-                pane.curves.clear();
-            }
-            pane.curves.insert(log.id, log.series);
+        let Some(log) = self.log.take() else { return };
+        let whole = log.note == Some(TailNote::Ended);
+        let (resource, id) = (log.resource, log.id);
+        self.keep_curves(&resource, id.clone(), log.series);
+        if let Some(pane) = self.panes.iter_mut().find(|pane| pane.spec.id == resource).filter(|_| whole) {
+            pane.drained.insert(id);
         }
     }
 
@@ -373,13 +374,11 @@ impl App {
     }
 }
 
-/// Logs whose curves are kept after they were left.
-const CURVES: usize = 32;
 /// Values that a spark line in a table has room for.
 const SPARK: usize = 24;
 
 /// A curve in few values, for the table.
-fn trend(series: &Series) -> Vec<f64> {
+pub(super) fn trend(series: &Series) -> Vec<f64> {
     let points = &series.points;
     let step = points.len().div_ceil(SPARK).max(1);
     let mut values: Vec<f64> = points.iter().step_by(step).map(|point| point.value).collect();

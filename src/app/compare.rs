@@ -1,5 +1,7 @@
 //! The marked beside each other: their curves, and what differs between them.
 
+use jiff::Timestamp;
+
 use super::event::Effect;
 use super::layout::{Area, layout};
 use super::{App, Level};
@@ -14,8 +16,6 @@ const ASKED: usize = 4;
 const LOOKED: usize = 2;
 /// Seconds after which the curve of something alive is looked at again.
 const OLD: f64 = 30.0;
-/// Seconds that a log may be behind the service's own record and still be the better source.
-const BEHIND: f64 = 90.0;
 /// Rows below the title that hold a chart and a table; in fewer they take turns.
 const BOTH: u16 = 16;
 
@@ -95,26 +95,21 @@ impl App {
         compared.collect()
     }
 
-    /// All that is known of a thing's curves: from its log, where that was followed far enough, else from its detail.
+    /// All that is known of a thing's curves: from its log as far as that was read, else from its detail.
     fn series_of(&self, id: &ItemId) -> Vec<&Series> {
         let pane = self.pane();
         let followed = self.log.as_ref().filter(|log| log.id == *id && log.resource == pane.spec.id).map(|log| &log.series);
-        let logged = followed.filter(|series| !series.is_empty()).or_else(|| pane.curves.get(id));
+        let sources = [pane.curves.get(id), self.watch.series(pane.spec.id, id), followed];
+        let logged = sources.into_iter().flatten().max_by_key(|series| latest(series));
+        let mut out: Vec<&Series> = logged.into_iter().flatten().collect();
         let blocks = pane.details.get(id).into_iter().flat_map(|(detail, _)| &detail.blocks);
-        let told: Vec<&Series> = blocks
-            .filter_map(|block| if let Block::Curves { series, .. } = block { Some(series) } else { None })
-            .flatten()
-            .filter(|series| !series.points.is_empty())
-            .collect();
-        let last = |series: &Series| series.points.last().map(|point| point.at);
-        match logged {
-            Some(logged) => {
-                let (ours, theirs) = (logged.iter().filter_map(last).max(), told.iter().copied().filter_map(last).max());
-                let behind = ours.zip(theirs).is_some_and(|(ours, theirs)| seconds_between(ours, theirs) > BEHIND);
-                if behind { told } else { logged.iter().collect() }
+        let told = blocks.filter_map(|block| if let Block::Curves { series, .. } = block { Some(series) } else { None });
+        for series in told.flatten().filter(|series| !series.points.is_empty()) {
+            if !out.iter().any(|known| known.name == series.name) {
+                out.push(series);
             }
-            None => told,
         }
+        out
     }
 
     /// What `m` goes through while comparing: each metric, and the table where it has no room beside the chart.
@@ -166,6 +161,12 @@ impl App {
             out.push(Effect::Detail { resource: pane.spec.id.to_owned(), id });
         }
     }
+}
+
+/// The time of the last value of all.
+#[must_use]
+pub fn latest(series: &[Series]) -> Option<Timestamp> {
+    series.iter().filter_map(|series| series.points.last()).map(|point| point.at).max()
 }
 
 /// Whether chart and table have room together.

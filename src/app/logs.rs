@@ -1,18 +1,18 @@
 //! A followed log: the lines, where the reader is, and what the lines' metrics add up to.
 
 pub mod fold;
+pub mod plot;
 
 use std::collections::{HashMap, VecDeque};
 
 use fold::{Folder, Hosts, Part};
 use jiff::Timestamp;
+use plot::plot;
 
-use crate::model::{ItemId, LogBatch, LogLine, Point, Safe, Series, TailNote};
+use crate::model::{ItemId, LogBatch, LogLine, Safe, Series, TailNote};
 
 /// Lines kept in memory; older ones are let go and counted. About 70 MB of ordinary lines.
 pub const KEPT: usize = 300_000;
-/// Points kept per curve; beyond it every other older point goes.
-const POINTS: usize = 4_000;
 
 /// One log on the screen. Lines have numbers that never change, so that a reader's place survives whatever arrives.
 #[derive(Clone, Debug)]
@@ -97,7 +97,7 @@ impl LogView {
             self.push(line);
         }
         for (name, point) in batch.points {
-            self.plot(&name, point);
+            plot(&mut self.series, &name, point);
         }
     }
 
@@ -137,23 +137,6 @@ impl LogView {
             self.lines.pop_front();
             self.parts.pop_front();
             self.first += 1;
-        }
-    }
-
-    fn plot(&mut self, name: &Safe, point: Point) {
-        let at = self.series.iter().position(|series| series.name == *name).unwrap_or_else(|| {
-            self.series.push(Series { name: name.clone(), points: Vec::new() });
-            self.series.len() - 1
-        });
-        let points = &mut self.series[at].points;
-        points.push(point);
-        if points.len() > POINTS {
-            let mut index = 0;
-            let newest = points.len() - 1;
-            points.retain(|_| {
-                index += 1;
-                index % 2 == 1 || index > newest
-            });
         }
     }
 

@@ -13,6 +13,7 @@ pub mod layout;
 pub mod logs;
 pub mod overlay;
 pub mod pane;
+pub mod watch;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +27,7 @@ pub use event::{Effect, Event, Wake};
 use logs::LogView;
 use overlay::Overlay;
 use pane::Pane;
+use watch::Watch;
 
 /// What is fixed when the cockpit starts.
 #[derive(Clone, Debug)]
@@ -96,6 +98,8 @@ pub struct App {
     pub overlays: Vec<Overlay>,
     pub toast: Option<Toast>,
     pub log: Option<LogView>,
+    /// Logs read for the curves of what is compared.
+    pub watch: Watch,
     /// Which of the curves shows, and how.
     pub metric: usize,
     pub log_scale: bool,
@@ -136,6 +140,7 @@ impl App {
             overlays: Vec::new(),
             toast: None,
             log: None,
+            watch: Watch::default(),
             metric: 0,
             log_scale: false,
             against: Against::default(),
@@ -190,6 +195,7 @@ impl App {
         let rows = usize::from(layout::layout(self).list.height);
         self.pane_mut().reveal(rows);
         self.keep_ticking(&mut out);
+        self.keep_watching(&mut out);
         out
     }
 

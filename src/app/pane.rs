@@ -41,8 +41,10 @@ pub struct Pane {
     pub details: HashMap<ItemId, (Detail, Timestamp)>,
     /// The way a row's metric came, from logs and details read so far.
     pub trends: HashMap<ItemId, Vec<f64>>,
-    /// Curves from logs that were followed before.
+    /// Curves from logs that were read before.
     pub curves: HashMap<ItemId, Vec<Series>>,
+    /// Those of them that are whole: the log was read to its end.
+    pub drained: HashSet<ItemId>,
     /// Rows whose detail was asked for, for their curve.
     pub looked: HashSet<ItemId>,
     /// First visible row.
@@ -72,6 +74,7 @@ impl Pane {
             details: HashMap::new(),
             trends: HashMap::new(),
             curves: HashMap::new(),
+            drained: HashSet::new(),
             looked: HashSet::new(),
             top: 0,
             items: Vec::new(),
@@ -207,6 +210,7 @@ impl Pane {
         self.trends.retain(|id, _| index.contains_key(id));
         self.curves.retain(|id, _| index.contains_key(id));
         self.looked.retain(|id| index.contains_key(id));
+        self.drained.retain(|id| index.contains_key(id));
     }
 
     /// Filters and sorts again; the selected row stays selected, or its neighbour takes over.

@@ -13,7 +13,7 @@ use super::cache::Cache;
 use crate::app::{App, Effect, Event, Wake};
 use crate::aws::{self, Aws};
 use crate::config::project;
-use crate::model::{Failure, FailureKind, ItemId, LogBatch, MetricRule, Order, Page, Progress, Recipe};
+use crate::model::{Failure, FailureKind, ItemId, LogBatch, MetricRule, Order, Page, Progress, Recipe, TailNote};
 use crate::resource::{self, Resource};
 
 /// How long orders under way may take to end when the user leaves.
@@ -35,6 +35,8 @@ pub struct Hands {
     details: Vec<((String, ItemId), AbortHandle)>,
     preview: Option<AbortHandle>,
     tail: Option<Tail>,
+    /// Logs read for their curves.
+    watched: HashMap<(String, ItemId), Tail>,
     tasks: JoinSet<()>,
     orders: JoinSet<()>,
 }
@@ -76,6 +78,7 @@ impl Hands {
             details: Vec::new(),
             preview: None,
             tail: None,
+            watched: HashMap::new(),
             tasks: JoinSet::new(),
             orders: JoinSet::new(),
         }
@@ -103,6 +106,7 @@ impl Hands {
                 }
             }
             Effect::Untail => self.tail = None,
+            Effect::Watch { resource, logs } => self.watch(&resource, logs),
             Effect::Form { resource, verb, target } => {
                 let (aws, events, project) = (Arc::clone(&self.aws), self.events.clone(), self.project.clone());
                 self.tasks.spawn(async move {
@@ -204,19 +208,59 @@ impl Hands {
 
     fn follow(&mut self, resource: String, id: ItemId, rules: Vec<MetricRule>) {
         self.tail = None;
-        let Some(source) = resource::find(&resource).and_then(|known| known.log(&id)) else { return };
-        let (ended, watch) = watch::channel(false);
+        let tailed = {
+            let (resource, id) = (resource.clone(), id.clone());
+            move |batch| Some(Event::Tailed { resource: resource.clone(), id: id.clone(), batch })
+        };
+        self.tail = self.read_log(&resource, &id, rules, false, tailed);
+    }
+
+    /// Reads just these logs for their curves.
+    fn watch(&mut self, resource: &str, logs: Vec<(ItemId, Vec<MetricRule>, bool)>) {
+        let wanted = |name: &String, id: &ItemId| name == resource && logs.iter().any(|(other, ..)| other == id);
+        self.watched.retain(|(name, id), _| wanted(name, id));
+        for (id, rules, over) in logs {
+            let key = (resource.to_owned(), id.clone());
+            if let Some(tail) = self.watched.get(&key) {
+                tail.ended.send_if_modified(|ended| !std::mem::replace(ended, over || *ended) && over);
+                continue;
+            }
+            let (name, of) = key.clone();
+            let watched = move |batch: LogBatch| {
+                let whole = batch.note == Some(TailNote::Ended);
+                let news = whole || !batch.points.is_empty();
+                news.then(|| Event::Watched { resource: name.clone(), id: of.clone(), points: batch.points, whole })
+            };
+            if let Some(tail) = self.read_log(resource, &id, rules, over, watched) {
+                self.watched.insert(key, tail);
+            }
+        }
+    }
+
+    /// Reads a log from its beginning, and on until what it is of has ended; hands over what is made of each portion.
+    fn read_log(
+        &mut self,
+        resource: &str,
+        id: &ItemId,
+        rules: Vec<MetricRule>,
+        over: bool,
+        told: impl Fn(LogBatch) -> Option<Event> + Send + 'static,
+    ) -> Option<Tail> {
+        let source = resource::find(resource).and_then(|known| known.log(id))?;
+        let (ended, watch) = watch::channel(over);
         let (out, mut batches) = tokio::sync::mpsc::channel::<LogBatch>(4);
         let lines = self.lines.clone();
         let follower = self.tasks.spawn(aws::tail::follow(Arc::clone(&self.aws), source, rules, watch, out));
         let relay = self.tasks.spawn(async move {
             while let Some(batch) = batches.recv().await {
-                if lines.send(Event::Tailed { resource: resource.clone(), id: id.clone(), batch }).await.is_err() {
+                if let Some(event) = told(batch)
+                    && lines.send(event).await.is_err()
+                {
                     return;
                 }
             }
         });
-        self.tail = Some(Tail { ended, tasks: [follower, relay] });
+        Some(Tail { ended, tasks: [follower, relay] })
     }
 
     fn run(&mut self, serial: u64, order: Order) {
@@ -242,6 +286,7 @@ impl Hands {
     /// Ends everything: orders under way get a moment, the rows on the screen are kept for next time.
     pub async fn leave(mut self, app: &App) {
         self.tail = None;
+        self.watched.clear();
         self.tasks.abort_all();
         let orders = async { while self.orders.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(LEAVE, orders).await;
