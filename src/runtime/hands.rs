@@ -99,7 +99,7 @@ impl Hands {
             }
             Effect::List { resource, scope } => self.list(resource, scope),
             Effect::Detail { resource, id } => self.detail(resource, id),
-            Effect::Tail { resource, id, rules } => self.follow(resource, id, rules),
+            Effect::Tail { resource, id, rules } => self.follow(&resource, &id, rules),
             Effect::TailEnded => {
                 if let Some(tail) = &self.tail {
                     tail.ended.send_replace(true);
@@ -206,13 +206,11 @@ impl Hands {
         self.details.push((what, task));
     }
 
-    fn follow(&mut self, resource: String, id: ItemId, rules: Vec<MetricRule>) {
+    fn follow(&mut self, resource: &str, id: &ItemId, rules: Vec<MetricRule>) {
         self.tail = None;
-        let tailed = {
-            let (resource, id) = (resource.clone(), id.clone());
-            move |batch| Some(Event::Tailed { resource: resource.clone(), id: id.clone(), batch })
-        };
-        self.tail = self.read_log(&resource, &id, rules, false, tailed);
+        let (name, of) = (resource.to_owned(), id.clone());
+        let tailed = move |batch| Some(Event::Tailed { resource: name.clone(), id: of.clone(), batch });
+        self.tail = self.read_log(resource, id, rules, false, tailed);
     }
 
     /// Reads just these logs for their curves.

@@ -20,36 +20,32 @@ pub fn draw(pen: &mut Pen<'_>, area: Area, app: &App, log: Option<&LogView>) {
         pen.put(area.x + area.width - wide - 1, area.y, wide, &right, role);
     }
     let room = area.width.saturating_sub(wide + 3);
-    let hosts = log.map(hosts).unwrap_or_default();
-    // The legend goes before the name does.
-    let long: u16 = hosts.iter().map(|(text, _)| columns(text.as_str())).sum();
     let named = app.level == Level::Log;
-    let hosts = if 4 + long + if named { NAME + 3 } else { 0 } > room { &hosts[..hosts.len().min(1)] } else { &hosts[..] };
-    let long: u16 = hosts.iter().map(|(text, _)| columns(text.as_str())).sum();
+    let long = |parts: &[(Safe, Role)]| parts.iter().map(|(text, _)| columns(text.as_str())).sum::<u16>();
+    let mut hosts = log.map(legend).unwrap_or_default();
+    // The legend goes before the name does.
+    if 4 + long(&hosts) + if named { NAME + 3 } else { 0 } > room {
+        hosts = log.map(in_short).into_iter().collect();
+    }
     let mut x = area.x + 1;
     let end = x + room;
     x += pen.put(x, area.y, end - x, &" log".into(), Role::Head);
     if named && let Some(item) = app.selected() {
-        let name = middle(&Safe::line(item.id.as_str()), room.saturating_sub(long + 8).max(NAME));
+        let name = middle(&Safe::line(item.id.as_str()), room.saturating_sub(long(&hosts) + 8).max(NAME));
         x += pen.put(x, area.y, end - x, &format!(" · {name}").into(), Role::Head);
     }
     for (text, role) in hosts {
-        x += pen.put(x, area.y, end - x, text, *role);
+        x += pen.put(x, area.y, end - x, &text, role);
     }
     pen.say(x, area.y, end - x, " ", Role::Head);
 }
 
-/// How many hosts there are, and each of them in its colour; in brackets what is muted.
-fn hosts(log: &LogView) -> Vec<(Safe, Role)> {
-    if log.hosts.len() < 2 {
-        return Vec::new();
+/// How many hosts there are, and each of them in its colour; in brackets those whose lines do not show.
+fn legend(log: &LogView) -> Vec<(Safe, Role)> {
+    if log.hosts.len() < 2 || log.solo.is_some() {
+        return vec![in_short(log)];
     }
-    if let Some(host) = log.solo.and_then(|host| log.hosts.get(usize::from(host))) {
-        return vec![(format!(" · only {host}").into(), Role::Head)];
-    }
-    let muted = log.muted.count();
-    let said = if muted > 0 { format!(", {muted} muted") } else { String::new() };
-    let mut out = vec![(format!(" · {} hosts{said}", log.hosts.len()).into(), Role::Head)];
+    let mut out = vec![(format!(" · {} hosts", log.hosts.len()).into(), Role::Head)];
     let names: Vec<&str> = log.hosts.iter().map(Safe::as_str).collect();
     for (host, (name, tail)) in (0_u16..).zip(log.hosts.iter().zip(tails(&names))) {
         let gap = if host == 0 { "  " } else { " " };
@@ -59,6 +55,17 @@ fn hosts(log: &LogView) -> Vec<(Safe, Role)> {
         out.push((text.into(), role));
     }
     out
+}
+
+/// The hosts in a word or two.
+fn in_short(log: &LogView) -> (Safe, Role) {
+    let said = match log.solo.and_then(|host| log.hosts.get(usize::from(host))) {
+        _ if log.hosts.len() < 2 => String::new(),
+        Some(host) => format!(" · only {host}"),
+        None if log.muted.is_empty() => format!(" · {} hosts", log.hosts.len()),
+        None => format!(" · {} hosts, {} muted", log.hosts.len(), log.muted.count()),
+    };
+    (said.into(), Role::Head)
 }
 
 /// How much there is, and whether it is all.
