@@ -350,6 +350,9 @@ fn lines_that_hosts_say_alike_are_one_and_a_key_shows_each() {
     assert!(screen.contains("algo-4 │ epoch 9"), "{screen}");
     stage.press("z");
     assert_eq!(stage.screen().matches("epoch 9 ").count(), 1);
+    stage.press("H space Esc");
+    let screen = stage.screen();
+    assert!(screen.contains("4 hosts  (algo-1) 2 3 4") && screen.contains("×3 234 │ epoch 9"), "{screen}");
 }
 
 #[test]
@@ -554,6 +557,9 @@ fn the_logs_of_what_is_compared_are_read_for_every_value() {
     let screen = stage.screen();
     assert!(screen.contains("step 60") && screen.contains("2 002-2e2418b3 41.00"), "{screen}");
     assert_eq!(watched(&stage).expect("one is done with"), [(first.to_owned(), true)]);
+    // Whoever looks at something else for a moment does not stop that.
+    stage.press("Enter Enter Esc Esc");
+    assert_eq!(watched(&stage), None);
     // The marks gone, nothing is read any more; what was read stays.
     stage.press("Esc");
     assert_eq!(watched(&stage).expect("none"), []);

@@ -67,13 +67,18 @@ pub struct Difference {
 }
 
 impl App {
-    /// Several things with curves are marked: they are compared.
+    /// The lower half compares the marked.
     #[must_use]
     pub fn compares(&self) -> bool {
+        self.level == Level::List && self.has_compared()
+    }
+
+    /// Several things are marked that have curves.
+    #[must_use]
+    pub fn has_compared(&self) -> bool {
         let pane = self.pane();
-        let has_curve =
-            |id: &ItemId| pane.get(id).is_some_and(|item| item.cells.iter().any(|cell| matches!(cell, Cell::Trend { .. })));
-        self.level == Level::List && pane.marks.len() > 1 && pane.marks.iter().any(has_curve)
+        let has_curve = |item: &Item| item.cells.iter().any(|cell| matches!(cell, Cell::Trend { .. }));
+        pane.marks.len() > 1 && pane.marks.iter().filter_map(|id| pane.get(id)).any(has_curve)
     }
 
     /// The marked, by name; of many those highest in the list.
@@ -120,7 +125,7 @@ impl App {
 
     /// Asks for the details that a comparison needs: those not known, and those of what is alive or has changed.
     pub(super) fn ask_for_compared(&self, out: &mut Vec<Effect>) {
-        if !self.compares() {
+        if !self.has_compared() {
             return;
         }
         let pane = self.pane();

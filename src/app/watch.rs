@@ -36,7 +36,7 @@ impl App {
         let pane = self.pane();
         let resource = pane.spec.id;
         let mut wanted: BTreeMap<ItemId, (bool, Vec<MetricRule>)> = BTreeMap::new();
-        if self.compares() {
+        if self.has_compared() {
             for one in self.compared() {
                 let id = &one.item.id;
                 let followed = self.log.as_ref().is_some_and(|log| log.id == *id && log.resource == resource);
