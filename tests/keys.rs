@@ -6,7 +6,10 @@ use common::{Stage, busy, form, job, jobs, preview};
 use footplate::app::event::Wake;
 use footplate::app::overlay::Overlay;
 use footplate::app::{Effect, Event, Level};
-use footplate::model::{Failure, FailureKind, ItemId, Order, Outcome, Page, Phase, Verb};
+use footplate::model::{
+    Block, Cell, Detail, Failure, FailureKind, ItemId, LogBatch, LogLine, MetricRule, Order, Outcome, Page, Phase, PhaseSpan,
+    Point, Series, State, Verb,
+};
 
 fn selected(stage: &Stage) -> String {
     stage.app.selected().map(|item| item.id.0.clone()).unwrap_or_default()
@@ -308,4 +311,259 @@ fn the_same_events_give_the_same_screen() {
         stage.screen()
     };
     assert_eq!(play(), play());
+}
+
+/// Hosts that print the same, but for a word now and then.
+fn chorus(hosts: u16, rounds: i32) -> LogBatch {
+    let lines = (0..rounds).flat_map(|n| {
+        (0..hosts).map(move |host| {
+            let text = if n % 40 == 7 && host == 1 { format!("own {n}") } else { format!("epoch {n} loss=0.5") };
+            LogLine { at: common::ago(60), host, text: text.as_str().into(), live: false }
+        })
+    });
+    let names = (1..=hosts).map(|host| format!("algo-{host}").into());
+    LogBatch { hosts: names.collect(), lines: lines.collect(), ..LogBatch::default() }
+}
+
+/// A stage whose selected job has that log.
+fn sung(width: u16, height: u16, batch: LogBatch) -> Stage {
+    let mut stage = busy(width, height);
+    let id = ItemId(selected(&stage));
+    stage.app.log = None;
+    stage.send(Event::Detailed { resource: "training-jobs".to_owned(), id: id.clone(), result: Ok(common::detail(id.as_str())) });
+    stage.send(Event::Tailed { resource: "training-jobs".to_owned(), id, batch });
+    stage
+}
+
+#[test]
+fn lines_that_hosts_say_alike_are_one_and_a_key_shows_each() {
+    let mut stage = sung(80, 24, chorus(4, 10));
+    stage.press("l");
+    let screen = stage.screen();
+    assert!(screen.contains("×4 all │ epoch 9 loss=0.5"), "{screen}");
+    assert!(screen.contains("×3 134 │ epoch 7 loss=0.5") && screen.contains("algo-2 │ own 7"), "{screen}");
+    assert!(screen.contains("4 hosts  algo-1 2 3 4"), "the legend fits 80 columns: {screen}");
+    assert_eq!(screen.matches("epoch 9 ").count(), 1);
+    stage.press("z");
+    let screen = stage.screen();
+    assert_eq!(screen.matches("epoch 9 ").count(), 4, "{screen}");
+    assert!(screen.contains("algo-4 │ epoch 9"), "{screen}");
+    stage.press("z");
+    assert_eq!(stage.screen().matches("epoch 9 ").count(), 1);
+    stage.press("H space Esc");
+    let screen = stage.screen();
+    assert!(screen.contains("4 hosts  (algo-1) 2 3 4") && screen.contains("×3 234 │ epoch 9"), "{screen}");
+}
+
+#[test]
+fn any_host_of_many_can_be_muted_or_heard_alone() {
+    let mut stage = sung(120, 24, chorus(9, 10));
+    stage.press("l H");
+    let screen = stage.screen();
+    assert!(screen.contains("Hosts of this log") && screen.contains("algo-9") && screen.contains("10 lines"), "{screen}");
+    stage.press("space space Esc");
+    let screen = stage.screen();
+    assert!(screen.contains("9 hosts  (algo-1) (2) 3"), "{screen}");
+    assert!(screen.contains("×7 all │ epoch 9") || screen.contains("×7     │ epoch 9"), "{screen}");
+    stage.press("H G Enter");
+    let screen = stage.screen();
+    assert!(screen.contains("only algo-9") && screen.contains("algo-9 │ epoch 9"), "{screen}");
+    stage.press("H a Esc");
+    assert!(stage.screen().contains("9 hosts  algo-1 2 3"), "{}", stage.screen());
+    // One host has no such list.
+    let mut stage = sung(80, 24, chorus(1, 3));
+    stage.press("l H");
+    assert!(stage.app.overlays.is_empty());
+}
+
+#[test]
+fn hosts_that_only_repeat_each_other_are_said_once() {
+    let mut stage = sung(120, 40, chorus(4, 40));
+    assert!(stage.screen().contains("all print the same"), "{}", stage.screen());
+    let said = |stage: &Stage| stage.app.toast.as_ref().map(|toast| toast.text.to_string()).unwrap_or_default();
+    assert!(said(&stage).contains("4 times the cost"), "{}", said(&stage));
+    stage.app.toast = None;
+    let id = ItemId(selected(&stage));
+    stage.send(Event::Tailed { resource: "training-jobs".to_owned(), id, batch: chorus(4, 9) });
+    assert_eq!(said(&stage), "");
+    // Hosts that each do their own are left alone.
+    assert!(!busy(120, 40).screen().contains("all print the same"));
+}
+
+/// A finished job's detail: two metrics, a value a second; a parameter that all share, and one of its own.
+fn compared(id: &str, rate: f64, values: i32) -> Detail {
+    let curve = |from: f64| Series {
+        name: "test:loss".into(),
+        points: (0..values)
+            .map(|n| Point { at: common::ago(i64::from(100 - n)), value: from * (-0.2 * f64::from(n)).exp() })
+            .collect(),
+    };
+    let mut accuracy = curve(-1.0);
+    accuracy.name = "test:accuracy".into();
+    let span = PhaseSpan {
+        word: "Training".into(),
+        start: common::ago(110),
+        end: Some(common::ago(50)),
+        message: "".into(),
+        billed: true,
+    };
+    let text = |text: &str| Cell::Text(text.into());
+    Detail {
+        id: ItemId(id.to_owned()),
+        state: State { phase: Phase::Done, word: "Completed".into() },
+        blocks: vec![
+            Block::Facts { title: "cost".into(), facts: vec![("cost".into(), Cell::Money(rate))] },
+            Block::Facts {
+                title: "hyperparameters".into(),
+                facts: vec![
+                    ("batch_size".into(), text("128")),
+                    ("learning_rate".into(), Cell::Text(format!("{rate}").into())),
+                    ("model".into(), Cell::Text(format!("s3://bucket/{id}/model.tar.gz").into())),
+                ],
+            },
+            Block::Phases(vec![span]),
+            Block::Curves { title: "metrics".into(), series: vec![curve(rate), accuracy] },
+        ],
+        metrics: vec![MetricRule { name: "test:loss".to_owned(), regex: "loss=(.*)".to_owned() }],
+        log: true,
+    }
+}
+
+/// The two finished jobs marked, with their details.
+fn comparing(width: u16, height: u16) -> Stage {
+    let mut stage = busy(width, height);
+    stage.press("j j space space");
+    for (id, rate, values) in
+        [("pytorch-training-230320-2041-002-2e2418b3", 0.25, 30), ("pytorch-training-230320-2041-001-0e6f4f4a", 0.5, 20)]
+    {
+        let detail = compared(id, rate, values);
+        stage.send(Event::Detailed { resource: "training-jobs".to_owned(), id: detail.id.clone(), result: Ok(detail) });
+    }
+    stage
+}
+
+#[test]
+fn the_marked_are_compared_by_step_time_and_money() {
+    let mut stage = comparing(120, 40);
+    let screen = stage.screen();
+    for words in ["compare 2 training jobs", "1 001-0e6f4f4a", "2 002-2e2418b3", "test:loss  1 of 2", "step 30", "a by step"] {
+        assert!(screen.contains(words), "lacks {words}:\n{screen}");
+    }
+    // What differs, the best last value first; what is the same, and what bears the thing's own name, is left out.
+    assert!(screen.contains("learning_rate") && screen.contains("★ 0.0008") && screen.contains("cost"), "{screen}");
+    assert!(!screen.contains("batch_size") && !screen.contains("model.tar.gz"), "{screen}");
+    stage.press("a");
+    let screen = stage.screen();
+    assert!(screen.contains("a by time") && screen.contains("00:39"), "{screen}");
+    stage.press("a");
+    // 39 s from the first billed one, at $0.461 an hour.
+    assert!(stage.screen().contains("a by money") && stage.screen().contains("$0.0050"), "{}", stage.screen());
+    stage.press("m");
+    assert!(stage.screen().contains("test:accuracy  2 of 2"), "{}", stage.screen());
+    stage.press("Esc");
+    assert!(!stage.screen().contains("compare"), "without marks it is the selected one again");
+}
+
+#[test]
+fn in_small_windows_chart_and_table_take_turns_and_in_tiny_ones_it_is_a_line() {
+    let mut stage = comparing(80, 24);
+    let screen = stage.screen();
+    assert!(screen.contains("test:loss") && screen.contains("step 30") && !screen.contains("learning_rate"), "{screen}");
+    stage.press("m m");
+    let screen = stage.screen();
+    assert!(screen.contains("what differs") && screen.contains("learning_rate"), "{screen}");
+    stage.press("m");
+    assert!(stage.screen().contains("step 30"));
+    let screen = comparing(40, 15).screen();
+    assert!(screen.contains("compare 2 training jobs") && screen.contains("★ 0.0008 2 002-2e2418b3"), "{screen}");
+}
+
+#[test]
+fn what_is_compared_is_asked_for_and_asked_again_while_it_lives() {
+    let details = |stage: &Stage| {
+        let ids = stage.effects.iter().filter_map(|effect| match effect {
+            Effect::Detail { id, .. } => Some(id.0.clone()),
+            _ => None,
+        });
+        ids.collect::<std::collections::BTreeSet<String>>()
+    };
+    let mut stage = busy(120, 40);
+    stage.press("j space space");
+    let wake = stage.effects.iter().rev().find_map(|effect| match effect {
+        Effect::After { wake: wake @ Wake::Settle(_), .. } => Some(wake.clone()),
+        _ => None,
+    });
+    stage.send(Event::Woke(wake.expect("a timer")));
+    let (alive, ended) = ("digits-2026-11-22-13-59-48-549", "pytorch-training-230320-2041-002-2e2418b3");
+    assert!(details(&stage).contains(alive) && details(&stage).contains(ended), "{:?}", details(&stage));
+    stage.send(Event::Detailed {
+        resource: "training-jobs".to_owned(),
+        id: ItemId(ended.to_owned()),
+        result: Ok(compared(ended, 0.25, 30)),
+    });
+    stage.send(Event::ListEnded { resource: "training-jobs".to_owned(), scope: None, result: Ok(()) });
+    assert!(details(&stage).contains(alive) && !details(&stage).contains(ended), "{:?}", details(&stage));
+    assert!(details(&stage).len() <= 6, "few at a time");
+}
+
+#[test]
+fn of_more_than_eight_the_first_are_compared_and_it_is_said() {
+    let mut stage = Stage::new(120, 40);
+    let rows = (0..12).map(|n| job(&format!("digits-{n:02}"), Phase::Done, "Completed", Some(0.5), common::ago(n)));
+    stage.listed("training-jobs", rows.collect());
+    stage.press("*");
+    let screen = stage.screen();
+    assert!(screen.contains("compare 8 of 12 training jobs"), "{screen}");
+    // What has no curves is not compared.
+    stage.press("Esc 2");
+    assert!(!stage.app.compares());
+}
+
+#[test]
+fn comparing_and_choosing_hosts_is_drawn_in_every_size() {
+    for width in (1..130).step_by(3) {
+        for height in [1, 5, 8, 9, 12, 15, 18, 21, 24, 30, 40] {
+            let mut stage = comparing(width, height);
+            for keys in ["a", "m", "m", "m", "L", "+ + + +", "_ _ _ _ _ _"] {
+                stage.press(keys).screen();
+            }
+            let mut stage = sung(width, height, chorus(9, 30));
+            for keys in ["l", "H", "G", "space", "Esc", "w"] {
+                stage.press(keys).screen();
+            }
+        }
+    }
+}
+
+#[test]
+fn the_logs_of_what_is_compared_are_read_for_every_value() {
+    let watched = |stage: &Stage| {
+        stage.effects.iter().rev().find_map(|effect| match effect {
+            Effect::Watch { logs, .. } => Some(logs.iter().map(|(id, _, over)| (id.0.clone(), *over)).collect::<Vec<_>>()),
+            _ => None,
+        })
+    };
+    let (first, second) = ("pytorch-training-230320-2041-001-0e6f4f4a", "pytorch-training-230320-2041-002-2e2418b3");
+    let mut stage = comparing(120, 40);
+    let logs = watched(&stage).expect("logs to be read");
+    assert_eq!(logs, [(first.to_owned(), true), (second.to_owned(), true)]);
+    let point = |n: i32| ("test:loss".into(), Point { at: common::ago(i64::from(100 - n)), value: f64::from(100 - n) });
+    let read = |stage: &mut Stage, id: &str, values: i32, whole| {
+        let points = (0..values).map(point).collect();
+        stage.send(Event::Watched { resource: "training-jobs".to_owned(), id: ItemId(id.to_owned()), points, whole });
+    };
+    // What the service has kept as averages gives way to all values.
+    read(&mut stage, second, 60, true);
+    let screen = stage.screen();
+    assert!(screen.contains("step 60") && screen.contains("2 002-2e2418b3 41.00"), "{screen}");
+    assert_eq!(watched(&stage).expect("one is done with"), [(first.to_owned(), true)]);
+    // Whoever looks at something else for a moment does not stop that.
+    stage.press("Enter Enter Esc Esc");
+    assert_eq!(watched(&stage), None);
+    // The marks gone, nothing is read any more; what was read stays.
+    stage.press("Esc");
+    assert_eq!(watched(&stage).expect("none"), []);
+    stage.press("g j j space space");
+    assert_eq!(watched(&stage).expect("the one not known whole"), [(first.to_owned(), true)]);
+    assert!(stage.screen().contains("2 002-2e2418b3 41.00"), "{}", stage.screen());
 }

@@ -28,9 +28,11 @@ impl App {
             }
             Action::Tab(n) => usize::from(n) < self.tabs().len(),
             Action::Solo(n) => self.log().is_some_and(|log| log.hosts.len() > 1 && usize::from(n) < log.hosts.len()),
+            Action::Hosts | Action::Fold => self.log().is_some_and(|log| log.hosts.len() > 1),
+            Action::Against => self.compares(),
             Action::Open | Action::Mark | Action::Copy | Action::MarkAll => self.selected().is_some(),
             Action::NextMetric => self.charts() > 1,
-            Action::LogScale => self.has_curve() && !self.shows_plots(),
+            Action::LogScale => self.compares() || (self.has_curve() && !self.shows_plots()),
             Action::NextMatch | Action::PreviousMatch => self.log().is_some_and(|log| !log.search.is_empty()),
             Action::Lock => !self.read_only,
             Action::Back => {
@@ -54,6 +56,9 @@ impl App {
             Action::Follow => self.with_log(|log, _| log.toggle_follow()),
             Action::Wrap => self.with_log(|log, _| log.wrap = !log.wrap),
             Action::Solo(n) => self.with_log(|log, _| log.toggle_solo(u16::from(n))),
+            Action::Hosts => self.choose_hosts(),
+            Action::Fold => self.fold(out),
+            Action::Against => self.against = self.against.next(),
             Action::Search => self.overlays.push(Overlay::Search(Input::new("", false))),
             Action::NextMatch => self.find(true, out),
             Action::PreviousMatch => self.find(false, out),
@@ -201,6 +206,9 @@ impl App {
 
     /// How many charts there are to go through.
     fn charts(&self) -> usize {
+        if self.compares() {
+            return self.pages();
+        }
         if self.shows_plots() { self.plots().len() } else { self.curves().len() }
     }
 

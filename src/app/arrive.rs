@@ -35,7 +35,8 @@ impl App {
             }
             Event::ListEnded { resource, scope, result } => self.list_ended(&resource, scope.as_ref(), result, out),
             Event::Detailed { resource, id, result } => self.detailed(&resource, &id, result, out),
-            Event::Tailed { resource, id, batch } => self.tailed(&resource, &id, batch),
+            Event::Tailed { resource, id, batch } => self.tailed(&resource, &id, batch, out),
+            Event::Watched { resource, id, points, whole } => self.watched(&resource, &id, points, whole),
             Event::Formed(result) => self.formed(result, out),
             Event::Previewed { serial, result } => {
                 if let Some(Overlay::Form(form)) =
@@ -98,17 +99,30 @@ impl App {
     fn settled(&mut self, out: &mut Vec<Effect>) {
         let resource = self.pane().spec.id.to_owned();
         let Some(item) = self.selected() else {
-            if self.log.take().is_some() {
+            if self.log.is_some() {
+                self.put_log_away();
                 out.push(Effect::Untail);
             }
             return;
         };
         let id = item.id.clone();
         out.push(Effect::Detail { resource, id });
+        self.ask_for_compared(out);
         if self.log.is_some() && self.log().is_none() {
-            self.log = None;
+            self.put_log_away();
             self.revision += 1;
             out.push(Effect::Untail);
+        }
+    }
+
+    /// Leaves the log; its curves stay, to be compared with others.
+    fn put_log_away(&mut self) {
+        let Some(log) = self.log.take() else { return };
+        let whole = log.note == Some(TailNote::Ended);
+        let (resource, id) = (log.resource, log.id);
+        self.keep_curves(&resource, id.clone(), log.series);
+        if let Some(pane) = self.panes.iter_mut().find(|pane| pane.spec.id == resource).filter(|_| whole) {
+            pane.drained.insert(id);
         }
     }
 
@@ -183,6 +197,10 @@ impl App {
         {
             out.push(Effect::Detail { resource: resource.to_owned(), id: item.id.clone() });
         }
+        if at == self.active && failed == 0 {
+            self.ask_for_compared(out);
+            self.ask_for_trends(out);
+        }
         // So is what it is inside of: its charts show.
         if at == self.active
             && failed == 0
@@ -204,7 +222,8 @@ impl App {
         let detail = match result {
             Ok(detail) => detail,
             Err(failure) => {
-                if !pane.details.contains_key(id) {
+                // What nobody has asked for by name is left out in silence.
+                if !pane.details.contains_key(id) && pane.selected().is_some_and(|item| item.id == *id) {
                     self.say(Tone::Bad, failure.to_string(), out);
                     self.revision += 1;
                 }
@@ -217,8 +236,10 @@ impl App {
             Block::Curves { series, .. } => series.first().filter(|series| !series.points.is_empty()),
             _ => None,
         });
-        if let Some(curve) = curve {
-            pane.trends.entry(id.clone()).or_insert_with(|| trend(curve));
+        // The log knows every value, as soon as it is printed.
+        let followed = self.log.as_ref().is_some_and(|log| log.id == *id && !log.series.is_empty());
+        if let Some(curve) = curve.filter(|_| !followed) {
+            pane.trends.insert(id.clone(), trend(curve));
         }
         let changed = pane.details.get(id).is_none_or(|(old, _)| *old != detail);
         pane.details.insert(id.clone(), (detail, now));
@@ -227,6 +248,7 @@ impl App {
         }
         let current = self.selected().is_some_and(|item| item.id == *id) && self.pane().spec.id == resource;
         if current && log && self.log().is_none() {
+            self.put_log_away();
             self.log = Some(LogView::new(resource.to_owned(), id.clone()));
             self.revision += 1;
             out.push(Effect::Tail { resource: resource.to_owned(), id: id.clone(), rules });
@@ -245,7 +267,7 @@ impl App {
         }
     }
 
-    fn tailed(&mut self, resource: &str, id: &ItemId, batch: LogBatch) {
+    fn tailed(&mut self, resource: &str, id: &ItemId, batch: LogBatch, out: &mut Vec<Effect>) {
         if let Some(log) = &mut self.log
             && log.id == *id
             && log.resource == resource
@@ -255,6 +277,7 @@ impl App {
             if let (Some(trend), Some(pane)) = (trend, self.panes.iter_mut().find(|pane| pane.spec.id == resource)) {
                 pane.trends.insert(id.clone(), trend);
             }
+            self.warn_of_repeating(out);
             self.revision += 1;
         }
     }
@@ -355,7 +378,7 @@ impl App {
 const SPARK: usize = 24;
 
 /// A curve in few values, for the table.
-fn trend(series: &Series) -> Vec<f64> {
+pub(super) fn trend(series: &Series) -> Vec<f64> {
     let points = &series.points;
     let step = points.len().div_ceil(SPARK).max(1);
     let mut values: Vec<f64> = points.iter().step_by(step).map(|point| point.value).collect();

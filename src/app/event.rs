@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::key::Key;
 use crate::model::{
-    Detail, Failure, Form, Item, ItemId, LogBatch, MetricRule, Order, Outcome, Page, Preview, Progress, Safe, Verb,
+    Detail, Failure, Form, Item, ItemId, LogBatch, MetricRule, Order, Outcome, Page, Point, Preview, Progress, Safe, Verb,
 };
 
 /// Something that happened outside the core. The only way in.
@@ -45,6 +45,13 @@ pub enum Event {
         resource: String,
         id: ItemId,
         batch: LogBatch,
+    },
+    /// Values from a log that is read for its curves alone; `whole`: it has been read to its end.
+    Watched {
+        resource: String,
+        id: ItemId,
+        points: Vec<(Safe, Point)>,
+        whole: bool,
     },
     Formed(Result<Form, Failure>),
     Previewed {
@@ -108,6 +115,12 @@ pub enum Effect {
     TailEnded,
     /// Stop following.
     Untail,
+    /// Read these logs for their curves, from their beginnings, and no others: with each its rules, and whether what it is
+    /// of has ended. Those read already are read on.
+    Watch {
+        resource: String,
+        logs: Vec<(ItemId, Vec<MetricRule>, bool)>,
+    },
     Form {
         resource: String,
         verb: Verb,

@@ -129,6 +129,11 @@ impl App {
                     self.overlays.push(Overlay::Filter { input, before });
                 }
             }
+            Overlay::Hosts(at) => {
+                if let Some(at) = self.key_in_hosts(at, key) {
+                    self.overlays.push(Overlay::Hosts(at));
+                }
+            }
             Overlay::Search(mut input) => match key.code {
                 Code::Esc => {}
                 Code::Enter => self.search(&input.text(), out),
@@ -233,7 +238,7 @@ impl App {
             }
             Overlay::Search(input) => input.paste(text),
             // A paste never answers a question.
-            Overlay::Confirm(_) | Overlay::Sort(_) | Overlay::Text(_) => {}
+            Overlay::Confirm(_) | Overlay::Sort(_) | Overlay::Text(_) | Overlay::Hosts(_) => {}
         }
         self.overlays.push(top);
     }

@@ -53,6 +53,8 @@ pub struct Layout {
     pub facts: Area,
     pub curve: Area,
     pub phases: Area,
+    /// The marked beside each other, in place of the selected's facts, curve and log.
+    pub compare: Area,
     /// Title line of the log.
     pub log_title: Area,
     pub log: Area,
@@ -113,6 +115,11 @@ fn list(app: &App, mut body: Area, out: &mut Layout) {
     let needed = u16::try_from(total.max(3) + 1).unwrap_or(u16::MAX);
     let rows = if app.split_set { share } else { share.min(needed.max(4)) };
     out.list = body.take(rows.clamp(2, body.height.saturating_sub(5)));
+    if app.compares() {
+        out.title = body.take(1);
+        out.compare = body;
+        return;
+    }
     lower(app, body, out, false);
 }
 

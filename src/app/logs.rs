@@ -1,13 +1,18 @@
 //! A followed log: the lines, where the reader is, and what the lines' metrics add up to.
 
+pub mod fold;
+pub mod plot;
+
 use std::collections::{HashMap, VecDeque};
 
-use crate::model::{ItemId, LogBatch, LogLine, Point, Safe, Series, TailNote};
+use fold::{Folder, Hosts, Part};
+use jiff::Timestamp;
+use plot::plot;
+
+use crate::model::{ItemId, LogBatch, LogLine, Safe, Series, TailNote};
 
 /// Lines kept in memory; older ones are let go and counted. About 70 MB of ordinary lines.
 pub const KEPT: usize = 300_000;
-/// Points kept per curve; beyond it every other older point goes.
-const POINTS: usize = 4_000;
 
 /// One log on the screen. Lines have numbers that never change, so that a reader's place survives whatever arrives.
 #[derive(Clone, Debug)]
@@ -25,6 +30,12 @@ pub struct LogView {
     pub left: usize,
     /// Only this host.
     pub solo: Option<u16>,
+    /// These hosts not.
+    pub muted: Hosts,
+    /// What several hosts say alike is one line.
+    pub folds: bool,
+    /// It was said that the hosts only repeat each other.
+    pub warned: bool,
     /// Lower-case text searched for; empty: none.
     pub search: String,
     /// The match that the reader is at.
@@ -32,6 +43,11 @@ pub struct LogView {
     /// Curves from the log's metrics.
     pub series: Vec<Series>,
     lines: VecDeque<LogLine>,
+    /// What each line has to do with those of other hosts.
+    parts: VecDeque<Part>,
+    folder: Folder,
+    /// Of each host: lines so far, and when the last was.
+    spoken: Vec<(u64, Timestamp)>,
     /// Number of the first line kept.
     first: u64,
     /// The progress bar each host is drawing, by line number.
@@ -53,10 +69,16 @@ impl LogView {
             wrap: false,
             left: 0,
             solo: None,
+            muted: Hosts::default(),
+            folds: true,
+            warned: false,
             search: String::new(),
             hit: None,
             series: Vec::new(),
             lines: VecDeque::new(),
+            parts: VecDeque::new(),
+            folder: Folder::default(),
+            spoken: Vec::new(),
             first: 0,
             bars: HashMap::new(),
             bottom: 0,
@@ -75,11 +97,15 @@ impl LogView {
             self.push(line);
         }
         for (name, point) in batch.points {
-            self.plot(&name, point);
+            plot(&mut self.series, &name, point);
         }
     }
 
     fn push(&mut self, line: LogLine) {
+        let host = usize::from(line.host);
+        if self.spoken.len() <= host {
+            self.spoken.resize(host + 1, (0, line.at));
+        }
         let bar = self.bars.get(&line.host).copied();
         if let Some(number) = bar
             && line.live
@@ -89,35 +115,28 @@ impl LogView {
             *kept = line;
             return;
         }
+        self.spoken[host] = (self.spoken[host].0 + 1, line.at);
+        let part = self.folder.take(self.next(), &line);
+        if let Part::Again(first, _) = part
+            && let Some(Part::First(others)) =
+                first.checked_sub(self.first).and_then(|at| self.parts.get_mut(usize::try_from(at).ok()?))
+        {
+            *others = others.with(Hosts::one(line.host));
+        }
         if line.live {
             self.bars.insert(line.host, self.next());
         } else {
             self.bars.remove(&line.host);
         }
-        if !self.follow && self.shows(&line) {
+        if !self.follow && self.shows(&line, part) {
             self.unseen += 1;
         }
         self.lines.push_back(line);
+        self.parts.push_back(part);
         if self.lines.len() > KEPT {
             self.lines.pop_front();
+            self.parts.pop_front();
             self.first += 1;
-        }
-    }
-
-    fn plot(&mut self, name: &Safe, point: Point) {
-        let at = self.series.iter().position(|series| series.name == *name).unwrap_or_else(|| {
-            self.series.push(Series { name: name.clone(), points: Vec::new() });
-            self.series.len() - 1
-        });
-        let points = &mut self.series[at].points;
-        points.push(point);
-        if points.len() > POINTS {
-            let mut index = 0;
-            let newest = points.len() - 1;
-            points.retain(|_| {
-                index += 1;
-                index % 2 == 1 || index > newest
-            });
         }
     }
 
@@ -137,8 +156,58 @@ impl LogView {
         self.first + self.lines.len() as u64
     }
 
-    fn shows(&self, line: &LogLine) -> bool {
-        self.solo.is_none_or(|host| host == line.host)
+    fn shows(&self, line: &LogLine, part: Part) -> bool {
+        if !self.hears(line.host) {
+            return false;
+        }
+        match part {
+            // Another that shows has said it before, unless that line has been let go.
+            Part::Again(first, before) if self.folds && first >= self.first => self.heard(before).is_empty(),
+            Part::Again(..) | Part::First(_) => true,
+        }
+    }
+
+    /// The host's lines show.
+    #[must_use]
+    pub fn hears(&self, host: u16) -> bool {
+        self.solo.map_or(!self.muted.has(host), |only| only == host)
+    }
+
+    /// Those of these hosts whose lines show.
+    fn heard(&self, hosts: Hosts) -> Hosts {
+        match self.solo {
+            Some(only) if hosts.has(only) => Hosts::one(only),
+            Some(_) => Hosts::default(),
+            None => hosts.without(self.muted),
+        }
+    }
+
+    /// The hosts that a line on the screen stands for: its own, and those that say the same while lines are folded.
+    #[must_use]
+    pub fn stands_for(&self, number: u64) -> Hosts {
+        let part = |number: u64| number.checked_sub(self.first).and_then(|at| self.parts.get(usize::try_from(at).ok()?));
+        let own = self.line(number).map_or_else(Hosts::default, |line| Hosts::one(line.host));
+        let others = match part(number) {
+            Some(Part::First(others)) => *others,
+            Some(Part::Again(first, before)) => match part(*first) {
+                Some(Part::First(others)) => others.with(*before),
+                _ => Hosts::default(),
+            },
+            None => Hosts::default(),
+        };
+        if self.folds { self.heard(own.with(others)) } else { own }
+    }
+
+    /// Nearly all that the hosts say is the same: the work may not be shared among them.
+    #[must_use]
+    pub fn all_alike(&self) -> bool {
+        self.folder.all_alike(self.hosts.len())
+    }
+
+    /// Lines of a host so far, and when the last was.
+    #[must_use]
+    pub fn spoken(&self, host: u16) -> Option<(u64, Timestamp)> {
+        self.spoken.get(usize::from(host)).copied().filter(|(lines, _)| *lines > 0)
     }
 
     /// The line of that number.
@@ -156,22 +225,20 @@ impl LogView {
     fn before(&self, end: u64) -> impl Iterator<Item = (u64, &LogLine)> {
         let count = usize::try_from(end.saturating_sub(self.first)).unwrap_or(usize::MAX).min(self.lines.len());
         let first = self.first;
-        self.lines
-            .range(..count)
-            .enumerate()
-            .rev()
-            .map(move |(at, line)| (first + at as u64, line))
-            .filter(|(_, line)| self.shows(line))
+        let lines = self.lines.range(..count).zip(self.parts.range(..count)).enumerate().rev();
+        lines.filter(|(_, (line, part))| self.shows(line, **part)).map(move |(at, (line, _))| (first + at as u64, line))
     }
 
     fn after(&self, start: u64) -> impl Iterator<Item = (u64, &LogLine)> {
         let skip = usize::try_from(start.saturating_sub(self.first)).unwrap_or(usize::MAX).min(self.lines.len());
         let first = self.first + skip as u64;
-        self.lines.range(skip..).enumerate().map(move |(at, line)| (first + at as u64, line)).filter(|(_, line)| self.shows(line))
+        let lines = self.lines.range(skip..).zip(self.parts.range(skip..)).enumerate();
+        lines.filter(|(_, (line, part))| self.shows(line, **part)).map(move |(at, (line, _))| (first + at as u64, line))
     }
 
+    /// The lowest line on the screen.
     fn lowest(&self) -> u64 {
-        if self.follow { self.next().saturating_sub(1) } else { self.bottom }
+        self.upwards().next().map_or(self.first, |(number, _)| number)
     }
 
     /// Scrolls by lines; down past the end follows again.
@@ -187,7 +254,7 @@ impl LogView {
         } else if !self.follow {
             let down = self.after(self.bottom + 1).nth(count - 1).map(|(number, _)| number);
             match down {
-                Some(number) if number + 1 < self.next() => self.bottom = number,
+                Some(number) if self.after(number + 1).next().is_some() => self.bottom = number,
                 _ => self.go_end(),
             }
         }
@@ -223,6 +290,20 @@ impl LogView {
         if usize::from(host) < self.hosts.len() {
             self.solo = if self.solo == Some(host) { None } else { Some(host) };
         }
+    }
+
+    /// Shows a host's lines no more, or again.
+    pub fn toggle_mute(&mut self, host: u16) {
+        if usize::from(host) < self.hosts.len() {
+            self.muted = self.muted.toggled(host);
+            self.solo = None;
+        }
+    }
+
+    /// Shows the lines of all hosts.
+    pub fn hear_all(&mut self) {
+        self.muted = Hosts::default();
+        self.solo = None;
     }
 
     /// Searches from where the reader is: towards the end, or towards the start. Wraps around. Returns whether it found.
@@ -316,6 +397,70 @@ mod tests {
             hits.push(view.hit.expect("found"));
         }
         assert_eq!(hits, [45, 25, 5, 45, 5]);
+    }
+
+    /// Three hosts that say the same but for a word, and what shows of it: text and how many say it.
+    fn crowd() -> LogView {
+        let lines = (0..20).flat_map(|n| {
+            let said = move |host| match host {
+                1 if n % 5 == 0 => format!("own {n}"),
+                _ => format!("epoch {n}"),
+            };
+            (0..3).map(move |host| line(host, &said(host), false))
+        });
+        let mut view = view(Vec::new());
+        view.take(LogBatch { hosts: vec!["algo-1".into(), "algo-2".into(), "algo-3".into()], ..LogBatch::default() });
+        view.take(LogBatch { lines: lines.collect(), ..LogBatch::default() });
+        view
+    }
+
+    fn badges(view: &LogView, rows: usize) -> Vec<(String, u32)> {
+        let lines = view.upwards().take(rows);
+        lines.map(|(number, line)| (line.text.to_string(), view.stands_for(number).count())).collect()
+    }
+
+    #[test]
+    fn what_hosts_say_alike_is_one_line() {
+        let mut view = crowd();
+        let said = |text: &str, count| (text.to_owned(), count);
+        let folded = [said("epoch 16", 3), said("own 15", 1), said("epoch 15", 2), said("epoch 14", 3)];
+        assert_eq!(badges(&view, 99).len(), 20 + 4);
+        assert_eq!(badges(&view, 7)[3..], folded);
+        view.folds = false;
+        assert_eq!(badges(&view, 99).len(), 60);
+        assert!(badges(&view, 99).iter().all(|(_, count)| *count == 1));
+        // Muted, the others speak for it.
+        view.folds = true;
+        view.toggle_mute(0);
+        assert_eq!(badges(&view, 7)[3..], [said("epoch 16", 2), said("epoch 15", 1), said("own 15", 1), said("epoch 14", 2)]);
+        view.toggle_solo(2);
+        assert_eq!(badges(&view, 99).len(), 20);
+        view.hear_all();
+        assert_eq!(badges(&view, 7)[3..], folded);
+    }
+
+    #[test]
+    fn lines_that_are_folded_away_do_not_move_the_reader() {
+        let mut view = crowd();
+        view.take(LogBatch { lines: vec![line(0, "late", false)], ..LogBatch::default() });
+        view.scroll(-4);
+        let before = shown(&view, 6);
+        assert_eq!(before.last().map(String::as_str), Some("epoch 16"));
+        for host in [1, 2] {
+            view.take(LogBatch { lines: vec![line(host, "late", false)], ..LogBatch::default() });
+        }
+        assert_eq!((shown(&view, 6), view.unseen), (before.clone(), 0), "they add nothing to be seen");
+        view.folds = false;
+        assert_eq!(shown(&view, 1), before[5..]);
+        view.folds = true;
+        assert_eq!(shown(&view, 6), before);
+        // Down by as many as there are, and it follows again, though the last line kept is not one that shows.
+        view.scroll(4);
+        assert!(view.follow);
+        assert_eq!(badges(&view, 1), [("late".to_owned(), 3)]);
+        // Each step up is a step.
+        view.scroll(-1);
+        assert_eq!(shown(&view, 1), ["epoch 19"]);
     }
 
     #[test]

@@ -3,14 +3,17 @@
 
 mod act;
 mod arrive;
+pub mod compare;
 pub mod event;
 pub mod form;
+mod hosts;
 pub mod input;
 mod keys;
 pub mod layout;
 pub mod logs;
 pub mod overlay;
 pub mod pane;
+pub mod watch;
 
 use std::collections::BTreeMap;
 
@@ -19,10 +22,12 @@ use jiff::tz::TimeZone;
 
 use crate::config::keymap::Keymap;
 use crate::model::{Block, Clock, Detail, Form, Item, ItemId, Order, Plot, Progress, Safe, Series, Spec, Verb};
+use compare::Against;
 pub use event::{Effect, Event, Wake};
 use logs::LogView;
 use overlay::Overlay;
 use pane::Pane;
+use watch::Watch;
 
 /// What is fixed when the cockpit starts.
 #[derive(Clone, Debug)]
@@ -93,9 +98,13 @@ pub struct App {
     pub overlays: Vec<Overlay>,
     pub toast: Option<Toast>,
     pub log: Option<LogView>,
+    /// Logs read for the curves of what is compared.
+    pub watch: Watch,
     /// Which of the curves shows, and how.
     pub metric: usize,
     pub log_scale: bool,
+    /// What compared curves are drawn against.
+    pub against: Against,
     /// Account, or why it is not known.
     pub who: Option<Result<Safe, crate::model::Failure>>,
     pub read_only: bool,
@@ -131,8 +140,10 @@ impl App {
             overlays: Vec::new(),
             toast: None,
             log: None,
+            watch: Watch::default(),
             metric: 0,
             log_scale: false,
+            against: Against::default(),
             who: None,
             read_only,
             running: BTreeMap::new(),
@@ -162,7 +173,7 @@ impl App {
     pub fn update(&mut self, at: Timestamp, event: Event) -> Vec<Effect> {
         self.clock.now = at;
         let mut out = Vec::new();
-        let selected = self.selection();
+        let (selected, marked) = (self.selection(), self.pane().marks.len());
         match event {
             Event::Key(key) => {
                 self.revision += 1;
@@ -178,12 +189,13 @@ impl App {
             }
             other => self.arrive(other, &mut out),
         }
-        if self.selection() != selected {
+        if self.selection() != selected || self.pane().marks.len() != marked {
             self.settle(&mut out);
         }
         let rows = usize::from(layout::layout(self).list.height);
         self.pane_mut().reveal(rows);
         self.keep_ticking(&mut out);
+        self.keep_watching(&mut out);
         out
     }
 

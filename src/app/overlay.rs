@@ -24,6 +24,8 @@ pub enum Overlay {
     },
     /// A search in the log being typed.
     Search(Input),
+    /// The hosts of the log, and the one the cursor is on.
+    Hosts(u16),
 }
 
 /// A text to read, e.g. a failure in full, or what a model answered.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use crate::model::{Cell, Clock, Detail, Failure, Item, ItemId, Page, Safe, Spec, State};
+use crate::model::{Cell, Clock, Detail, Failure, Item, ItemId, Page, Safe, Series, Spec, State};
 
 /// Rows kept for the next start: what a first frame can use.
 const REMEMBERED: usize = 1000;
@@ -41,6 +41,12 @@ pub struct Pane {
     pub details: HashMap<ItemId, (Detail, Timestamp)>,
     /// The way a row's metric came, from logs and details read so far.
     pub trends: HashMap<ItemId, Vec<f64>>,
+    /// Curves from logs that were read before.
+    pub curves: HashMap<ItemId, Vec<Series>>,
+    /// Those of them that are whole: the log was read to its end.
+    pub drained: HashSet<ItemId>,
+    /// Rows whose detail was asked for, for their curve.
+    pub looked: HashSet<ItemId>,
     /// First visible row.
     pub top: usize,
     items: Vec<Item>,
@@ -67,6 +73,9 @@ impl Pane {
             marks: HashSet::new(),
             details: HashMap::new(),
             trends: HashMap::new(),
+            curves: HashMap::new(),
+            drained: HashSet::new(),
+            looked: HashSet::new(),
             top: 0,
             items: Vec::new(),
             index: HashMap::new(),
@@ -199,6 +208,9 @@ impl Pane {
         self.marks.retain(|id| index.contains_key(id));
         self.details.retain(|id, _| index.contains_key(id));
         self.trends.retain(|id, _| index.contains_key(id));
+        self.curves.retain(|id, _| index.contains_key(id));
+        self.looked.retain(|id| index.contains_key(id));
+        self.drained.retain(|id| index.contains_key(id));
     }
 
     /// Filters and sorts again; the selected row stays selected, or its neighbour takes over.

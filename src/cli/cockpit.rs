@@ -50,8 +50,7 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
         ascii: settings.ascii || !unicode(),
     };
     if let Some(file) = &args.replay {
-        runtime::record::replay(file, setup, &theme).await?;
-        return Ok(ExitCode::SUCCESS);
+        return runtime::record::replay(file, setup, &theme).await.map(ended);
     }
     // A project with mistakes does not keep the cockpit closed: its forms say what is wrong.
     let recipe = globals.recipe().ok();
@@ -74,7 +73,12 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let done = runtime::cockpit(start).await;
     // The user has been asked: what still runs in this process' region ends with it.
     session.abandon().await;
-    done.map(|()| ExitCode::SUCCESS)
+    done.map(ended)
+}
+
+/// A shell or a supervisor sees the signal that ended the cockpit, not a success.
+fn ended(signal: Option<i32>) -> ExitCode {
+    signal.map_or(ExitCode::SUCCESS, |signal| runtime::end_by(signal))
 }
 
 /// The local region may be asked often; AWS counts every call.

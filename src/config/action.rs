@@ -44,6 +44,12 @@ pub enum Action {
     PreviousMatch,
     /// Show only the n-th host of a log, from 0; again: all.
     Solo(u8),
+    /// Choose which hosts of a log show.
+    Hosts,
+    /// What several hosts say alike as one line, or not.
+    Fold,
+    /// What the compared curves are drawn against.
+    Against,
     Verb(Verb),
 }
 
@@ -125,6 +131,7 @@ pub const ALL: &[Entry] = &[
     row(A::Taller, "taller", &["+", "="], "more room for the selected", List, ""),
     row(A::Shorter, "shorter", &["_", "-"], "less room for the selected", List, ""),
     row(A::NextMetric, "next-metric", &["m"], "show the next metric's curve", List, ""),
+    row(A::Against, "against", &["a"], "compare the marked by step, by time or by money", List, ""),
     row(A::LogScale, "log-scale", &["L"], "logarithmic axis, on or off", List, ""),
     row(A::NextTab, "next-tab", &["Tab"], "next tab", Everywhere, ""),
     row(A::PreviousTab, "previous-tab", &["BackTab"], "previous tab", Everywhere, ""),
@@ -145,6 +152,8 @@ pub const ALL: &[Entry] = &[
     row(A::Solo(1), "solo-2", &["2"], "only the second host", Log, ""),
     row(A::Solo(2), "solo-3", &["3"], "only the third host", Log, ""),
     row(A::Solo(3), "solo-4", &["4"], "only the fourth host", Log, ""),
+    row(A::Hosts, "hosts", &["H"], "choose the hosts whose lines show", Log, "hosts"),
+    row(A::Fold, "fold", &["z"], "lines that several hosts say alike: as one, or each", Log, "fold"),
     row(A::Palette, "palette", &[":", "Ctrl-p"], "find an action by name", Everywhere, ""),
     row(A::Help, "help", &["?", "F1"], "all keys; Enter does the selected", Everywhere, ""),
     row(A::Lock, "lock", &["!"], "lock: refuse every change until footplate is started again", Everywhere, ""),

@@ -13,11 +13,14 @@ use super::cache::Cache;
 use crate::app::{App, Effect, Event, Wake};
 use crate::aws::{self, Aws};
 use crate::config::project;
-use crate::model::{Failure, FailureKind, ItemId, LogBatch, MetricRule, Order, Page, Progress, Recipe};
+use crate::model::{Failure, FailureKind, ItemId, LogBatch, MetricRule, Order, Page, Progress, Recipe, TailNote};
 use crate::resource::{self, Resource};
 
 /// How long orders under way may take to end when the user leaves.
 const LEAVE: Duration = Duration::from_secs(5);
+
+/// Details being read at once.
+const DETAILS: usize = 8;
 
 /// The tasks at work, and what they need.
 pub struct Hands {
@@ -28,9 +31,12 @@ pub struct Hands {
     lines: Sender<Event>,
     timers: HashMap<Timer, AbortHandle>,
     lists: HashMap<String, (Option<ItemId>, AbortHandle)>,
-    details: HashMap<String, AbortHandle>,
+    /// Oldest first.
+    details: Vec<((String, ItemId), AbortHandle)>,
     preview: Option<AbortHandle>,
     tail: Option<Tail>,
+    /// Logs read for their curves.
+    watched: HashMap<(String, ItemId), Tail>,
     tasks: JoinSet<()>,
     orders: JoinSet<()>,
 }
@@ -69,9 +75,10 @@ impl Hands {
             lines,
             timers: HashMap::new(),
             lists: HashMap::new(),
-            details: HashMap::new(),
+            details: Vec::new(),
             preview: None,
             tail: None,
+            watched: HashMap::new(),
             tasks: JoinSet::new(),
             orders: JoinSet::new(),
         }
@@ -92,13 +99,14 @@ impl Hands {
             }
             Effect::List { resource, scope } => self.list(resource, scope),
             Effect::Detail { resource, id } => self.detail(resource, id),
-            Effect::Tail { resource, id, rules } => self.follow(resource, id, rules),
+            Effect::Tail { resource, id, rules } => self.follow(&resource, &id, rules),
             Effect::TailEnded => {
                 if let Some(tail) = &self.tail {
                     tail.ended.send_replace(true);
                 }
             }
             Effect::Untail => self.tail = None,
+            Effect::Watch { resource, logs } => self.watch(&resource, logs),
             Effect::Form { resource, verb, target } => {
                 let (aws, events, project) = (Arc::clone(&self.aws), self.events.clone(), self.project.clone());
                 self.tasks.spawn(async move {
@@ -177,10 +185,17 @@ impl Hands {
         self.lists.insert(name, (within, task));
     }
 
-    /// One detail of a resource at a time: the last asked for.
+    /// One detail of a thing at a time, and only so many in all: of more, the first asked for are given up.
     fn detail(&mut self, resource: String, id: ItemId) {
+        self.details.retain(|(_, task)| !task.is_finished());
+        let what = (resource.clone(), id.clone());
+        if self.details.iter().any(|(under_way, _)| *under_way == what) {
+            return;
+        }
+        if self.details.len() >= DETAILS {
+            self.details.remove(0).1.abort();
+        }
         let (aws, events) = (Arc::clone(&self.aws), self.events.clone());
-        let name = resource.clone();
         let task = self.tasks.spawn(async move {
             let result = match known(&resource) {
                 Ok(known) => known.detail(&aws, &id).await,
@@ -188,26 +203,62 @@ impl Hands {
             };
             let _ = events.send(Event::Detailed { resource, id, result });
         });
-        if let Some(before) = self.details.insert(name, task) {
-            before.abort();
+        self.details.push((what, task));
+    }
+
+    fn follow(&mut self, resource: &str, id: &ItemId, rules: Vec<MetricRule>) {
+        self.tail = None;
+        let (name, of) = (resource.to_owned(), id.clone());
+        let tailed = move |batch| Some(Event::Tailed { resource: name.clone(), id: of.clone(), batch });
+        self.tail = self.read_log(resource, id, rules, false, tailed);
+    }
+
+    /// Reads just these logs for their curves.
+    fn watch(&mut self, resource: &str, logs: Vec<(ItemId, Vec<MetricRule>, bool)>) {
+        let wanted = |name: &String, id: &ItemId| name == resource && logs.iter().any(|(other, ..)| other == id);
+        self.watched.retain(|(name, id), _| wanted(name, id));
+        for (id, rules, over) in logs {
+            let key = (resource.to_owned(), id.clone());
+            if let Some(tail) = self.watched.get(&key) {
+                tail.ended.send_if_modified(|ended| !std::mem::replace(ended, over || *ended) && over);
+                continue;
+            }
+            let (name, of) = key.clone();
+            let watched = move |batch: LogBatch| {
+                let whole = batch.note == Some(TailNote::Ended);
+                let news = whole || !batch.points.is_empty();
+                news.then(|| Event::Watched { resource: name.clone(), id: of.clone(), points: batch.points, whole })
+            };
+            if let Some(tail) = self.read_log(resource, &id, rules, over, watched) {
+                self.watched.insert(key, tail);
+            }
         }
     }
 
-    fn follow(&mut self, resource: String, id: ItemId, rules: Vec<MetricRule>) {
-        self.tail = None;
-        let Some(source) = resource::find(&resource).and_then(|known| known.log(&id)) else { return };
-        let (ended, watch) = watch::channel(false);
+    /// Reads a log from its beginning, and on until what it is of has ended; hands over what is made of each portion.
+    fn read_log(
+        &mut self,
+        resource: &str,
+        id: &ItemId,
+        rules: Vec<MetricRule>,
+        over: bool,
+        told: impl Fn(LogBatch) -> Option<Event> + Send + 'static,
+    ) -> Option<Tail> {
+        let source = resource::find(resource).and_then(|known| known.log(id))?;
+        let (ended, watch) = watch::channel(over);
         let (out, mut batches) = tokio::sync::mpsc::channel::<LogBatch>(4);
         let lines = self.lines.clone();
         let follower = self.tasks.spawn(aws::tail::follow(Arc::clone(&self.aws), source, rules, watch, out));
         let relay = self.tasks.spawn(async move {
             while let Some(batch) = batches.recv().await {
-                if lines.send(Event::Tailed { resource: resource.clone(), id: id.clone(), batch }).await.is_err() {
+                if let Some(event) = told(batch)
+                    && lines.send(event).await.is_err()
+                {
                     return;
                 }
             }
         });
-        self.tail = Some(Tail { ended, tasks: [follower, relay] });
+        Some(Tail { ended, tasks: [follower, relay] })
     }
 
     fn run(&mut self, serial: u64, order: Order) {
@@ -233,6 +284,7 @@ impl Hands {
     /// Ends everything: orders under way get a moment, the rows on the screen are kept for next time.
     pub async fn leave(mut self, app: &App) {
         self.tail = None;
+        self.watched.clear();
         self.tasks.abort_all();
         let orders = async { while self.orders.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(LEAVE, orders).await;

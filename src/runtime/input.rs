@@ -2,6 +2,8 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -16,32 +18,40 @@ use crate::config::key::{Code, Key};
 /// How long the loop may take to leave after the terminal is gone.
 const GRACE: Duration = Duration::from_millis(400);
 
+/// The signal that asked the program to end, if one did.
+#[derive(Clone, Default)]
+pub struct Asked(Arc<AtomicI32>);
+
+impl Asked {
+    /// Its number.
+    #[must_use]
+    pub fn signal(&self) -> Option<i32> {
+        Some(self.0.load(Ordering::Acquire)).filter(|signal| *signal != 0)
+    }
+
+    /// The terminal is gone, as if SIGHUP had said so.
+    pub fn lose(&self, out: &UnboundedSender<Event>) {
+        self.note(SignalKind::hangup());
+        let _ = out.send(Event::Ended);
+    }
+
+    /// Only the first counts.
+    fn note(&self, signal: SignalKind) {
+        let _ = self.0.compare_exchange(0, signal.as_raw_value(), Ordering::AcqRel, Ordering::Acquire);
+    }
+}
+
 /// Listens until the program ends. From its return on no change of the window's size is missed.
-pub fn listen(out: &UnboundedSender<Event>) {
+pub fn listen(out: &UnboundedSender<Event>) -> Asked {
+    let asked = Asked::default();
     let keys = out.clone();
+    thread::spawn(move || read_keys(&keys));
+    let (gone, hangup) = (out.clone(), asked.clone());
     thread::spawn(move || {
-        while let Ok(raw) = crossterm::event::read() {
-            if let Some(event) = translate(raw)
-                && keys.send(event).is_err()
-            {
-                return;
-            }
-        }
-    });
-    // crossterm 0.29 spins for ever on a terminal that is gone, so the hang-up is watched for separately.
-    let gone = out.clone();
-    thread::spawn(move || {
-        let input = io::stdin();
-        loop {
-            let mut watched = [PollFd::new(input.as_fd(), PollFlags::empty())];
-            match poll(&mut watched, PollTimeout::NONE) {
-                Err(nix::errno::Errno::EINTR) => {}
-                _ => break,
-            }
-        }
-        let _ = gone.send(Event::Ended);
+        until_lost();
+        hangup.lose(&gone);
         thread::sleep(GRACE);
-        std::process::exit(129);
+        die_by(SignalKind::hangup().as_raw_value());
     });
     if let Ok(mut changes) = signal(SignalKind::window_change()) {
         let out = out.clone();
@@ -54,22 +64,76 @@ pub fn listen(out: &UnboundedSender<Event>) {
             }
         });
     }
-    for (kind, event) in [
-        (SignalKind::terminate(), Event::Ended),
-        (SignalKind::interrupt(), Event::Ended),
-        (SignalKind::quit(), Event::Ended),
-        (SignalKind::hangup(), Event::Ended),
-        (SignalKind::from_raw(nix::libc::SIGCONT), Event::Resumed),
-    ] {
+    let going_on = SignalKind::from_raw(nix::libc::SIGCONT);
+    for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::quit(), SignalKind::hangup(), going_on] {
         let Ok(mut signals) = signal(kind) else { continue };
-        let out = out.clone();
+        let (out, asked) = (out.clone(), asked.clone());
         tokio::spawn(async move {
             while signals.recv().await.is_some() {
-                if out.send(event.clone()).is_err() {
+                let event = if kind == going_on {
+                    Event::Resumed
+                } else {
+                    asked.note(kind);
+                    Event::Ended
+                };
+                if out.send(event).is_err() {
                     return;
                 }
             }
         });
+    }
+    asked
+}
+
+/// Ends this process by a signal, as if nobody had listened for it: whoever waits for it sees why it ended.
+pub fn die_by(signal: i32) -> ! {
+    let _ = signal_hook::low_level::emulate_default_handler(signal);
+    // Only where the signal's default is not to end a process.
+    std::process::exit(128 + signal);
+}
+
+/// One look at the terminal may bring several keys; crossterm hands out those it has only when it may wait a little.
+const MORE: Duration = Duration::from_millis(1);
+
+/// Hands over keys until the terminal is gone. crossterm 0.29 spins for ever on a terminal that is gone, so it is asked
+/// only when there is something to read.
+fn read_keys(keys: &UnboundedSender<Event>) {
+    while has_input() {
+        loop {
+            let Ok(raw) = crossterm::event::read() else { return };
+            if let Some(event) = translate(raw)
+                && keys.send(event).is_err()
+            {
+                return;
+            }
+            if !matches!(crossterm::event::poll(MORE), Ok(true)) {
+                break;
+            }
+        }
+    }
+}
+
+/// Waits for keys; `false` when the terminal is gone.
+fn has_input() -> bool {
+    let found = wait_for(PollFlags::POLLIN);
+    found.contains(PollFlags::POLLIN) && !found.intersects(PollFlags::POLLHUP | PollFlags::POLLERR)
+}
+
+/// Returns when the terminal is gone.
+fn until_lost() {
+    wait_for(PollFlags::empty());
+}
+
+/// What stdin has to tell of this, or of its end.
+fn wait_for(what: PollFlags) -> PollFlags {
+    let input = io::stdin();
+    loop {
+        let mut watched = [PollFd::new(input.as_fd(), what)];
+        match poll(&mut watched, PollTimeout::NONE) {
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(_) => return PollFlags::POLLERR,
+            Ok(_) => return watched[0].revents().unwrap_or(PollFlags::POLLERR),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::aws::Aws;
 use crate::config::theme::Theme;
 use crate::model::{Failure, FailureKind};
 use hands::Hands;
+pub use input::die_by as end_by;
 use record::Recorder;
 use tty::Tty;
 
@@ -40,11 +41,12 @@ pub struct Cockpit {
     pub record: Option<PathBuf>,
 }
 
-/// Runs the cockpit until the user leaves it. The terminal is as before on every way out.
+/// Runs the cockpit until the user leaves it. The terminal is as before on every way out. Returns the signal that ended it,
+/// for the caller to end by ([`end_by`]) once all is tidied up; `None` when the user left.
 ///
 /// # Errors
 /// When there is no terminal, or the recording cannot be written.
-pub async fn cockpit(start: Cockpit) -> Result<(), Failure> {
+pub async fn cockpit(start: Cockpit) -> Result<Option<i32>, Failure> {
     let (keys_in, mut keys) = mpsc::unbounded_channel();
     let (events_in, mut events) = mpsc::unbounded_channel();
     let (lines_in, mut lines) = mpsc::channel(4);
@@ -64,7 +66,7 @@ pub async fn cockpit(start: Cockpit) -> Result<(), Failure> {
     // A key was pressed whose answer has not been drawn: it does not wait for the pace of frames.
     let mut owed = false;
 
-    input::listen(&keys_in);
+    let asked = input::listen(&keys_in);
     // The window may have changed before anybody listened.
     let (width, height) = tty.size();
     if (width, height) != app.size {
@@ -78,9 +80,11 @@ pub async fn cockpit(start: Cockpit) -> Result<(), Failure> {
                 Effect::Quit => {
                     drop(tty);
                     hands.leave(&app).await;
-                    return Ok(());
+                    return Ok(asked.signal());
                 }
-                Effect::Suspend => tty.suspend()?,
+                // Where there is no terminal to come back to, it is lost.
+                Effect::Suspend if tty.suspend().is_err() => asked.lose(&keys_in),
+                Effect::Suspend => {}
                 Effect::Copy(text) => tty.copy(&text),
                 other => hands.carry_out(other),
             }
@@ -114,7 +118,10 @@ pub async fn cockpit(start: Cockpit) -> Result<(), Failure> {
         }
         for event in batch {
             if event == Event::Resumed {
-                tty.continued()?;
+                if tty.continued().is_err() {
+                    asked.lose(&keys_in);
+                    continue;
+                }
                 let (width, height) = tty.size();
                 todo.extend(app.update(Timestamp::now(), Event::Resize(width, height)));
             }

@@ -120,16 +120,17 @@ fn wrong(number: usize, what: &str, error: &dyn std::fmt::Display) -> Failure {
     )
 }
 
-/// Shows a recording as it happened, pauses cut to a second; q leaves. Nothing is asked of AWS.
+/// Shows a recording as it happened, pauses cut to a second; q leaves. Nothing is asked of AWS. Returns the signal that
+/// ended it, if one did.
 ///
 /// # Errors
 /// When the recording cannot be read, or there is no terminal.
-pub async fn replay(path: &Path, setup: Setup, theme: &Theme) -> Result<(), Failure> {
+pub async fn replay(path: &Path, setup: Setup, theme: &Theme) -> Result<Option<i32>, Failure> {
     let (head, lines) = read(path)?;
     let setup = head.apply(setup);
     let (keys_in, mut keys) = mpsc::unbounded_channel();
     let mut tty = Tty::enter()?;
-    input::listen(&keys_in);
+    let asked = input::listen(&keys_in);
     // After that, so that no change of the window's size is missed.
     let size = tty.size();
     tty.resize(size.0, size.1)?;
@@ -144,12 +145,12 @@ pub async fn replay(path: &Path, setup: Setup, theme: &Theme) -> Result<(), Fail
             .map(|next| Duration::try_from(next.at.duration_since(now)).unwrap_or_default().min(Duration::from_secs(1)));
         tokio::select! {
             key = keys.recv() => match key {
-                Some(Event::Key(key)) if matches!(key.code, Code::Char('q' | 'c') | Code::Esc) => return Ok(()),
+                Some(Event::Key(key)) if matches!(key.code, Code::Char('q' | 'c') | Code::Esc) => return Ok(None),
                 Some(Event::Resize(width, height)) => {
                     tty.resize(width, height)?;
                     app.update(now, Event::Resize(width, height));
                 }
-                None | Some(Event::Ended) => return Ok(()),
+                None | Some(Event::Ended) => return Ok(asked.signal()),
                 Some(_) => {}
             },
             () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {

@@ -1,13 +1,16 @@
 //! The log: the last lines below the list, or all of it over the whole screen.
 
+mod title;
+
 use unicode_segmentation::UnicodeSegmentation;
 
+use super::names::tails;
 use super::pen::{Pen, columns, host_role};
+use crate::app::App;
 use crate::app::layout::{Area, Layout};
 use crate::app::logs::LogView;
-use crate::app::{App, Level};
 use crate::config::theme::Role;
-use crate::model::{LogLine, Safe, TailNote, show};
+use crate::model::{LogLine, Safe};
 
 pub fn draw(pen: &mut Pen<'_>, places: &Layout, app: &App) {
     if places.log.height == 0 {
@@ -15,7 +18,7 @@ pub fn draw(pen: &mut Pen<'_>, places: &Layout, app: &App) {
     }
     let log = app.log();
     if places.log_title.height > 0 {
-        title(pen, places.log_title, app, log);
+        title::draw(pen, places.log_title, app, log);
     }
     let Some(log) = log else {
         pen.say(places.log.x + 1, places.log.y, places.log.width, "looking …", Role::Quiet);
@@ -24,69 +27,14 @@ pub fn draw(pen: &mut Pen<'_>, places: &Layout, app: &App) {
     lines(pen, places.log, log);
 }
 
-fn title(pen: &mut Pen<'_>, area: Area, app: &App, log: Option<&LogView>) {
-    pen.fill(area.x, area.y, area.width, if pen.ascii { "-" } else { "─" }, Role::Line);
-    let mut left = "log".to_owned();
-    if app.level == Level::Log
-        && let Some(item) = app.selected()
-    {
-        left = format!("log · {}", item.id.as_str());
-    }
-    let mut role = Role::Quiet;
-    let mut right = Vec::new();
-    if let Some(log) = log {
-        if log.hosts.len() > 1 {
-            match log.solo.and_then(|host| log.hosts.get(usize::from(host))) {
-                Some(host) => left = format!("{left} · only {host}"),
-                None => left = format!("{left} · {} hosts", log.hosts.len()),
-            }
-        }
-        let (kept, gone) = log.counts();
-        if gone > 0 {
-            right.push(format!("{} older lines let go", show::grouped(gone)));
-        }
-        if app.level == Level::Log {
-            right.push(format!("{} lines", show::grouped(kept as u64)));
-        }
-        match &log.note {
-            Some(TailNote::Waiting) => right.push("no line yet".to_owned()),
-            Some(TailNote::Following) if log.follow => right.push("following".to_owned()),
-            Some(TailNote::Ended) if log.follow => right.push("complete".to_owned()),
-            Some(TailNote::Following | TailNote::Ended) | None => {}
-            Some(TailNote::Throttled { retry_seconds }) => {
-                role = Role::Warning;
-                right.push(format!("throttled, again in {retry_seconds:.0} s"));
-            }
-            Some(TailNote::Gap(why)) => {
-                role = Role::Warning;
-                right.push(format!("something may be missing: {why}"));
-            }
-            Some(TailNote::Failed(failure)) => {
-                role = Role::Error;
-                right.push(failure.what.to_string());
-            }
-        }
-        if !log.follow {
-            right.push(if log.unseen > 0 {
-                format!("{}{} new", if pen.ascii { "v " } else { "↓ " }, show::grouped(log.unseen as u64))
-            } else {
-                "not following".to_owned()
-            });
-            role = Role::Accent;
-        }
-    }
-    let right = Safe::line(&format!(" {} ", right.join(" · ")));
-    let wide = if right.as_str().trim().is_empty() { 0 } else { columns(right.as_str()).min(area.width / 2) };
-    pen.put(area.x + 1, area.y, area.width.saturating_sub(wide + 3), &Safe::line(&format!(" {left} ")), Role::Head);
-    if wide > 0 {
-        pen.put(area.x + area.width - wide - 1, area.y, wide, &right, role);
-    }
-}
-
 /// Lines from the bottom up; only those that show are looked at.
 fn lines(pen: &mut Pen<'_>, area: Area, log: &LogView) {
-    let gutter =
-        if log.hosts.len() > 1 { log.hosts.iter().map(|host| columns(host.as_str())).max().unwrap_or(0).min(16) + 3 } else { 1 };
+    let gutter = match log.hosts.iter().map(|host| columns(host.as_str())).max() {
+        Some(widest) if log.hosts.len() > 1 => widest.clamp(6, 16) + 3,
+        _ => 1,
+    };
+    let names: Vec<&str> = log.hosts.iter().map(Safe::as_str).collect();
+    let signs = tails(&names);
     let width = area.width.saturating_sub(gutter + 1);
     if width == 0 {
         return;
@@ -105,9 +53,7 @@ fn lines(pen: &mut Pen<'_>, area: Area, log: &LogView) {
     for (row, (number, line, text, first)) in rows.into_iter().rev().enumerate() {
         let y = area.y + u16::try_from(row).unwrap_or(u16::MAX);
         if gutter > 1 && first {
-            let host = log.hosts.get(usize::from(line.host)).cloned().unwrap_or_default();
-            pen.put(area.x + 1, y, gutter - 3, &host, host_role(line.host));
-            pen.say(area.x + gutter - 1, y, 1, if pen.ascii { "|" } else { "│" }, host_role(line.host));
+            whose(pen, Area { x: area.x + 1, y, width: gutter - 3, height: 1 }, log, (number, line), &signs);
         }
         let role = match (line.live, log.is_drawing(number, line)) {
             (false, _) => Role::Text,
@@ -130,6 +76,32 @@ fn lines(pen: &mut Pen<'_>, area: Area, log: &LogView) {
                     if log.hit == Some(number) { Role::Match } else { Role::Accent },
                 );
             }
+        }
+    }
+}
+
+/// Who says the line: a host, or so many of them and which.
+fn whose(pen: &mut Pen<'_>, area: Area, log: &LogView, (number, line): (u64, &LogLine), signs: &[Safe]) {
+    let said_by = log.stands_for(number);
+    let bar = if pen.ascii { "|" } else { "│" };
+    if said_by.count() < 2 {
+        let host = log.hosts.get(usize::from(line.host)).cloned().unwrap_or_default();
+        pen.put(area.x, area.y, area.width, &host, host_role(line.host));
+        pen.say(area.x + area.width + 1, area.y, 1, bar, host_role(line.host));
+        return;
+    }
+    let times = if pen.ascii { "x" } else { "×" };
+    let mut x = area.x + pen.put(area.x, area.y, area.width, &format!("{times}{} ", said_by.count()).into(), Role::Text);
+    pen.say(area.x + area.width + 1, area.y, 1, bar, Role::Line);
+    let end = area.x + area.width;
+    let hosts = (0_u16..).zip(signs).filter(|(host, _)| said_by.has(*host));
+    if said_by.count() as usize == signs.len() {
+        pen.say(x, area.y, end.saturating_sub(x), "all", Role::Quiet);
+    } else if hosts.clone().map(|(_, sign)| columns(sign.as_str())).sum::<u16>() <= end.saturating_sub(x)
+        && signs.iter().all(|sign| columns(sign.as_str()) == 1)
+    {
+        for (host, sign) in hosts {
+            x += pen.put(x, area.y, 1, sign, host_role(host));
         }
     }
 }

@@ -3,9 +3,12 @@
 mod bars;
 mod canvas;
 mod chart;
+mod compare;
 mod detail;
 mod form;
+mod hosts;
 mod log;
+mod names;
 mod overlay;
 mod pen;
 mod plots;
@@ -33,8 +36,12 @@ pub fn draw(frame: &mut Frame<'_>, app: &App, theme: &Theme) {
     if app.level == Level::List {
         table::draw(&mut pen, &places, app);
     }
-    detail::draw(&mut pen, &places, app);
-    log::draw(&mut pen, &places, app);
+    if app.compares() {
+        compare::draw(&mut pen, &places, app);
+    } else {
+        detail::draw(&mut pen, &places, app);
+        log::draw(&mut pen, &places, app);
+    }
     bars::footer(&mut pen, places.footer_rule, places.footer, app);
     overlay::draw(&mut pen, Area { x: 0, y: 0, width: app.size.0, height: app.size.1 }, app);
 }

@@ -1,8 +1,8 @@
 //! What lies over the panes.
 
-use super::form;
 use super::pen::{Pen, columns};
 use super::table::wrap;
+use super::{form, hosts};
 use crate::app::layout::Area;
 use crate::app::overlay::{ConfirmView, Overlay, PaletteView, TextView};
 use crate::app::{App, Tone};
@@ -18,6 +18,7 @@ pub fn draw(pen: &mut Pen<'_>, screen: Area, app: &App) {
             Overlay::Sort(at) => sort(pen, screen, *at, app),
             Overlay::Text(view) => message(pen, screen, view),
             Overlay::Filter { input, .. } => prompt(pen, screen, "filter ", input),
+            Overlay::Hosts(at) => hosts::draw(pen, screen, *at, app),
             Overlay::Search(input) => prompt(pen, screen, "search ", input),
         }
     }

@@ -38,8 +38,9 @@ struct Seen {
 }
 
 /// One test with a terminal at a time: a program started by another test between the opening of a terminal and the mark
-/// that keeps it from children would hold that terminal open, and its end could not be tested.
-fn take_turn() {
+/// that keeps it from children would hold that terminal open, and its end could not be tested. Taken by the first terminal
+/// of a test; a test that starts something else before takes it itself.
+pub fn take_turn() {
     static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
     thread_local! {
         static MINE: std::cell::RefCell<Option<std::sync::MutexGuard<'static, ()>>> = const { std::cell::RefCell::new(None) };
@@ -205,7 +206,8 @@ impl Terminal {
     /// Takes the terminal away, as a closed window does.
     pub fn hang_up(&mut self) {
         self.deaf.store(true, Ordering::SeqCst);
-        // The reader holds the terminal, too, until it has read once more.
+        // The reader holds the terminal, too, until it has read once more: the program's answer, or the echo of a plain
+        // terminal.
         self.press("?");
         let (lock, changed) = &*self.seen;
         let mut seen = lock.lock().unwrap();
@@ -217,14 +219,20 @@ impl Terminal {
         self.master = None;
     }
 
-    /// Waits for the program's end; its exit code.
+    /// Waits for the program's end by itself; its exit code.
     #[track_caller]
     pub fn ends(&mut self, within: Duration) -> u32 {
+        self.ends_somehow(within).unwrap()
+    }
+
+    /// Waits for the program's end; its exit code, or the signal that it died by, in the words of strsignal(3).
+    #[track_caller]
+    pub fn ends_somehow(&mut self, within: Duration) -> Result<u32, String> {
         let deadline = Instant::now() + within;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 self.drain();
-                return status.exit_code();
+                return status.signal().map_or_else(|| Ok(status.exit_code()), |name| Err(name.to_owned()));
             }
             assert!(Instant::now() < deadline, "it does not end; the screen shows\n{}", self.screen());
             std::thread::sleep(Duration::from_millis(5));
@@ -286,10 +294,10 @@ fn read_all(
     std::thread::spawn(move || {
         let mut buffer = vec![0; 65_536];
         loop {
-            while stalled.load(Ordering::SeqCst) {
+            while stalled.load(Ordering::SeqCst) && !deaf.load(Ordering::SeqCst) {
                 std::thread::sleep(Duration::from_millis(5));
             }
-            let count = reader.read(&mut buffer).unwrap_or(0);
+            let count = if deaf.load(Ordering::SeqCst) { 0 } else { reader.read(&mut buffer).unwrap_or(0) };
             let over = count == 0 || deaf.load(Ordering::SeqCst);
             if over {
                 // Closed before anybody is told.
