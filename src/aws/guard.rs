@@ -47,6 +47,8 @@ pub const OPERATIONS: &[(&str, &str, Effect)] = &[
     ("CloudWatch", "GetMetricData", Effect::Reads),
     ("S3", "ListBuckets", Effect::Reads),
     ("S3", "ListObjectsV2", Effect::Reads),
+    ("S3", "ListMultipartUploads", Effect::Reads),
+    ("S3", "ListParts", Effect::Reads),
     ("S3", "HeadBucket", Effect::Reads),
     ("S3", "HeadObject", Effect::Reads),
     ("S3", "GetObject", Effect::Reads),
