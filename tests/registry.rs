@@ -68,6 +68,8 @@ fn action_of(service: &str, operation: &str) -> String {
         ("S3", "HeadObject" | "GetObject") => "s3:GetObject".into(),
         ("S3", "PutObject" | "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload") => "s3:PutObject".into(),
         ("S3", "DeleteObjects") => "s3:DeleteObject".into(),
+        ("S3", "ListMultipartUploads") => "s3:ListBucketMultipartUploads".into(),
+        ("S3", "ListParts") => "s3:ListMultipartUploadParts".into(),
         ("S3", _) => format!("s3:{operation}"),
         _ => panic!("{service} is not in the table"),
     }

@@ -9,6 +9,7 @@ mod attach;
 mod cockpit;
 mod completions;
 mod connector;
+mod cost;
 mod doctor;
 mod globals;
 mod gutter;
@@ -73,6 +74,8 @@ enum Command {
     Upload(upload::Args),
     /// Launch a training job from the project file
     Train(train::Args),
+    /// Say what runs now for how much an hour, and what ended jobs have cost
+    Cost(cost::Args),
     /// Check this machine, the project, the journal, credentials and permissions
     Doctor(doctor::Args),
     /// Serve, inspect or reset the local region
@@ -132,6 +135,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Delete(args) => stop::run(&globals, Verb::Delete, &args).await,
             Command::Upload(args) => upload::run(&globals, &args).await,
             Command::Train(args) => train::run(&globals, &args).await,
+            Command::Cost(args) => cost::run(&globals, &args).await,
             Command::Doctor(args) => doctor::run(&globals, &args).await,
             Command::Local(args) => local::run(&globals, &args).await,
             Command::Completions(_) | Command::Man(_) => Ok(ExitCode::SUCCESS),
