@@ -1,5 +1,7 @@
-//! What training instances cost: an offline table. Every price says where it is from and of which day; what is not in the
-//! table is unknown, never guessed. (EC2 prices are not SageMaker prices.)
+//! What instances cost: an offline table. Every price says where it is from and of which day; what is not in the table is
+//! unknown, never guessed. (EC2 prices are not SageMaker prices.)
+
+use std::sync::LazyLock;
 
 /// An on-demand price in US dollars per instance and hour.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -12,28 +14,61 @@ pub struct Price {
     pub date: &'static str,
 }
 
-const LIST: &str = "AWS price list";
-const TABLES: &str = "published tables";
+/// The table, which the local region's Pricing service reads too; its head says what the columns are.
+static TABLE: LazyLock<Vec<Row>> = LazyLock::new(|| rows(include_str!("../prices.csv")));
 
-/// us-east-1, on-demand training (`Train:ml.…`).
-const TRAINING: &[(&str, f64, &str, &str)] = &[
-    ("ml.t3.medium", 0.05, TABLES, "2026-08"),
-    ("ml.m5.large", 0.115, LIST, "2026-08-11"),
-    ("ml.m5.xlarge", 0.23, TABLES, "2026-08"),
-    ("ml.m5.2xlarge", 0.461, TABLES, "2026-08"),
-    ("ml.m5.4xlarge", 0.922, TABLES, "2026-08"),
-    ("ml.g4dn.xlarge", 0.7364, TABLES, "2026-08"),
-    ("ml.g5.2xlarge", 1.515, TABLES, "2026-08-20"),
-];
+struct Row {
+    kind: &'static str,
+    instance_type: &'static str,
+    price: Price,
+}
 
 /// The price of training on one such instance for an hour; `None` when the table does not know.
 #[must_use]
 pub fn training(region: &str, instance_type: &str) -> Option<Price> {
-    if region != "us-east-1" {
-        return None;
-    }
-    let (_, per_hour, source, date) = TRAINING.iter().find(|(name, ..)| *name == instance_type)?;
-    Some(Price { per_hour: *per_hour, region: "us-east-1", source, date })
+    find("training", region, instance_type)
+}
+
+/// The price of one instance of an endpoint for an hour, called or not.
+#[must_use]
+pub fn hosting(region: &str, instance_type: &str) -> Option<Price> {
+    find("hosting", region, instance_type)
+}
+
+/// The price of a notebook instance in service for an hour.
+#[must_use]
+pub fn notebook(region: &str, instance_type: &str) -> Option<Price> {
+    find("notebook", region, instance_type)
+}
+
+/// The price of a `JupyterLab` app of Studio for an hour; those of other kinds of apps are not in the table.
+#[must_use]
+pub fn jupyter_lab(region: &str, instance_type: &str) -> Option<Price> {
+    find("jupyterlab", region, instance_type)
+}
+
+/// The price of an EC2 instance with Linux and shared tenancy for an hour; the type without `ml.`.
+#[must_use]
+pub fn ec2(region: &str, instance_type: &str) -> Option<Price> {
+    find("ec2", region, instance_type)
+}
+
+fn find(kind: &str, region: &str, instance_type: &str) -> Option<Price> {
+    let fits = |row: &&Row| row.kind == kind && row.price.region == region && row.instance_type == instance_type;
+    TABLE.iter().find(fits).map(|row| row.price)
+}
+
+/// The rows of the file: kind, region, type, price, two columns about the machine, source, date. A test reads all of them.
+fn rows(text: &'static str) -> Vec<Row> {
+    let lines = text.lines().filter(|line| !line.starts_with('#')).skip(1);
+    lines
+        .filter_map(|line| {
+            let cells: Vec<&str> = line.split(',').collect();
+            let [kind, region, instance_type, per_hour, _, _, source, date] = cells[..] else { return None };
+            let price = Price { per_hour: per_hour.parse().ok()?, region, source, date };
+            Some(Row { kind, instance_type, price })
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -47,5 +82,30 @@ mod tests {
         assert!((price.per_hour * 1401.0 / 3600.0 - 0.18).abs() < 0.005);
         assert_eq!(training("eu-west-1", "ml.m5.2xlarge"), None);
         assert_eq!(training("us-east-1", "ml.p5.48xlarge"), None);
+    }
+
+    #[test]
+    fn each_kind_has_its_own_price() {
+        let cents = |price: Option<Price>| price.map(|price| (price.per_hour * 10_000.0).round());
+        assert_eq!(cents(hosting("us-east-1", "ml.t2.medium")), Some(560.0));
+        assert_eq!(cents(notebook("us-east-1", "ml.t3.medium")), Some(500.0));
+        assert_eq!(cents(jupyter_lab("us-east-1", "ml.g4dn.xlarge")), Some(7364.0));
+        assert_eq!(cents(ec2("us-east-1", "g5.2xlarge")), Some(12120.0));
+        assert_eq!(training("us-east-1", "ml.t3.medium"), None, "the list has no such training");
+        assert_eq!(ec2("us-east-1", "ml.g5.2xlarge"), None);
+    }
+
+    #[test]
+    fn every_row_is_read_says_its_source_and_comes_once() {
+        let text = include_str!("../prices.csv");
+        let count = text.lines().filter(|line| !line.starts_with('#')).count() - 1;
+        assert_eq!(TABLE.len(), count);
+        for (index, row) in TABLE.iter().enumerate() {
+            assert!(row.price.per_hour > 0.0 && !row.price.source.is_empty() && row.price.date.starts_with("20"));
+            let again = TABLE[..index].iter().any(|other| {
+                other.kind == row.kind && other.instance_type == row.instance_type && other.price.region == row.price.region
+            });
+            assert!(!again, "{} {}", row.kind, row.instance_type);
+        }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The port is the risk: any page in a browser of this machine can send to it. So it is loopback only, the Host must be
 //! exactly one of ours (a rebound DNS name is not), requests that say they come from a page are refused, and nothing is
-//! answered without a signature made with this region's secret.
+//! answered without a signature made with this region's secret. The one exception is the page behind a presigned URL of a
+//! notebook, which a token opens once (`sagemaker::notebooks`).
 
 use std::io;
 use std::net::SocketAddr;
@@ -80,6 +81,7 @@ impl LocalRegion {
             stream.set_nodelay(true)?;
             if peer.ip().is_loopback() { Ok(stream) } else { Err(io::ErrorKind::PermissionDenied.into()) }
         };
+        let _door = self.services.sagemaker.notebooks().door(address);
         serve(self, accept, Some(address.port()), stop).await;
         Ok(())
     }

@@ -13,11 +13,13 @@ use sha2::{Digest as _, Sha256};
 use super::fault::Fault;
 use super::refusal::refuse;
 use super::region::{Body, Services, body};
+use super::sagemaker::notebooks::LINK_PATH;
 use super::sigv2::{self, Link};
 use super::sigv4::{Claim, Refusal, Scope};
 use super::store::random_name;
 use super::sts::{call_iam, call_sts};
 use super::wire::{Reply, cbor, json, query, xml};
+use super::{pricing, quotas};
 
 /// No call but S3's has a body of this size; `PutLogEvents`, the largest, ends at 1 MiB.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
@@ -50,6 +52,8 @@ pub(super) enum Service {
     SageMaker,
     Logs,
     CloudWatch,
+    Quotas,
+    Pricing,
     Unknown,
 }
 
@@ -63,6 +67,8 @@ impl Protocol {
                 "SageMaker" => (Service::SageMaker, "1.1"),
                 "Logs_20140328" => (Service::Logs, "1.1"),
                 "GraniteServiceVersion20100801" => (Service::CloudWatch, "1.0"),
+                "ServiceQuotasV20190624" => (Service::Quotas, "1.1"),
+                "AWSPriceListService" => (Service::Pricing, "1.1"),
                 _ => (Service::Unknown, "1.1"),
             };
             return Self::Json { service, operation: operation.to_owned(), version };
@@ -84,7 +90,9 @@ impl Protocol {
             Self::Json { service: Service::SageMaker, .. } | Self::Invoke { .. } => &["sagemaker"],
             Self::Json { service: Service::Logs, .. } => &["logs"],
             Self::Json { service: Service::CloudWatch, .. } | Self::Cbor { .. } => &["monitoring"],
-            Self::Json { service: Service::Unknown, .. } => &["sagemaker", "logs", "monitoring"],
+            Self::Json { service: Service::Quotas, .. } => &["servicequotas"],
+            Self::Json { service: Service::Pricing, .. } => &["pricing"],
+            Self::Json { service: Service::Unknown, .. } => &["sagemaker", "logs", "monitoring", "servicequotas", "pricing"],
             Self::Query => &["sts", "iam", "monitoring"],
             Self::S3 => &["s3"],
         }
@@ -102,9 +110,11 @@ fn invoked(parts: &Parts) -> Option<String> {
 pub(super) async fn answer(services: &Services, request: Request<Body>) -> Response<Body> {
     let request_id = request_id();
     let (mut parts, content) = request.into_parts();
+    if parts.uri.path() == LINK_PATH {
+        return finish(presigned_page(services, &parts).await, &request_id);
+    }
     if from_browser(&parts) {
-        let text = "The local region answers AWS clients, not web pages\n";
-        return finish(Reply { status: 403, content_type: "text/plain", headers: Vec::new(), body: text.into() }, &request_id);
+        return finish(plain("The local region answers AWS clients, not web pages\n"), &request_id);
     }
     let protocol = Protocol::of(&parts);
     let refused = |refusal: Refusal| finish(refuse(&protocol, refusal, &services.region, &request_id), &request_id);
@@ -223,6 +233,8 @@ async fn call_json(services: &Services, service: Service, operation: String, inp
             let metrics = Arc::clone(&services.metrics);
             blocking(move || metrics.call(&operation, &input)).await
         }
+        Service::Quotas => quotas::call(&operation, input),
+        Service::Pricing => pricing::call(&operation, input),
         Service::Unknown => {
             Err(Fault::new("UnknownOperationException", 400, format!("The local region does not know {operation}")))
         }
@@ -288,6 +300,43 @@ fn from_browser(parts: &Parts) -> bool {
             let name = name.as_str();
             matches!(name, "origin" | "referer") || name.starts_with("sec-fetch-")
         })
+}
+
+/// The one thing that a browser may have: the page behind a presigned URL of a notebook, which its token pays for.
+async fn presigned_page(services: &Services, parts: &Parts) -> Reply {
+    let gone = || plain("This link was used already, or has expired. Ask for a new one.\n");
+    let token = parts.uri.query().and_then(|query| query.strip_prefix("authToken=")).unwrap_or_default().to_owned();
+    if !opens_a_tab(parts) || token.is_empty() {
+        return gone();
+    }
+    let sagemaker = Arc::clone(&services.sagemaker);
+    let page = tokio::task::spawn_blocking(move || sagemaker.notebooks().page(&token)).await;
+    let Ok(Ok(Some(page))) = page else { return gone() };
+    let headers = [
+        ("cache-control", "no-store"),
+        (
+            "content-security-policy",
+            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+        ),
+        ("referrer-policy", "no-referrer"),
+        ("x-content-type-options", "nosniff"),
+    ];
+    let headers = headers.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+    Reply { status: 200, content_type: "text/html; charset=utf-8", headers, body: page.into() }
+}
+
+/// Whether a request is what a browser sends for an address that its user opens (or any other program), and not what a page's
+/// script, frame or image sends, or a guess ahead of the user (Fetch Metadata, W3C).
+fn opens_a_tab(parts: &Parts) -> bool {
+    let is = |name: &str, wanted: &str| parts.headers.get_all(name).iter().all(|value| value.as_bytes() == wanted.as_bytes());
+    parts.method == Method::GET
+        && is("sec-fetch-dest", "document")
+        && is("sec-fetch-mode", "navigate")
+        && !["origin", "purpose", "sec-purpose"].iter().any(|name| parts.headers.contains_key(*name))
+}
+
+fn plain(text: &'static str) -> Reply {
+    Reply { status: 403, content_type: "text/plain", headers: Vec::new(), body: text.into() }
 }
 
 pub(super) fn finish(reply: Reply, request_id: &str) -> Response<Body> {

@@ -120,8 +120,8 @@ impl Claim {
         if !scope.services.contains(&self.service.as_str()) {
             return Err(Refusal::WrongService(self.service.clone()));
         }
-        // The global services are signed for us-east-1 by some clients, wherever they are.
-        let global = matches!(self.service.as_str(), "iam" | "sts") && self.region == "us-east-1";
+        // The global services are signed for us-east-1 by some clients, wherever they are; prices are only told there.
+        let global = matches!(self.service.as_str(), "iam" | "sts" | "pricing") && self.region == "us-east-1";
         if self.region != scope.region && !global {
             return Err(Refusal::WrongRegion(self.region.clone()));
         }

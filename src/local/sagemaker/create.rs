@@ -7,7 +7,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use super::REGION;
-use super::quotas::{self, Usage};
+use super::quotas::{Usage, Use};
 use super::store::{Document, text};
 use crate::local::ACCOUNT;
 use crate::local::buckets::Buckets;
@@ -132,7 +132,7 @@ fn usage(request: &Value) -> Result<Usage, Fault> {
         spot: request.get("EnableManagedSpotTraining").and_then(Value::as_bool).unwrap_or(false),
     };
     if request.pointer("/ResourceConfig/KeepAlivePeriodInSeconds").and_then(Value::as_u64).unwrap_or(0) > 0 {
-        return Err(quotas::refuse_warm_pool(&usage));
+        Use::WarmPool.check(&usage.instance_type, 0, usage.instances)?;
     }
     Ok(usage)
 }

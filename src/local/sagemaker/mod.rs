@@ -1,4 +1,5 @@
-//! SageMaker: training jobs, tuning jobs, and in [`hosting`] models and endpoints.
+//! SageMaker: training jobs, tuning jobs, in [`hosting`] models and endpoints, and in [`notebooks`] notebook instances and
+//! Studio.
 //!
 //! A request is checked against the service model ([`shapes`]), then by the service's own rules ([`create`]); a job's state
 //! is one document in SQLite ([`store`], [`document`]), which its task walks through the statuses ([`life`]).
@@ -8,9 +9,10 @@ mod document;
 mod hosting;
 mod life;
 mod list;
-mod quotas;
+pub(in crate::local) mod notebooks;
+pub(in crate::local) mod quotas;
 mod search;
-mod shapes;
+pub(in crate::local) mod shapes;
 mod store;
 mod tags;
 mod tuning;
@@ -31,6 +33,7 @@ use super::metrics::Metrics;
 use crate::local::engine::host::now_millis;
 use hosting::Hosting;
 use life::{Life, Wish};
+use notebooks::Notebooks;
 use quotas::Usage;
 use store::{Document, Store, text};
 
@@ -60,6 +63,7 @@ pub struct SageMaker {
     metrics: Arc<Metrics>,
     engine: EngineOptions,
     hosting: Arc<Hosting>,
+    notebooks: Notebooks,
     /// A folder per running job.
     roots: PathBuf,
     running: Mutex<Running>,
@@ -127,8 +131,22 @@ impl SageMaker {
         engine.python = find_program(engine.python);
         let roots = roots.canonicalize().map_err(unusable)?;
         let hosting = Hosting::open(folder, &buckets, &logs, &metrics, &engine)?;
+        let notebooks = Notebooks::open(folder, engine.speed)?;
         let (running, ended) = (Mutex::default(), Notify::new());
-        Ok(Arc::new(Self { store, buckets, logs, metrics, engine, hosting, roots, running, tuner, ended, _lock: lock }))
+        Ok(Arc::new(Self {
+            store,
+            buckets,
+            logs,
+            metrics,
+            engine,
+            hosting,
+            notebooks,
+            roots,
+            running,
+            tuner,
+            ended,
+            _lock: lock,
+        }))
     }
 
     /// One call of the API, e.g. `CreateTrainingJob`; input and output in the shapes of the service model, timestamps as
@@ -140,6 +158,12 @@ impl SageMaker {
         let (service, operation, runtime) = (self.clone(), operation.to_owned(), Handle::current());
         let work = tokio::task::spawn_blocking(move || service.answer(&operation, input, &runtime));
         work.await.map_err(Fault::internal)?
+    }
+
+    /// Notebook instances and Studio.
+    #[must_use]
+    pub fn notebooks(&self) -> &Notebooks {
+        &self.notebooks
     }
 
     /// Names of jobs that are running now.
@@ -174,6 +198,9 @@ impl SageMaker {
         let request = shapes::accept(operation, input)?;
         if hosting::owns(operation, &request) {
             return self.hosting.answer(operation, &request, runtime);
+        }
+        if notebooks::owns(operation, &request) {
+            return self.notebooks.answer(operation, &request);
         }
         match operation {
             "CreateTrainingJob" => self.create(&request, runtime),

@@ -1,35 +1,116 @@
-//! The account's quotas for training instances. The numbers are the local region's own, of 2026-11: shaped after an ordinary
-//! account, which has some general-purpose instances and no GPU until it asks. They are not AWS's published defaults.
+//! The account's quotas, the only home of their numbers: what runs is checked against them here, and the Service Quotas
+//! service lists them. The numbers are the local region's own, of 2026-11: shaped after an ordinary account, which has some
+//! general-purpose instances and no GPU until it asks. They are not AWS's published defaults.
 
+use super::shapes;
 use crate::local::fault::Fault;
 
 /// Families without any instance until a quota is raised: GPUs and AWS's own accelerators.
 const ASKED_FOR: [&str; 14] = ["p2", "p3", "p3dn", "p4d", "p4de", "p5", "p5e", "p5en", "p6", "g4dn", "g5", "g6", "g6e", "g7e"];
-/// Instances of every other type.
-const ORDINARY: u32 = 15;
 
-/// What a job asks for, or uses.
+/// What instances are used for. Each use of each instance type has a quota of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    Training,
+    SpotTraining,
+    WarmPool,
+    Endpoint,
+    Notebook,
+    JupyterLab,
+    CodeEditor,
+    KernelGateway,
+}
+
+impl Use {
+    /// All uses, in the order in which their quotas are listed.
+    pub const ALL: [Self; 8] = [
+        Self::Training,
+        Self::SpotTraining,
+        Self::WarmPool,
+        Self::Endpoint,
+        Self::Notebook,
+        Self::JupyterLab,
+        Self::CodeEditor,
+        Self::KernelGateway,
+    ];
+
+    /// The quota's name, as Service Quotas and the refusals have it.
+    #[must_use]
+    pub fn quota(self, instance_type: &str) -> String {
+        match self {
+            Self::Training => format!("{instance_type} for training job usage"),
+            Self::SpotTraining => format!("{instance_type} for spot training job usage"),
+            Self::WarmPool => format!("{instance_type} for training warm pool usage"),
+            Self::Endpoint => format!("{instance_type} for endpoint usage"),
+            Self::Notebook => format!("{instance_type} for notebook instance usage"),
+            Self::JupyterLab => format!("Studio JupyterLab Apps running on {instance_type} instances"),
+            Self::CodeEditor => format!("Studio CodeEditor Apps running on {instance_type} instances"),
+            // AWS's name for it has no plural.
+            Self::KernelGateway => format!("Studio KernelGateway Apps running on {instance_type} instance"),
+        }
+    }
+
+    /// How many the account may use at once.
+    #[must_use]
+    pub fn limit(self, instance_type: &str) -> u32 {
+        if must_be_asked_for(instance_type) {
+            return 0;
+        }
+        match self {
+            Self::Training | Self::SpotTraining => 15,
+            // 0 in a new account (developer guide).
+            Self::WarmPool => 0,
+            Self::Endpoint => 8,
+            Self::Notebook | Self::JupyterLab | Self::CodeEditor | Self::KernelGateway => 4,
+        }
+    }
+
+    /// The instance types that it is offered for, in the service model's order.
+    pub fn instance_types(self) -> impl Iterator<Item = &'static str> {
+        let shape = match self {
+            Self::Training | Self::SpotTraining | Self::WarmPool => "TrainingInstanceType",
+            Self::Endpoint => "ProductionVariantInstanceType",
+            Self::Notebook => "InstanceType",
+            Self::JupyterLab | Self::CodeEditor | Self::KernelGateway => "AppInstanceType",
+        };
+        // `system` is the instance of the default apps, which costs nothing and has no quota.
+        shapes::choices(shape).iter().map(String::as_str).filter(|name| name.starts_with("ml."))
+    }
+
+    /// Whether `delta` more fit beside the `used` ones.
+    ///
+    /// # Errors
+    /// `ResourceLimitExceeded` in AWS's words.
+    pub fn check(self, instance_type: &str, used: u32, delta: u32) -> Result<(), Fault> {
+        let limit = self.limit(instance_type);
+        if used.saturating_add(delta) <= limit {
+            return Ok(());
+        }
+        let (quota, unit) = (self.quota(instance_type), self.unit());
+        Err(Fault::new(
+            "ResourceLimitExceeded",
+            400,
+            format!(
+                "The account-level service limit '{quota}' is {limit} {unit}, with current utilization of {used} {unit} and a request delta of {delta} {unit}. Please use AWS Service Quotas to request an increase for this quota. If AWS Service Quotas is not available, contact AWS support to request an increase for this quota."
+            ),
+        ))
+    }
+
+    fn unit(self) -> &'static str {
+        match self {
+            Self::JupyterLab | Self::CodeEditor | Self::KernelGateway => "Apps",
+            _ => "Instances",
+        }
+    }
+}
+
+/// What a training job asks for, or uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Usage {
     /// E.g. `ml.m5.large`.
     pub instance_type: String,
     pub instances: u32,
     pub spot: bool,
-}
-
-impl Usage {
-    fn quota_name(&self) -> String {
-        let spot = if self.spot { "spot " } else { "" };
-        format!("{} for {spot}training job usage", self.instance_type)
-    }
-}
-
-/// The number of instances that the account may use at once.
-#[must_use]
-pub fn limit(instance_type: &str) -> u32 {
-    let family = instance_type.trim_start_matches("ml.").split('.').next().unwrap_or_default();
-    let accelerator = ["trn", "inf", "p6", "gr"].iter().any(|prefix| family.starts_with(prefix));
-    if accelerator || ASKED_FOR.contains(&family) { 0 } else { ORDINARY }
 }
 
 /// Whether a new job fits beside those that run.
@@ -41,28 +122,13 @@ pub fn check<'a>(wanted: &Usage, running: impl Iterator<Item = &'a Usage>) -> Re
         .filter(|usage| usage.instance_type == wanted.instance_type && usage.spot == wanted.spot)
         .map(|usage| usage.instances)
         .sum();
-    let limit = limit(&wanted.instance_type);
-    if used.saturating_add(wanted.instances) <= limit {
-        return Ok(());
-    }
-    Err(exceeded(&wanted.quota_name(), limit, used, wanted.instances))
+    let purpose = if wanted.spot { Use::SpotTraining } else { Use::Training };
+    purpose.check(&wanted.instance_type, used, wanted.instances)
 }
 
-/// The refusal of a warm pool: warm pools have a quota of their own, which is 0 in a new account (developer guide).
-#[must_use]
-pub fn refuse_warm_pool(wanted: &Usage) -> Fault {
-    exceeded(&format!("{} for training warm pool usage", wanted.instance_type), 0, 0, wanted.instances)
-}
-
-/// The refusal, for any quota of instances.
-pub(super) fn exceeded(quota: &str, limit: u32, used: u32, delta: u32) -> Fault {
-    Fault::new(
-        "ResourceLimitExceeded",
-        400,
-        format!(
-            "The account-level service limit '{quota}' is {limit} Instances, with current utilization of {used} Instances and a request delta of {delta} Instances. Please use AWS Service Quotas to request an increase for this quota. If AWS Service Quotas is not available, contact AWS support to request an increase for this quota."
-        ),
-    )
+fn must_be_asked_for(instance_type: &str) -> bool {
+    let family = instance_type.trim_start_matches("ml.").split('.').next().unwrap_or_default();
+    ["trn", "inf", "p6", "gr"].iter().any(|prefix| family.starts_with(prefix)) || ASKED_FOR.contains(&family)
 }
 
 #[cfg(test)]
@@ -78,7 +144,8 @@ mod tests {
         let fault = check(&usage("ml.g4dn.xlarge", 1), [].iter()).expect_err("is refused");
         assert_eq!(fault.code, "ResourceLimitExceeded");
         assert!(fault.message.starts_with("The account-level service limit 'ml.g4dn.xlarge for training job usage' is 0 Instances, with current utilization of 0 Instances and a request delta of 1 Instances."));
-        assert_eq!([limit("ml.p3.2xlarge"), limit("ml.trn1.2xlarge"), limit("ml.m5.large")], [0, 0, ORDINARY]);
+        let limits = ["ml.p3.2xlarge", "ml.trn1.2xlarge", "ml.m5.large"].map(|name| Use::Training.limit(name));
+        assert_eq!(limits, [0, 0, 15]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
-"""Writes shapes.json, the extract of the SageMaker service model that shapes.rs checks requests against.
+"""Writes the extracts of AWS's service models that shapes.rs checks requests against.
 
-Run it at the root of the repository with a Python that has botocore (whose version the file's first line then names):
+Run it at the root of the repository with a Python that has botocore (whose version each file's first line then names):
 
     python3 src/local/sagemaker/shapes.py
 
@@ -12,7 +12,7 @@ import os
 
 import botocore
 
-OPERATIONS = [
+JOBS = [
     "CreateTrainingJob",
     "DescribeTrainingJob",
     "ListTrainingJobs",
@@ -30,10 +30,72 @@ OPERATIONS = [
     "StopHyperParameterTuningJob",
     "DeleteHyperParameterTuningJob",
 ]
+HOSTING = [
+    "CreateModel",
+    "DescribeModel",
+    "DeleteModel",
+    "CreateEndpointConfig",
+    "DescribeEndpointConfig",
+    "DeleteEndpointConfig",
+    "CreateEndpoint",
+    "DescribeEndpoint",
+    "DeleteEndpoint",
+    "ListModels",
+    "ListEndpointConfigs",
+    "ListEndpoints",
+    "UpdateEndpoint",
+    "UpdateEndpointWeightsAndCapacities",
+]
+NOTEBOOKS = [
+    "CreateNotebookInstance",
+    "DescribeNotebookInstance",
+    "ListNotebookInstances",
+    "StartNotebookInstance",
+    "StopNotebookInstance",
+    "UpdateNotebookInstance",
+    "DeleteNotebookInstance",
+    "CreatePresignedNotebookInstanceUrl",
+    "CreateDomain",
+    "DescribeDomain",
+    "ListDomains",
+    "DeleteDomain",
+    "CreateUserProfile",
+    "DescribeUserProfile",
+    "ListUserProfiles",
+    "DeleteUserProfile",
+    "CreateSpace",
+    "DescribeSpace",
+    "ListSpaces",
+    "UpdateSpace",
+    "DeleteSpace",
+    "CreateApp",
+    "DescribeApp",
+    "ListApps",
+    "DeleteApp",
+    "CreatePresignedDomainUrl",
+]
+QUOTAS = [
+    "ListServices",
+    "ListServiceQuotas",
+    "GetServiceQuota",
+    "ListAWSDefaultServiceQuotas",
+    "GetAWSDefaultServiceQuota",
+    "RequestServiceQuotaIncrease",
+    "ListRequestedServiceQuotaChangeHistory",
+    "ListRequestedServiceQuotaChangeHistoryByQuota",
+]
+PRICING = ["DescribeServices", "GetAttributeValues", "GetProducts"]
+HERE = os.path.dirname(__file__)
+# What is written: the file, the service and its operations.
+EXTRACTS = [
+    ("shapes.json", "sagemaker/2017-07-24", "Amazon SageMaker", JOBS),
+    ("hosting/shapes.json", "sagemaker/2017-07-24", "Amazon SageMaker", HOSTING),
+    ("notebooks/shapes.json", "sagemaker/2017-07-24", "Amazon SageMaker", NOTEBOOKS),
+    ("../quotas/shapes.json", "service-quotas/2019-06-24", "Service Quotas", QUOTAS),
+    ("../pricing/shapes.json", "pricing/2017-10-15", "AWS Price List", PRICING),
+]
 # Shapes of which only some members are kept: a search finds one kind of resource.
 KEPT = {"SearchRecord": ["TrainingJob"]}
-MODEL = os.path.join(botocore.__path__[0], "data/sagemaker/2017-07-24/service-2.json.gz")
-TARGET = os.path.join(os.path.dirname(__file__), "shapes.json")
 
 
 def collect(model, name, shapes):
@@ -43,7 +105,8 @@ def collect(model, name, shapes):
     shape = model["shapes"][name]
     short = shapes[name] = {"type": shape["type"]}
     for key in ("required", "min", "max", "pattern", "enum"):
-        if shape.get(key, []) != []:
+        # Rust's regular expressions cannot look ahead: such patterns are left out.
+        if shape.get(key, []) != [] and "(?!" not in str(shape[key]):
             short[key] = shape[key]
     if "members" in shape:
         kept = KEPT.get(name, shape["members"])
@@ -62,23 +125,24 @@ def lines(entries):
     return ",\n".join(f"{json.dumps(name)}:{json.dumps(entry, separators=(',', ':'))}" for name, entry in entries)
 
 
-def main():
-    with gzip.open(MODEL) as file:
+def extract(target, folder, service, names):
+    with gzip.open(os.path.join(botocore.__path__[0], "data", folder, "service-2.json.gz")) as file:
         model = json.load(file)
     operations, shapes = {}, {}
-    for name in OPERATIONS:
+    for name in names:
         operation = model["operations"][name]
         operations[name] = {way: operation[way]["shape"] for way in ("input", "output") if way in operation}
-        for target in operations[name].values():
-            collect(model, target, shapes)
+        for shape in operations[name].values():
+            collect(model, shape, shapes)
     source = (
-        f"Amazon SageMaker service model 2017-07-24 (Apache-2.0), as in botocore {botocore.__version__}: "
+        f"{service} service model {folder.partition('/')[2]} (Apache-2.0), as in botocore {botocore.__version__}: "
         "documentation left out, references shortened to shape names"
     )
-    with open(TARGET, "w") as file:
+    with open(os.path.join(HERE, target), "w") as file:
         file.write(f'{{"source":{json.dumps(source)},\n"operations":{{\n{lines(operations.items())}}},\n')
         file.write(f'"shapes":{{\n{lines(sorted(shapes.items()))}}}}}\n')
 
 
 if __name__ == "__main__":
-    main()
+    for entry in EXTRACTS:
+        extract(*entry)

@@ -1,8 +1,8 @@
 //! Checks a request against the service model, as AWS's own front end does before the service sees it: types, required
 //! members, lengths, ranges, patterns, enums, with its message texts.
 //!
-//! `shapes.json` is an extract of the model (its first line says of which version); an operation is added by adding its
-//! shapes there.
+//! Each `shapes.json` is an extract of a model (its first line says of which version), written by `shapes.py`; an operation
+//! is added by adding its name there.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -14,23 +14,23 @@ use serde_json::{Map, Value};
 
 use crate::local::fault::Fault;
 
-static MODEL: LazyLock<Model> = LazyLock::new(|| {
-    let parts = [include_str!("shapes.json"), include_str!("hosting/shapes.json")];
-    let mut whole = Model { operations: HashMap::new(), shapes: HashMap::new() };
-    for part in parts {
-        // Infallible: the text is part of the program, and a test reads it.
-        let part: Model = serde_json::from_str(part).expect("the embedded model is valid");
-        whole.operations.extend(part.operations);
-        whole.shapes.extend(part.shapes);
-    }
-    whole
+/// The operations of SageMaker; a shape that several extracts have is the same in all of them.
+static SAGEMAKER: LazyLock<Model> = LazyLock::new(|| {
+    Model::read(
+        "SageMaker",
+        &[include_str!("shapes.json"), include_str!("hosting/shapes.json"), include_str!("notebooks/shapes.json")],
+    )
 });
 
 /// Compiled patterns with long counted repeats are larger than the crate's default of 10 MB.
 const PATTERN_BYTES: usize = 256 << 20;
 
+/// The operations of one service, and the shapes of what they take and give.
 #[derive(Deserialize)]
-struct Model {
+pub struct Model {
+    /// The service's name, for messages.
+    #[serde(skip)]
+    service: &'static str,
     operations: HashMap<String, Operation>,
     shapes: HashMap<String, Shape>,
 }
@@ -78,41 +78,22 @@ enum Kind {
     Timestamp,
 }
 
-/// Checks the input of an operation and returns it with the members that the model knows; others are ignored, as are
-/// members that are null. assumed: AWS ignores unknown members.
+/// Checks the input of an operation of SageMaker: see [`Model::accept`].
 ///
 /// # Errors
-/// `UnknownOperationException` for an operation that is not offered, `SerializationException` for a wrong JSON type,
-/// `ValidationException` with all violations in one message.
+/// As [`Model::accept`].
 pub fn accept(operation: &str, input: Value) -> Result<Map<String, Value>, Fault> {
-    let shape = MODEL.operations.get(operation).map(|operation| operation.input.as_str());
-    let Some(shape) = shape else {
-        return Err(Fault::new(
-            "UnknownOperationException",
-            400,
-            format!("The local region does not offer the SageMaker operation {operation}."),
-        ));
-    };
-    check(shape, input)
+    SAGEMAKER.accept(operation, input)
 }
 
-/// Whether a structure of the model has this member.
+/// Whether a structure of SageMaker's model has this member.
 pub fn has(shape: &str, member: &str) -> bool {
-    MODEL.shape(shape).members.contains_key(member)
+    SAGEMAKER.shape(shape).members.contains_key(member)
 }
 
-fn check(shape: &str, input: Value) -> Result<Map<String, Value>, Fault> {
-    let mut violations = Vec::new();
-    let known = MODEL.walk(shape, input, "", &mut violations)?;
-    match violations.len() {
-        0 => {}
-        1 => return Err(Fault::validation(format!("1 validation error detected: {}", violations[0]))),
-        count => return Err(Fault::validation(format!("{count} validation errors detected: {}", violations.join("; ")))),
-    }
-    match known {
-        Value::Object(members) => Ok(members),
-        _ => Err(serialization("Start of structure or map expected.")),
-    }
+/// The values of an enum of SageMaker's model, in its order.
+pub fn choices(shape: &str) -> &'static [String] {
+    &SAGEMAKER.shape(shape).choices
 }
 
 fn serialization(message: &str) -> Fault {
@@ -120,6 +101,76 @@ fn serialization(message: &str) -> Fault {
 }
 
 impl Model {
+    /// Reads extracts made by shapes.py.
+    pub fn read(service: &'static str, parts: &[&str]) -> Self {
+        let mut whole = Self { service, operations: HashMap::new(), shapes: HashMap::new() };
+        for part in parts {
+            // Infallible: the text is part of the program, and a test reads it.
+            let part: Self = serde_json::from_str(part).expect("the embedded model is valid");
+            whole.operations.extend(part.operations);
+            whole.shapes.extend(part.shapes);
+        }
+        whole
+    }
+
+    /// Checks the input of an operation and returns it with the members that the model knows; others are ignored, as are
+    /// members that are null. assumed: AWS ignores unknown members.
+    ///
+    /// # Errors
+    /// `UnknownOperationException` for an operation that is not offered, `SerializationException` for a wrong JSON type,
+    /// `ValidationException` with all violations in one message.
+    pub fn accept(&self, operation: &str, input: Value) -> Result<Map<String, Value>, Fault> {
+        let shape = self.operations.get(operation).map(|operation| operation.input.as_str());
+        let Some(shape) = shape else {
+            return Err(Fault::new(
+                "UnknownOperationException",
+                400,
+                format!("The local region does not offer the {} operation {operation}.", self.service),
+            ));
+        };
+        self.check(shape, input)
+    }
+
+    fn check(&self, shape: &str, input: Value) -> Result<Map<String, Value>, Fault> {
+        let mut violations = Vec::new();
+        let known = self.walk(shape, input, "", &mut violations)?;
+        match violations.len() {
+            0 => {}
+            1 => return Err(Fault::validation(format!("1 validation error detected: {}", violations[0]))),
+            count => return Err(Fault::validation(format!("{count} validation errors detected: {}", violations.join("; ")))),
+        }
+        match known {
+            Value::Object(members) => Ok(members),
+            _ => Err(serialization("Start of structure or map expected.")),
+        }
+    }
+
+    /// For tests: whether an answer is valid in the model, without members that it does not know.
+    #[cfg(test)]
+    pub fn check_answer(&self, operation: &str, answer: &Value) -> Result<(), String> {
+        let output = self.operations[operation].output.as_deref().ok_or("has no output")?;
+        let known = self.check(output, answer.clone()).map_err(|fault| fault.message)?;
+        if Value::Object(known.clone()) == *answer {
+            Ok(())
+        } else {
+            Err(format!("{answer}\nhas members unknown to the model; known are\n{known:?}"))
+        }
+    }
+
+    /// For tests: that every shape that is referred to is there, and every pattern can be used.
+    #[cfg(test)]
+    pub fn assert_whole(&self) {
+        for shape in self.shapes.values() {
+            let names = shape.members.values().filter_map(Value::as_str).chain(shape.member.as_deref());
+            for name in names.chain(shape.key.as_deref()).chain(shape.value.as_deref()) {
+                assert!(self.shapes.contains_key(name), "{name} is missing");
+            }
+            if let Some(pattern) = shape.pattern.as_deref() {
+                assert!(compile(pattern).is_some(), "{pattern} does not compile");
+            }
+        }
+    }
+
     /// Infallible for names in the model; a test walks them all.
     fn shape(&self, name: &str) -> &Shape {
         &self.shapes[name]
@@ -385,16 +436,10 @@ fn lower_first(name: &str) -> String {
     characters.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(characters).collect()
 }
 
-/// For tests: whether an answer is valid in the model, without members that it does not know.
+/// For tests: whether an answer of SageMaker is valid in its model.
 #[cfg(test)]
 pub fn check_answer(operation: &str, answer: &Value) -> Result<(), String> {
-    let output = MODEL.operations[operation].output.as_deref().ok_or("has no output")?;
-    let known = check(output, answer.clone()).map_err(|fault| fault.message)?;
-    if Value::Object(known.clone()) == *answer {
-        Ok(())
-    } else {
-        Err(format!("{answer}\nhas members unknown to the model; known are\n{known:?}"))
-    }
+    SAGEMAKER.check_answer(operation, answer)
 }
 
 #[cfg(test)]
@@ -408,15 +453,7 @@ mod tests {
 
     #[test]
     fn the_embedded_model_is_whole() {
-        for shape in MODEL.shapes.values() {
-            let names = shape.members.values().filter_map(Value::as_str).chain(shape.member.as_deref());
-            for name in names.chain(shape.key.as_deref()).chain(shape.value.as_deref()) {
-                assert!(MODEL.shapes.contains_key(name), "{name} is missing");
-            }
-            if let Some(pattern) = shape.pattern.as_deref() {
-                assert!(compile(pattern).is_some(), "{pattern} does not compile");
-            }
-        }
+        SAGEMAKER.assert_whole();
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::document::seconds;
-use super::super::quotas;
+use super::super::quotas::Use;
 use super::super::store::{Document, text};
 use super::model;
 use super::resource::Kind;
@@ -18,8 +18,6 @@ use crate::local::fault::Fault;
 /// How long a model server may take to answer its first ping, in seconds, when the variant does not say.
 /// assumed: the inference toolkit's `SAGEMAKER_STARTUP_TIMEOUT`.
 const STARTUP: u64 = 600;
-/// The most instances of one type in all endpoints. The number is the local region's own, as those of training jobs are.
-const MOST_INSTANCES: u32 = 8;
 
 /// A pinned configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -95,10 +93,7 @@ impl Plan {
         }
         for (instance_type, delta) in wanted {
             let used = used.get(instance_type).copied().unwrap_or_default();
-            let limit = quotas::limit(instance_type).min(MOST_INSTANCES);
-            if used.saturating_add(delta) > limit {
-                return Err(quotas::exceeded(&format!("{instance_type} for endpoint usage"), limit, used, delta));
-            }
+            Use::Endpoint.check(instance_type, used, delta)?;
         }
         Ok(())
     }
