@@ -128,19 +128,32 @@ fn as_text(tally: &Tally, mode: Mode, region: &str) -> String {
     } else {
         lines.push(format!("{project}, ended:{free}"));
         for (kind, sums) in &tally.ended {
-            lines.push(format!("  {kind:<14}{:>6} jobs  {:>9}{}", show::grouped(sums.count), show::money(sums.dollars), unpriced(sums)));
+            lines.push(format!(
+                "  {kind:<14}{:>6} jobs  {:>9}{}",
+                show::grouped(sums.count),
+                show::money(sums.dollars),
+                unpriced(sums)
+            ));
         }
     }
     lines.push(String::new());
     lines.push(format!("All jobs in {region}, by the day they were started:{free}"));
     for (name, sums) in [("today", &tally.today), ("this week", &tally.week), ("all listed", &tally.all)] {
-        lines.push(format!("  {name:<14}{:>6} jobs  {:>9}{}", show::grouped(sums.count), show::money(sums.dollars), unpriced(sums)));
+        lines.push(format!(
+            "  {name:<14}{:>6} jobs  {:>9}{}",
+            show::grouped(sums.count),
+            show::money(sums.dollars),
+            unpriced(sums)
+        ));
     }
     lines.push(String::new());
     if tally.sources.is_empty() {
         lines.push("Prices: none was needed.".to_owned());
     } else {
-        lines.push(format!("Prices: {}; on demand, {region}. What was really billed is in AWS Cost Explorer.", tally.sources.join("; ")));
+        lines.push(format!(
+            "Prices: {}; on demand, {region}. What was really billed is in AWS Cost Explorer.",
+            tally.sources.join("; ")
+        ));
     }
     if tally.unseen > 0 {
         lines.push(format!("Not looked at: {} older jobs; run it again.", show::grouped(tally.unseen)));

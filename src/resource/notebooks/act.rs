@@ -47,7 +47,10 @@ pub(super) async fn act(aws: &Aws, order: &Order) -> Result<Outcome, Failure> {
 
 async fn start(aws: &Aws, place: &Place) -> Result<&'static str, Failure> {
     let Place::Notebook(name) = place else {
-        return Err(invalid(format!("{place} cannot be started from here"), "open its user profile (w) and start an app in Studio"));
+        return Err(invalid(
+            format!("{place} cannot be started from here"),
+            "open its user profile (w) and start an app in Studio",
+        ));
     };
     let asked = aws.sagemaker.start_notebook_instance().notebook_instance_name(name).send().await;
     asked.map(|_| "starting").map_err(|error| fault::tell(&format!("starting {place}"), &error))
@@ -102,7 +105,9 @@ async fn open(aws: &Aws, place: &Place) -> Result<Outcome, Failure> {
         Place::Notebook(name) => {
             let call = aws.sagemaker.create_presigned_notebook_instance_url().notebook_instance_name(name);
             let made = call.send().await.map_err(|error| match fault::tell(&doing, &error) {
-                failure if failure.kind == FailureKind::Invalid => Failure::new(failure.kind, failure.what, "it can be opened while it is in service; start it (S)"),
+                failure if failure.kind == FailureKind::Invalid => {
+                    Failure::new(failure.kind, failure.what, "it can be opened while it is in service; start it (S)")
+                }
                 failure => failure,
             })?;
             made.authorized_url
@@ -114,7 +119,8 @@ async fn open(aws: &Aws, place: &Place) -> Result<Outcome, Failure> {
             call.send().await.map_err(|error| fault::tell(&doing, &error))?.authorized_url
         }
     };
-    let Some(url) = url.filter(|url| url.starts_with("https://") || (aws.mode() == Mode::Local && url.starts_with("http://"))) else {
+    let Some(url) = url.filter(|url| url.starts_with("https://") || (aws.mode() == Mode::Local && url.starts_with("http://")))
+    else {
         return Err(Failure::new(FailureKind::Service, format!("{doing}: the answer has no address in it"), ""));
     };
     // AWS says of both kinds: five minutes by default; Studio's is asked to hold for one.
@@ -141,7 +147,10 @@ async fn whose(aws: &Aws, place: &Place) -> Result<(String, String, Option<Strin
             let found = call.map_err(|error| fault::tell("listing Studio user profiles", &error))?;
             match found.user_profiles() {
                 [one] => Ok((id.clone(), one.user_profile_name().unwrap_or_default().to_owned(), None)),
-                _ => Err(invalid(format!("{place} is opened as one of its user profiles"), "select the user profile and open that")),
+                _ => Err(invalid(
+                    format!("{place} is opened as one of its user profiles"),
+                    "select the user profile and open that",
+                )),
             }
         }
         Place::Notebook(_) => Err(invalid(format!("{place} is not in Studio"), "")),

@@ -43,7 +43,9 @@ pub(super) async fn detail(aws: &Aws, id: &ItemId) -> Result<Detail, Failure> {
     let runs = matches!(place, Place::Notebook(_) | Place::App(_));
     let state = State { phase: phase(&status, runs), word: Safe::line(&status) };
     let mut blocks = vec![Block::Facts { title: title.into(), facts: facts.0 }];
-    blocks.extend(failed.filter(|why| !why.is_empty()).map(|why| Block::Text { title: "why it failed".into(), text: Safe::text(&why) }));
+    blocks.extend(
+        failed.filter(|why| !why.is_empty()).map(|why| Block::Text { title: "why it failed".into(), text: Safe::text(&why) }),
+    );
     Ok(Detail { id: id.clone(), state, blocks, metrics: Vec::new(), log: false })
 }
 
@@ -118,8 +120,10 @@ async fn space(aws: &Aws, domain: &str, name: &str) -> Result<Told, Failure> {
     facts.text("sharing", it.space_sharing_settings().and_then(|sharing| sharing.sharing_type()).map(|kind| kind.as_str()));
     let settings = it.space_settings();
     facts.text("app", settings.and_then(|settings| settings.app_type()).map(|kind| kind.as_str()));
-    let storage = settings.and_then(|settings| settings.space_storage_settings()).and_then(|storage| storage.ebs_storage_settings());
-    facts.text("storage", storage.map(|storage| format!("{} GB", storage.ebs_volume_size_in_gb())).as_deref());
+    let storage =
+        settings.and_then(|settings| settings.space_storage_settings()).and_then(|storage| storage.ebs_storage_settings());
+    let size = storage.and_then(aws_sdk_sagemaker::types::EbsStorageSettings::ebs_volume_size_in_gb);
+    facts.text("storage", size.map(|size| format!("{size} GB")).as_deref());
     facts.time("created", it.creation_time());
     facts.time("changed", it.last_modified_time());
     facts.text("arn", it.space_arn());

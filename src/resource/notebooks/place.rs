@@ -77,7 +77,14 @@ mod tests {
 
     #[test]
     fn ids_come_apart_and_together() {
-        for id in ["notebook/n", "domain/d-1", "profile/d-1/anna", "space/d-1/lab", "app/d-1/user/anna/JupyterLab/default", "app/d-1/space/lab/CodeEditor/x"] {
+        for id in [
+            "notebook/n",
+            "domain/d-1",
+            "profile/d-1/anna",
+            "space/d-1/lab",
+            "app/d-1/user/anna/JupyterLab/default",
+            "app/d-1/space/lab/CodeEditor/x",
+        ] {
             assert_eq!(Place::parse(&ItemId(id.to_owned())).unwrap().to_string(), id);
         }
         for none in ["n", "notebook/", "notebook/a/b", "app/d-1/other/a/b/c", "profile/d-1", ""] {

@@ -55,7 +55,12 @@ async fn rows(http: &Scripted) -> Result<Vec<String>, Failure> {
                 Cell::State(state) => state.word.to_string(),
                 _ => String::new(),
             };
-            format!("{} | {} | {:?}", item.cells.iter().take(4).map(text).collect::<Vec<_>>().join(" | "), item.id.as_str(), item.state.phase)
+            format!(
+                "{} | {} | {:?}",
+                item.cells.iter().take(4).map(text).collect::<Vec<_>>().join(" | "),
+                item.id.as_str(),
+                item.state.phase
+            )
         };
         *seen.lock().unwrap() = page.items.iter().map(row).collect();
     };
