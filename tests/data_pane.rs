@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use binary::{Home, Served};
 use common::Stage;
 use footplate::app::{Effect, Event};
-use footplate::model::{Failure, FailureKind, Field, FieldKind, Form, Order, Progress, Verb};
+use footplate::model::{Failure, FailureKind, Field, FieldKind, Form, Order, Preview, Progress, Verb};
 
 const MIB: usize = 1 << 20;
 
@@ -355,7 +355,10 @@ fn uploading(width: u16, height: u16) -> (Stage, u64) {
     };
     let fields = vec![field("source", "pictures"), field("target", "s3://data/set/")];
     let form = Form { title: "upload data".into(), resource: "data".into(), verb: Verb::Upload, parent: None, fields };
-    stage.send(Event::Formed(Ok(form))).press("Ctrl-s");
+    stage.send(Event::Formed(Ok(form)));
+    let serial =
+        stage.effects.iter().find_map(|effect| if let Effect::Preview { serial, .. } = effect { Some(*serial) } else { None });
+    stage.send(Event::Previewed { serial: serial.expect("a look at it"), result: Ok(Preview::default()) }).press("Ctrl-s");
     let serial =
         stage.effects.iter().find_map(|effect| if let Effect::Run { serial, .. } = effect { Some(*serial) } else { None });
     let serial = serial.expect("an order");
