@@ -83,7 +83,7 @@ impl Relay {
 
     /// Waits until so many parts were answered.
     fn until_answered(&self, parts: usize) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while self.0.passed.lock().unwrap().1 < parts {
             assert!(Instant::now() < deadline, "parts are not answered");
             std::thread::yield_now();
@@ -98,15 +98,15 @@ impl State {
         let head = Mutex::new(String::new());
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                self.pump(client, &server, |bytes| self.goes(bytes, &head));
+                Self::pump(client, &server, |bytes| self.goes(bytes, &head));
                 close(client, &server);
             });
-            self.pump(&server, client, |_| self.comes(&head));
+            Self::pump(&server, client, |bytes| self.comes(bytes, &head));
             close(client, &server);
         });
     }
 
-    fn pump(&self, mut from: &UnixStream, mut to: &UnixStream, passes: impl Fn(&[u8]) -> bool) {
+    fn pump(mut from: &UnixStream, mut to: &UnixStream, passes: impl Fn(&[u8]) -> bool) {
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(count) = from.read(&mut buffer) {
             if count == 0 || !passes(&buffer[..count]) || to.write_all(&buffer[..count]).is_err() {
@@ -126,10 +126,13 @@ impl State {
             return true;
         }
         self.wait();
-        let mut passed = self.passed.lock().unwrap();
-        passed.0 += bytes.len();
+        let sent = {
+            let mut passed = self.passed.lock().unwrap();
+            passed.0 += bytes.len();
+            passed.0
+        };
         let mut rule = self.rule.lock().unwrap();
-        let cut = matches!(*rule, Rule::CutBody(at) if passed.0 > at);
+        let cut = matches!(*rule, Rule::CutBody(at) if sent > at);
         if cut {
             *rule = Rule::Pass;
         }
@@ -137,11 +140,12 @@ impl State {
     }
 
     /// Bytes back from the region: `false` cuts.
-    fn comes(&self, head: &Mutex<String>) -> bool {
+    fn comes(&self, bytes: &[u8], head: &Mutex<String>) -> bool {
         let head = head.lock().unwrap().clone();
         if head.contains("partNumber=") {
             self.wait();
-            self.passed.lock().unwrap().1 += 1;
+            // An answer may come in several pieces.
+            self.passed.lock().unwrap().1 += usize::from(bytes.starts_with(b"HTTP/1.1 200"));
         }
         let mut rule = self.rule.lock().unwrap();
         let cut = matches!(*rule, Rule::CutAnswer(part) if head.contains(part));
@@ -154,7 +158,7 @@ impl State {
     fn wait(&self) {
         let mut rule = self.rule.lock().unwrap();
         while matches!(*rule, Rule::Hold(after) if self.passed.lock().unwrap().1 >= after) {
-            rule = self.freed.wait_timeout(rule, Duration::from_secs(60)).unwrap().0;
+            rule = self.freed.wait_timeout(rule, Duration::from_mins(1)).unwrap().0;
         }
     }
 }
@@ -336,6 +340,23 @@ fn a_picture_says_its_size_and_a_text_how_it_begins() {
     home.run(&["upload", "set", "s3://data/set/", "--local"]).expect(0, &[]);
     home.run(&["show", "data", "s3://data/set/a.gif", "--local"]).expect(0, &["GIF", "64 x 48", "256 colours"]);
     home.run(&["show", "data", "s3://data/set/b.csv", "--local"]).expect(0, &["label,x"]);
+    assert_eq!(served.end("-TERM"), 0);
+}
+
+#[test]
+fn what_has_run_is_added_up_and_what_is_not_known_is_said() {
+    let home = Home::new();
+    home.project("print('loss=0.5')");
+    let (served, _) = Served::start(&home, &["local", "serve", "--speed", "100"]);
+    home.run(&["cost", "--local"]).expect(0, &["Nothing runs now", "no ended jobs", "AWS Cost Explorer"]);
+    home.run(&["train", "--local", "--yes", "--wait"]).expect(0, &[]);
+    home.run(&["cost", "--local"]).expect(0, &["This project (tiny), ended: on AWS · free here", "Prices: "]);
+    let ran = home.run(&["cost", "--local", "--json"]);
+    ran.expect(0, &[]);
+    let told: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((&told["ended"]["training"]["jobs"], &told["today"]["jobs"]), (&1.into(), &1.into()), "{told}");
+    assert!(told["ended"]["training"]["usd"].as_f64().unwrap() > 0.0 && told["free"] == true, "{told}");
+    assert!(told["prices"][0].as_str().unwrap().contains("20"), "a price has its date: {told}");
     assert_eq!(served.end("-TERM"), 0);
 }
 

@@ -162,11 +162,7 @@ fn a_key_asks_for_an_address_and_a_recording_does_not_keep_it() {
     assert!(!std::fs::read_to_string(&path).unwrap().contains("secret"));
     stage.send(ran);
     assert!(stage.asks(|effect| *effect == Effect::Copy(url.into())));
-    assert!(
-        stage.screen().contains("authToken=secret") && stage.screen().contains("treat it"),
-        "{}",
-        stage.screen()
-    );
+    assert!(stage.screen().contains("authToken=secret") && stage.screen().contains("treat it"), "{}", stage.screen());
     stage.press("Esc x");
     assert!(stage.screen().contains("A Studio app has no stop"), "{}", stage.screen());
 }

@@ -97,7 +97,7 @@ fn as_json(tally: &Tally, mode: Mode, region: &str) -> Value {
         "running": running.collect::<Vec<_>>(),
         "usd_per_hour": tally.per_hour(),
         "project": tally.project,
-        "ended": tally.ended.iter().map(|(kind, sums)| ((*kind).to_owned(), ended(sums))).collect::<serde_json::Map<_, _>>(),
+        "ended": tally.ended.iter().map(|(kind, sums)| (kind.clone(), ended(sums))).collect::<serde_json::Map<_, _>>(),
         "today": ended(&tally.today),
         "this_week": ended(&tally.week),
         "listed": ended(&tally.all),

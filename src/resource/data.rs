@@ -75,15 +75,14 @@ impl Resource for Data {
 
     fn detail<'a>(&'a self, aws: &'a Aws, id: &'a ItemId) -> Job<'a, Detail> {
         Box::pin(async move {
-            let (word, blocks) = match Partial::parse(id) {
-                Some(partial) => ("incomplete", detail::partial(aws, &partial).await?),
-                None => {
-                    let at = address(id)?;
-                    if at.is_folder() {
-                        ("folder", detail::folder(aws, &at).await?)
-                    } else {
-                        ("object", detail::object(aws, &at).await?)
-                    }
+            let (word, blocks) = if let Some(partial) = Partial::parse(id) {
+                ("incomplete", detail::partial(aws, &partial).await?)
+            } else {
+                let at = address(id)?;
+                if at.is_folder() {
+                    ("folder", detail::folder(aws, &at).await?)
+                } else {
+                    ("object", detail::object(aws, &at).await?)
                 }
             };
             Ok(Detail { id: id.clone(), state: state(word), blocks, metrics: Vec::new(), log: false })
@@ -123,7 +122,7 @@ impl Resource for Data {
                         show::grouped(done.unchanged)
                     );
                     if done.continued > 0 {
-                        said.push_str(&format!("; {} continued where they had broken off", show::grouped(done.continued)));
+                        said.extend(["; ", &show::grouped(done.continued), " continued where they had broken off"]);
                     }
                     Ok(Outcome::Made { id: ItemId(target.to_string()), said: Safe::line(&said) })
                 }

@@ -23,7 +23,7 @@ pub struct Incomplete {
     /// S3's id of the upload, over a hundred characters.
     pub id: String,
     pub initiated: Option<Timestamp>,
-    /// Who began it, an ARN.
+    /// Who began it: an ARN, or an account's canonical id.
     pub initiator: String,
     /// E.g. `CRC32`, when it was asked for.
     pub algorithm: Option<String>,

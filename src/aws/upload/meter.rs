@@ -101,11 +101,12 @@ impl Meter {
             show::size(passed),
             show::size(self.bytes)
         );
-        if sending > 0.0 {
-            said.push_str(&format!(" · {:.1} MB/s", sending / 1e6));
+        if sending >= 1.0 {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate for reading, above one")]
+            said.extend([" · ", &show::size(sending as u64), "/s"]);
         }
         if rate > 0.0 && passed < self.bytes {
-            said.push_str(&format!(" · {} left", left(per(self.bytes - passed, 1.0) / rate)));
+            said.extend([" · ", &left(per(self.bytes - passed, 1.0) / rate), " left"]);
         }
         Progress { said: Safe::line(&said), done: passed.min(self.bytes), total: self.bytes }
     }
@@ -151,7 +152,7 @@ mod tests {
             meter.tell(after(second));
         });
         let slow = meter.tell(after(20)).said;
-        assert!(slow.as_str().contains("0.1 MB/s") && slow.as_str().ends_with("min left"), "{slow}");
+        assert!(slow.as_str().contains(" kB/s") && slow.as_str().ends_with("min left"), "{slow}");
         meter.again(1_800_000);
         assert_eq!(meter.tell(after(21)).done, 20_000_000);
     }

@@ -172,9 +172,9 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn job(name: &str, phase: Phase, instance_type: Option<&str>, cost: Cell, started: &str) -> Item {
+    fn job(name: &str, phase: Phase, instance_type: Option<&str>, cost: &Cell, started: &str) -> Item {
         let spec = resource::find("training-jobs").unwrap().spec();
-        let per_hour = if let Cell::Accrues { per_hour, .. } = cost { Some(per_hour) } else { None };
+        let per_hour = if let Cell::Accrues { per_hour, .. } = cost { Some(*per_hour) } else { None };
         let cells = spec.columns.iter().map(|column| match column.title {
             "TYPE" => instance_type.map_or(Cell::Absent, |kind| Cell::Text(Safe::line(kind))),
             "COST" => cost.clone(),
@@ -200,12 +200,12 @@ mod tests {
         tally.add(
             resource::find("training-jobs").unwrap().spec(),
             &[
-                job("digits-5", Phase::Active, m5, accrues, "2026-11-18T14:00:00Z"),
-                job("digits-4", Phase::Done, m5, Cell::Money(1.0), "2026-11-18T00:30:00Z"),
-                job("other-3", Phase::Failed, m5, Cell::Money(2.0), "2026-11-16T01:00:00Z"),
-                job("digits-2", Phase::Done, Some("ml.new.huge"), Cell::Absent, "2026-11-17T01:00:00Z"),
-                job("digits-1", Phase::Done, m5, Cell::Money(4.0), "2026-11-15T23:00:00Z"),
-                job("digits-0", Phase::Done, None, Cell::Absent, "2026-11-01T00:00:00Z"),
+                job("digits-5", Phase::Active, m5, &accrues, "2026-11-18T14:00:00Z"),
+                job("digits-4", Phase::Done, m5, &Cell::Money(1.0), "2026-11-18T00:30:00Z"),
+                job("other-3", Phase::Failed, m5, &Cell::Money(2.0), "2026-11-16T01:00:00Z"),
+                job("digits-2", Phase::Done, Some("ml.new.huge"), &Cell::Absent, "2026-11-17T01:00:00Z"),
+                job("digits-1", Phase::Done, m5, &Cell::Money(4.0), "2026-11-15T23:00:00Z"),
+                job("digits-0", Phase::Done, None, &Cell::Absent, "2026-11-01T00:00:00Z"),
             ],
         );
         assert!((tally.per_hour() - 0.5).abs() < 1e-9);

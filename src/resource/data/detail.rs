@@ -82,7 +82,9 @@ pub(super) async fn partial(aws: &Aws, of: &Partial) -> Result<Vec<Block>, Failu
         facts.push(("parts".into(), Cell::Count(parts.len() as u64)));
         facts.push(begun);
         facts.push(("of".into(), text(&upload.at.to_string())));
-        facts.push(("by".into(), text(&upload.initiator)));
+        if upload.initiator.starts_with("arn:") {
+            facts.push(("by".into(), text(&upload.initiator)));
+        }
         facts.push(("upload id".into(), text(&upload.id)));
     } else {
         facts.extend([("uploads".into(), Cell::Count(found.len() as u64)), begun]);

@@ -51,7 +51,7 @@ fn png(start: &[u8]) -> Option<Picture> {
     Some(Picture { format: "PNG", size, colours })
 }
 
-/// GIF89a, section 18: the logical screen.
+/// `GIF89a`, section 18: the logical screen.
 fn gif(start: &[u8]) -> Option<Picture> {
     let rest = start.strip_prefix(b"GIF87a").or_else(|| start.strip_prefix(b"GIF89a"))?;
     let side = |at: usize| Some(u32::from(u16::from_le_bytes(rest.get(at..at + 2)?.try_into().ok()?)));

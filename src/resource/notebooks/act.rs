@@ -101,23 +101,20 @@ async fn delete_app(aws: &Aws, place: &Place, app: &App) -> Result<&'static str,
 /// An address to open. It lets in whoever has it: it goes into the outcome and nowhere else.
 async fn open(aws: &Aws, place: &Place) -> Result<Outcome, Failure> {
     let doing = format!("asking for an address of {place}");
-    let url = match place {
-        Place::Notebook(name) => {
-            let call = aws.sagemaker.create_presigned_notebook_instance_url().notebook_instance_name(name);
-            let made = call.send().await.map_err(|error| match fault::tell(&doing, &error) {
-                failure if failure.kind == FailureKind::Invalid => {
-                    Failure::new(failure.kind, failure.what, "it can be opened while it is in service; start it (S)")
-                }
-                failure => failure,
-            })?;
-            made.authorized_url
-        }
-        _ => {
-            let (domain, profile, space) = whose(aws, place).await?;
-            let call = aws.sagemaker.create_presigned_domain_url().domain_id(domain).user_profile_name(profile);
-            let call = call.set_space_name(space).expires_in_seconds(HOLDS).session_expiration_duration_in_seconds(SESSION);
-            call.send().await.map_err(|error| fault::tell(&doing, &error))?.authorized_url
-        }
+    let url = if let Place::Notebook(name) = place {
+        let call = aws.sagemaker.create_presigned_notebook_instance_url().notebook_instance_name(name);
+        let made = call.send().await.map_err(|error| match fault::tell(&doing, &error) {
+            failure if failure.kind == FailureKind::Invalid => {
+                Failure::new(failure.kind, failure.what, "it can be opened while it is in service; start it (S)")
+            }
+            failure => failure,
+        })?;
+        made.authorized_url
+    } else {
+        let (domain, profile, space) = whose(aws, place).await?;
+        let call = aws.sagemaker.create_presigned_domain_url().domain_id(domain).user_profile_name(profile);
+        let call = call.set_space_name(space).expires_in_seconds(HOLDS).session_expiration_duration_in_seconds(SESSION);
+        call.send().await.map_err(|error| fault::tell(&doing, &error))?.authorized_url
     };
     let Some(url) = url.filter(|url| url.starts_with("https://") || (aws.mode() == Mode::Local && url.starts_with("http://")))
     else {

@@ -1,5 +1,7 @@
 //! Everything about one of them.
 
+use aws_sdk_sagemaker::types::{AppNetworkAccessType, AppType, AuthMode, DirectInternetAccess, RootAccess, SharingType};
+
 use super::list::hourly;
 use super::place::{App, Place};
 use super::{phase, place};
@@ -66,8 +68,8 @@ async fn notebook(aws: &Aws, name: &str) -> Result<Told, Failure> {
     facts.time("changed", it.last_modified_time());
     facts.text("role", it.role_arn());
     facts.text("platform", it.platform_identifier());
-    facts.text("internet", it.direct_internet_access().map(|it| it.as_str()));
-    facts.text("root access", it.root_access().map(|it| it.as_str()));
+    facts.text("internet", it.direct_internet_access().map(DirectInternetAccess::as_str));
+    facts.text("root access", it.root_access().map(RootAccess::as_str));
     facts.text("subnet", it.subnet_id());
     facts.text("lifecycle", it.notebook_instance_lifecycle_config_name());
     facts.text("repository", it.default_code_repository());
@@ -82,8 +84,8 @@ async fn domain(aws: &Aws, id: &str) -> Result<Told, Failure> {
     let mut facts = Facts::default();
     facts.text("name", it.domain_name());
     facts.text("id", it.domain_id());
-    facts.text("sign-in", it.auth_mode().map(|mode| mode.as_str()));
-    facts.text("network", it.app_network_access_type().map(|kind| kind.as_str()));
+    facts.text("sign-in", it.auth_mode().map(AuthMode::as_str));
+    facts.text("network", it.app_network_access_type().map(AppNetworkAccessType::as_str));
     facts.text("vpc", it.vpc_id());
     facts.text("role", it.default_user_settings().and_then(|settings| settings.execution_role()));
     facts.text("home folders", it.home_efs_file_system_id());
@@ -117,9 +119,9 @@ async fn space(aws: &Aws, domain: &str, name: &str) -> Result<Told, Failure> {
     facts.text("shown as", it.space_display_name());
     facts.text("domain", it.domain_id());
     facts.text("owner", it.ownership_settings().and_then(|owner| owner.owner_user_profile_name()));
-    facts.text("sharing", it.space_sharing_settings().and_then(|sharing| sharing.sharing_type()).map(|kind| kind.as_str()));
+    facts.text("sharing", it.space_sharing_settings().and_then(|sharing| sharing.sharing_type()).map(SharingType::as_str));
     let settings = it.space_settings();
-    facts.text("app", settings.and_then(|settings| settings.app_type()).map(|kind| kind.as_str()));
+    facts.text("app", settings.and_then(|settings| settings.app_type()).map(AppType::as_str));
     let storage =
         settings.and_then(|settings| settings.space_storage_settings()).and_then(|storage| storage.ebs_storage_settings());
     let size = storage.and_then(aws_sdk_sagemaker::types::EbsStorageSettings::ebs_volume_size_in_gb);
@@ -136,7 +138,7 @@ async fn app(aws: &Aws, of: &App) -> Result<Told, Failure> {
     let call = if of.in_space { call.space_name(&of.owner) } else { call.user_profile_name(&of.owner) };
     let it = call.send().await.map_err(|error| fault::tell(&format!("looking at the app {}", of.name), &error))?;
     let mut facts = Facts::default();
-    facts.text("app", it.app_type().map(|kind| kind.as_str()));
+    facts.text("app", it.app_type().map(AppType::as_str));
     facts.text("name", it.app_name());
     facts.text(if of.in_space { "space" } else { "profile" }, Some(&of.owner));
     facts.text("domain", it.domain_id());

@@ -96,7 +96,7 @@ impl Row<'_> {
     fn item(self) -> Item {
         let state = State { phase: phase(self.status, self.machine.is_some()), word: Safe::line(self.status) };
         let runs = self.machine.as_ref().filter(|_| self.status == "InService");
-        let per_hour = runs.and_then(|machine| machine.per_hour);
+        let per_hour = self.machine.as_ref().filter(|_| state.phase.is_live()).and_then(|machine| machine.per_hour);
         let since = runs.and_then(|machine| machine.since);
         let cells = vec![
             Cell::Text(Safe::line(&self.name)),
