@@ -74,7 +74,21 @@ fn every_command_and_flag_of_the_readme_exists() {
             None if line.starts_with("--") => line.split(' ').collect(),
             None => continue,
         };
-        let known = ["ls", "show", "logs", "stop", "delete", "upload", "train", "doctor", "local", "completions", "man"];
+        let known = [
+            "ls",
+            "show",
+            "logs",
+            "stop",
+            "delete",
+            "upload",
+            "download",
+            "train",
+            "cost",
+            "doctor",
+            "local",
+            "completions",
+            "man",
+        ];
         let path: Vec<&str> = match words.first() {
             Some(&"local") => words.iter().take(2).copied().collect(),
             Some(first) if !first.starts_with('-') => {

@@ -68,6 +68,8 @@ fn action_of(service: &str, operation: &str) -> String {
         ("S3", "HeadObject" | "GetObject") => "s3:GetObject".into(),
         ("S3", "PutObject" | "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload") => "s3:PutObject".into(),
         ("S3", "DeleteObjects") => "s3:DeleteObject".into(),
+        ("S3", "ListMultipartUploads") => "s3:ListBucketMultipartUploads".into(),
+        ("S3", "ListParts") => "s3:ListMultipartUploadParts".into(),
         ("S3", _) => format!("s3:{operation}"),
         _ => panic!("{service} is not in the table"),
     }
@@ -93,11 +95,13 @@ async fn every_verb_of_every_resource_works_on_the_local_region() {
     let place = Place::new(SCRIPT).await;
     let mut done = HashSet::new();
     let job = place.launch_with(&[]).await;
+    place.notebook("kept", "InService").await;
     for it in ALL {
         let spec = it.spec();
         for verb in spec.verbs {
             let target = match spec.id {
                 "training-jobs" => job.as_str(),
+                "notebooks" => "notebook/law",
                 _ => "s3://sagemaker-us-east-1-000000000000/tiny/data/train/",
             };
             place.witness.intents.lock().unwrap().clear();
@@ -117,8 +121,11 @@ async fn every_verb_of_every_resource_works_on_the_local_region() {
                 assert!(place.witness.intents.lock().unwrap().is_empty(), "a preview changes nothing");
                 place.run(&order_of(form, &[target])).await
             } else {
-                if *verb == Verb::Stop {
-                    place.ended(&job).await;
+                match (spec.id, *verb) {
+                    ("training-jobs", Verb::Stop) => drop(place.ended(&job).await),
+                    ("notebooks", Verb::Stop | Verb::Open) => place.notebook("law", "InService").await,
+                    ("notebooks", _) => place.notebook("law", "Stopped").await,
+                    _ => {}
                 }
                 place.run(&bare(spec.id, *verb, &[target])).await
             };
@@ -218,7 +225,11 @@ async fn nothing_is_changed_without_order_or_ledger_or_in_read_only_mode() {
     for it in ALL {
         let spec = it.spec();
         for verb in spec.verbs.iter().filter(|verb| verb.mutates()) {
-            let target = if spec.id == "training-jobs" { job.as_str() } else { folder };
+            let target = match spec.id {
+                "training-jobs" => job.as_str(),
+                "notebooks" => "notebook/law",
+                _ => folder,
+            };
             let order: Order = if verb.has_form() {
                 order_of(place.form(spec.id, *verb, verb.needs_target().then_some(target)).await, &[target])
             } else {

@@ -35,6 +35,7 @@ impl App {
             Action::LogScale => self.compares() || (self.has_curve() && !self.shows_plots()),
             Action::NextMatch | Action::PreviousMatch => self.log().is_some_and(|log| !log.search.is_empty()),
             Action::Lock => !self.read_only,
+            Action::CallOff => self.to_call_off().is_some(),
             Action::Back => {
                 self.level != Level::List || !pane.scope.is_empty() || !pane.marks.is_empty() || !pane.filter.is_empty()
             }
@@ -103,6 +104,10 @@ impl App {
                 out.push(Effect::Lock);
                 self.say(Tone::Plain, "Locked: nothing can be changed until footplate is started again.", out);
             }
+            Action::CallOff => match self.to_call_off() {
+                Some(serial) => out.push(Effect::CallOff { serial }),
+                None => self.say(Tone::Plain, "Nothing is at work that can be called off.", out),
+            },
             Action::Suspend => out.push(Effect::Suspend),
             Action::Quit => self.quit(out),
         }
@@ -384,6 +389,11 @@ impl App {
         self.running.insert(serial, Running { order: order.clone(), progress: None, from: self.active });
         self.pane_mut().marks.clear();
         out.push(Effect::Run { serial, order });
+    }
+
+    /// The order that calling off is about: the last one sent of those that can be.
+    pub(super) fn to_call_off(&self) -> Option<u64> {
+        self.running.iter().rev().find(|(_, running)| running.order.verb.can_be_called_off()).map(|(serial, _)| *serial)
     }
 
     /// Quits, after asking where that would end running work.

@@ -6,7 +6,7 @@ use super::logs::LogView;
 use super::overlay::{ConfirmView, Confirmed, Overlay, TextView};
 use super::pane::Load;
 use super::{App, Level, Tone};
-use crate::model::{Block, Failure, Item, ItemId, LogBatch, Outcome, Safe, Series, TailNote, Verb};
+use crate::model::{Block, Failure, FailureKind, Item, ItemId, LogBatch, Outcome, Safe, Series, TailNote, Verb};
 
 impl App {
     pub(super) fn arrive(&mut self, event: Event, out: &mut Vec<Effect>) {
@@ -347,6 +347,7 @@ impl App {
                     opened: clock.now,
                 }));
             }
+            Err(failure) if failure.kind == FailureKind::Cancelled => self.say(Tone::Plain, failure.to_string(), out),
             Err(failure) => {
                 // A form that could not be sent is kept, so that nothing typed is lost.
                 if verb.has_form() {

@@ -134,6 +134,10 @@ pub enum Effect {
         serial: u64,
         order: Order,
     },
+    /// End this order: it answers that it was called off.
+    CallOff {
+        serial: u64,
+    },
     /// Put this on the user's own clipboard (OSC 52).
     Copy(Safe),
     /// Keep these rows for the next start.

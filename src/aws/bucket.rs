@@ -1,6 +1,8 @@
 //! Buckets and what is in them: the default bucket as the Python SDK names it, ownership, listing.
 
-use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
+use aws_sdk_s3::operation::create_bucket::CreateBucketError;
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, EncodingType};
+use percent_encoding::percent_decode_str;
 
 use super::s3_uri::S3Uri;
 use super::{Aws, fault};
@@ -46,7 +48,12 @@ pub async fn ensure(aws: &Aws, bucket: &str) -> Result<bool, Failure> {
     let place = (aws.region() != "us-east-1")
         .then(|| CreateBucketConfiguration::builder().location_constraint(BucketLocationConstraint::from(aws.region())).build());
     let made = aws.s3.create_bucket().bucket(bucket).set_create_bucket_configuration(place).send().await;
-    made.map(|_| true).map_err(|error| fault::tell(&format!("making bucket {bucket}"), &error))
+    match made {
+        Ok(_) => Ok(true),
+        // Another program of this account was faster.
+        Err(error) if error.as_service_error().is_some_and(CreateBucketError::is_bucket_already_owned_by_you) => Ok(false),
+        Err(error) => Err(fault::tell(&format!("making bucket {bucket}"), &error)),
+    }
 }
 
 /// One object.
@@ -67,13 +74,14 @@ pub async fn objects(aws: &Aws, under: &S3Uri) -> Result<Vec<Object>, Failure> {
     let mut token: Option<String> = None;
     loop {
         let call = aws.s3.list_objects_v2().bucket(&under.bucket).prefix(&under.key).set_continuation_token(token.clone());
+        let call = call.encoding_type(EncodingType::Url);
         let page = match call.send().await.map_err(|error| fault::tell(&format!("listing {under}"), &error)) {
             Ok(page) => page,
             Err(failure) if failure.kind == FailureKind::NotFound => return Ok(found),
             Err(failure) => return Err(failure),
         };
         found.extend(page.contents().iter().map(|object| Object {
-            key: object.key().unwrap_or_default().to_owned(),
+            key: from_url(object.key().unwrap_or_default()),
             size: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
             etag: object.e_tag().unwrap_or_default().trim_matches('"').to_owned(),
         }));
@@ -82,6 +90,13 @@ pub async fn objects(aws: &Aws, under: &S3Uri) -> Result<Vec<Object>, Failure> {
         }
         token = page.next_continuation_token;
     }
+}
+
+/// A key as a listing with `encoding-type=url` gives it. Without that, a key with a control character makes the whole
+/// listing unreadable: XML has no way to write it.
+#[must_use]
+pub fn from_url(key: &str) -> String {
+    percent_decode_str(&key.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
 /// Whether anything lies there.

@@ -42,11 +42,31 @@ pub const OPERATIONS: &[(&str, &str, Effect)] = &[
     ("SageMaker", "ListTags", Effect::Reads),
     ("SageMaker", "CreateTrainingJob", Effect::Changes),
     ("SageMaker", "StopTrainingJob", Effect::Changes),
+    ("SageMaker", "ListNotebookInstances", Effect::Reads),
+    ("SageMaker", "DescribeNotebookInstance", Effect::Reads),
+    ("SageMaker", "ListDomains", Effect::Reads),
+    ("SageMaker", "DescribeDomain", Effect::Reads),
+    ("SageMaker", "ListUserProfiles", Effect::Reads),
+    ("SageMaker", "DescribeUserProfile", Effect::Reads),
+    ("SageMaker", "ListSpaces", Effect::Reads),
+    ("SageMaker", "DescribeSpace", Effect::Reads),
+    ("SageMaker", "ListApps", Effect::Reads),
+    ("SageMaker", "DescribeApp", Effect::Reads),
+    // They change nothing; what they hand out is a secret, and only the answer has it.
+    ("SageMaker", "CreatePresignedNotebookInstanceUrl", Effect::Reads),
+    ("SageMaker", "CreatePresignedDomainUrl", Effect::Reads),
+    ("SageMaker", "StartNotebookInstance", Effect::Changes),
+    ("SageMaker", "StopNotebookInstance", Effect::Changes),
+    ("SageMaker", "DeleteNotebookInstance", Effect::Changes),
+    ("SageMaker", "DeleteSpace", Effect::Changes),
+    ("SageMaker", "DeleteApp", Effect::Changes),
     ("CloudWatch Logs", "DescribeLogStreams", Effect::Reads),
     ("CloudWatch Logs", "GetLogEvents", Effect::Reads),
     ("CloudWatch", "GetMetricData", Effect::Reads),
     ("S3", "ListBuckets", Effect::Reads),
     ("S3", "ListObjectsV2", Effect::Reads),
+    ("S3", "ListMultipartUploads", Effect::Reads),
+    ("S3", "ListParts", Effect::Reads),
     ("S3", "HeadBucket", Effect::Reads),
     ("S3", "HeadObject", Effect::Reads),
     ("S3", "GetObject", Effect::Reads),
@@ -277,7 +297,11 @@ fn bulk_key(request: &HttpRequest, path: &str) -> String {
 /// The name that makes a repetition of a SageMaker call harmless.
 fn name_in(body: &[u8]) -> String {
     let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(body) else { return String::new() };
-    ["TrainingJobName", "ClientToken"].iter().find_map(|key| members.get(*key)?.as_str()).unwrap_or_default().to_owned()
+    ["TrainingJobName", "NotebookInstanceName", "AppName", "SpaceName", "ClientToken"]
+        .iter()
+        .find_map(|key| members.get(*key)?.as_str())
+        .unwrap_or_default()
+        .to_owned()
 }
 
 impl Intercept for Guard {

@@ -30,6 +30,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use order::Aftermath;
 use tokio::sync::OnceCell;
 
 use crate::model::{Failure, FailureKind, Ledger, Safe};
@@ -104,6 +105,8 @@ pub struct Aws {
     sts: aws_sdk_sts::Client,
     identity: OnceCell<Identity>,
     memos: Mutex<HashMap<&'static str, Box<dyn Any + Send>>>,
+    /// What is still being tidied up behind orders that have ended.
+    after: Aftermath,
 }
 
 impl Aws {
@@ -148,6 +151,7 @@ impl Aws {
             sts: made.sts,
             identity: OnceCell::new(),
             memos: Mutex::default(),
+            after: Aftermath::default(),
         }))
     }
 
@@ -184,6 +188,16 @@ impl Aws {
             Ok(Identity { account, arn: Safe::line(out.arn().unwrap_or_default()) })
         };
         self.identity.get_or_try_init(ask).await.cloned()
+    }
+
+    /// Where orders that are called off leave what must still be done.
+    pub(in crate::aws) fn after(&self) -> Aftermath {
+        self.after.clone()
+    }
+
+    /// Waits until all is tidied up behind the orders that were called off.
+    pub async fn aftermath(&self) {
+        self.after.over().await;
     }
 
     /// Lends what is remembered under `key` between calls; made by `Default` at first. Not for use across an `await`.

@@ -4,6 +4,9 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
 use crate::model::{Failure, Intent, Ledger, Settled};
 
 tokio::task_local! {
@@ -25,6 +28,34 @@ pub fn current_order() -> Option<String> {
 /// Runs what must still be done for an order although its task is gone, under its permit.
 pub(super) async fn under<F: Future>(permit: Arc<Permit>, future: F) -> F::Output {
     PERMIT.scope(permit, future).await
+}
+
+/// What must still be done for orders that were called off: it outlives their futures, and can be waited for.
+#[derive(Clone, Default)]
+pub(super) struct Aftermath(TaskTracker);
+
+/// Something that may still leave work behind.
+pub(super) type Pending = TaskTrackerToken;
+
+impl Aftermath {
+    /// Keeps [`Aftermath::over`] waiting for as long as it lives.
+    pub fn pending(&self) -> Pending {
+        self.0.token()
+    }
+
+    /// Has it done. Where the runtime is gone, too, nothing can be done.
+    pub fn work(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            self.0.spawn_on(work, &runtime);
+        }
+    }
+
+    /// Waits until all of it is done.
+    pub async fn over(&self) {
+        self.0.close();
+        self.0.wait().await;
+        self.0.reopen();
+    }
 }
 
 /// The permit of the order that this task runs.

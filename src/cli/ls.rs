@@ -58,7 +58,7 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
 }
 
 /// Takes in a page by id, as the cockpit does.
-fn merge(rows: &mut Vec<Item>, page: Page) {
+pub(super) fn merge(rows: &mut Vec<Item>, page: Page) {
     if page.whole {
         *rows = page.items;
         return;

@@ -9,7 +9,9 @@ mod attach;
 mod cockpit;
 mod completions;
 mod connector;
+mod cost;
 mod doctor;
+mod download;
 mod globals;
 mod gutter;
 mod json;
@@ -71,8 +73,12 @@ enum Command {
     Delete(stop::Args),
     /// Upload a folder or a .zip to S3
     Upload(upload::Args),
+    /// Download an object or a folder from S3
+    Download(download::Args),
     /// Launch a training job from the project file
     Train(train::Args),
+    /// Say what runs now for how much an hour, and what ended jobs have cost
+    Cost(cost::Args),
     /// Check this machine, the project, the journal, credentials and permissions
     Doctor(doctor::Args),
     /// Serve, inspect or reset the local region
@@ -131,7 +137,9 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Stop(args) => stop::run(&globals, Verb::Stop, &args).await,
             Command::Delete(args) => stop::run(&globals, Verb::Delete, &args).await,
             Command::Upload(args) => upload::run(&globals, &args).await,
+            Command::Download(args) => download::run(&globals, &args).await,
             Command::Train(args) => train::run(&globals, &args).await,
+            Command::Cost(args) => cost::run(&globals, &args).await,
             Command::Doctor(args) => doctor::run(&globals, &args).await,
             Command::Local(args) => local::run(&globals, &args).await,
             Command::Completions(_) | Command::Man(_) => Ok(ExitCode::SUCCESS),

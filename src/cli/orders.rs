@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use super::print;
 use super::session::Session;
+use super::signals::Signals;
 use crate::aws::with_order;
 use crate::config::nearest::suggest;
 use crate::model::{Failure, FailureKind, Field, FieldKind, Form, Order, Outcome, Problem, Progress, Recipe};
@@ -27,7 +28,15 @@ pub async fn run(session: &Session, resource: &'static dyn Resource, recipe: &Re
             *said = text;
         }
     };
-    with_order(number()?, resource.run(&session.aws, recipe, order, &progress)).await
+    let work = with_order(number()?, resource.run(&session.aws, recipe, order, &progress));
+    if !order.verb.can_be_called_off() {
+        return work.await;
+    }
+    let mut signals = Signals::listen()?;
+    tokio::select! {
+        done = work => done,
+        () = signals.next() => Err(order.called_off()),
+    }
 }
 
 /// A number for an order that no other order has.

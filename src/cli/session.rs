@@ -88,6 +88,7 @@ impl Session {
     /// Closes all. When this process holds the local region and jobs of others are at work in it (they attached through its
     /// socket), it waits for them, unless asked to end by a signal.
     pub async fn close(self) {
+        self.aws.aftermath().await;
         let Some(held) = self.held else { return };
         if let Ok(mut signals) = Signals::listen() {
             tokio::select! {
@@ -100,6 +101,7 @@ impl Session {
 
     /// Closes all at once: jobs in the local region of this process end, orderly, and are named.
     pub async fn abandon(self) {
+        self.aws.aftermath().await;
         if let Some(held) = self.held {
             let running = held.region.running();
             if !running.is_empty() {

@@ -35,6 +35,8 @@ pub enum Action {
     Palette,
     Help,
     Lock,
+    /// Ends the upload or download that is at work.
+    CallOff,
     Quit,
     Suspend,
     Follow,
@@ -157,6 +159,7 @@ pub const ALL: &[Entry] = &[
     row(A::Palette, "palette", &[":", "Ctrl-p"], "find an action by name", Everywhere, ""),
     row(A::Help, "help", &["?", "F1"], "all keys; Enter does the selected", Everywhere, ""),
     row(A::Lock, "lock", &["!"], "lock: refuse every change until footplate is started again", Everywhere, ""),
+    row(A::CallOff, "call-off", &["Ctrl-x"], "call off the upload or download at work; again continues it", Everywhere, ""),
     row(A::Suspend, "suspend", &["Ctrl-z"], "back to the shell; fg returns", Everywhere, ""),
     row(A::Quit, "quit", &["q", "Ctrl-c"], "quit", Everywhere, ""),
 ];

@@ -2,6 +2,9 @@
 //! backend that s3s brings keeps keys as paths, so that `a` and `a/b` collide, listings have no `ETags` and no order
 //! across pages, and an interrupted `CompleteMultipartUpload` loses parts.
 
+#[macro_use]
+mod said;
+
 mod condition;
 mod list;
 mod object;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, Form, ItemId, Safe, Verb};
+use super::{Failure, FailureKind, Form, ItemId, Safe, Verb};
 
 /// What the user wants done, immutable from the moment it is confirmed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,6 +14,15 @@ pub struct Order {
     pub targets: Vec<ItemId>,
     /// The filled-in form, for verbs that have one.
     pub form: Option<Form>,
+}
+
+impl Order {
+    /// What is said when the user ends it before its time.
+    #[must_use]
+    pub fn called_off(&self) -> Failure {
+        let what = format!("the {} was called off", self.verb.name());
+        Failure::new(FailureKind::Cancelled, what, "what is complete stays; to start it again continues")
+    }
 }
 
 /// What came of an order.

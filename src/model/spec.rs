@@ -134,6 +134,13 @@ impl Verb {
         !matches!(self, Self::Invoke | Self::Logs | Self::Open | Self::Download | Self::Export)
     }
 
+    /// May be called off while it is at work: what is done stays, what is half done is taken back, and to do it again
+    /// continues.
+    #[must_use]
+    pub fn can_be_called_off(self) -> bool {
+        matches!(self, Self::Upload | Self::Download)
+    }
+
     /// Needs something selected.
     #[must_use]
     pub fn needs_target(self) -> bool {

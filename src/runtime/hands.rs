@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{Sender, UnboundedSender};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
 
 use super::cache::Cache;
 use crate::app::{App, Effect, Event, Wake};
@@ -39,6 +40,8 @@ pub struct Hands {
     watched: HashMap<(String, ItemId), Tail>,
     tasks: JoinSet<()>,
     orders: JoinSet<()>,
+    /// Orders that can be called off, by serial.
+    called_off: HashMap<u64, (AbortHandle, CancellationToken)>,
 }
 
 /// A followed log: dropped, it ends.
@@ -81,6 +84,7 @@ impl Hands {
             watched: HashMap::new(),
             tasks: JoinSet::new(),
             orders: JoinSet::new(),
+            called_off: HashMap::new(),
         }
     }
 
@@ -131,6 +135,11 @@ impl Hands {
                 }
             }
             Effect::Run { serial, order } => self.run(serial, order),
+            Effect::CallOff { serial } => {
+                if let Some((_, token)) = self.called_off.remove(&serial) {
+                    token.cancel();
+                }
+            }
             Effect::Remember { resource, items } => self.cache.keep(resource, items, &mut self.tasks),
             Effect::Lock => self.aws.set_read_only(),
             Effect::Copy(_) | Effect::Suspend | Effect::Quit => {}
@@ -264,7 +273,9 @@ impl Hands {
     fn run(&mut self, serial: u64, order: Order) {
         let (aws, events, project) = (Arc::clone(&self.aws), self.events.clone(), self.project.clone());
         let number = order_number();
-        self.orders.spawn(async move {
+        let called_off = CancellationToken::new();
+        let stop = order.verb.can_be_called_off().then(|| called_off.clone());
+        let task = self.orders.spawn(async move {
             let progress = {
                 let events = events.clone();
                 move |progress: Progress| {
@@ -276,9 +287,14 @@ impl Hands {
                 let recipe = if order.form.is_some() { recipe(&project)? } else { Recipe::default() };
                 known(&order.resource)?.run(&aws, &recipe, &order, &progress).await
             };
-            let result = aws::with_order(number, work).await;
+            let result = tokio::select! {
+                result = aws::with_order(number, work) => result,
+                () = called_off.cancelled() => Err(order.called_off()),
+            };
             let _ = events.send(Event::Ran { serial, order, result });
         });
+        self.called_off.retain(|_, (task, _)| !task.is_finished());
+        self.called_off.extend(stop.map(|stop| (serial, (task, stop))));
     }
 
     /// Ends everything: orders under way get a moment, the rows on the screen are kept for next time.
@@ -286,7 +302,12 @@ impl Hands {
         self.tail = None;
         self.watched.clear();
         self.tasks.abort_all();
-        let orders = async { while self.orders.join_next().await.is_some() {} };
+        // What can be continued next time is not waited for, but tidied up behind.
+        self.called_off.values().for_each(|(_, token)| token.cancel());
+        let orders = async {
+            while self.orders.join_next().await.is_some() {}
+            self.aws.aftermath().await;
+        };
         let _ = tokio::time::timeout(LEAVE, orders).await;
         for pane in &app.panes {
             if pane.scope.is_empty() && matches!(pane.load, crate::app::pane::Load::Fresh(_)) {

@@ -15,7 +15,7 @@ use super::{input, machine};
 use crate::app::{App, Event, Setup};
 use crate::config::key::Code;
 use crate::config::theme::Theme;
-use crate::model::{Failure, FailureKind, Safe};
+use crate::model::{Failure, FailureKind, Outcome, Safe};
 
 /// The first line of a recording: what a screen shows besides its events.
 #[derive(Debug, Serialize, Deserialize)]
@@ -79,7 +79,7 @@ impl Recorder {
     /// # Errors
     /// When the file cannot be written.
     pub fn push(&mut self, at: Timestamp, event: &Event) -> Result<(), Failure> {
-        self.line(&Line { at, event: event.clone() })
+        self.line(&Line { at, event: without_secrets(event.clone()) })
     }
 
     fn line(&mut self, line: &impl Serialize) -> Result<(), Failure> {
@@ -89,6 +89,14 @@ impl Recorder {
             .and_then(|()| self.0.flush());
         done.map_err(|error| machine("the recording", &error))
     }
+}
+
+/// An address that lets in whoever has it does not go into a file that may be passed on.
+fn without_secrets(mut event: Event) -> Event {
+    if let Event::Ran { result: Ok(Outcome::Link { url, .. }), .. } = &mut event {
+        *url = "https://not.recorded/".into();
+    }
+    event
 }
 
 /// Reads a recording.

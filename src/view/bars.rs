@@ -73,10 +73,11 @@ pub fn tabs(pen: &mut Pen<'_>, area: Area, app: &App) {
 pub fn footer(pen: &mut Pen<'_>, rule: Area, area: Area, app: &App) {
     pen.rule(rule);
     if let Some(running) = app.running.values().next_back() {
+        let wide = if area.width < 70 { 6 } else { 20 };
         let said = match &running.progress {
             Some(progress) if progress.total > 0 => {
-                let share = progress.done.min(progress.total) * 20 / progress.total;
-                let bar: String = (0..20_u64)
+                let share = progress.done.min(progress.total) * wide / progress.total;
+                let bar: String = (0..wide)
                     .map(|at| {
                         if at < share {
                             if pen.ascii { '#' } else { '█' }
@@ -92,7 +93,14 @@ pub fn footer(pen: &mut Pen<'_>, rule: Area, area: Area, app: &App) {
             Some(progress) => format!(" {}", progress.said),
             None => format!(" {} …", running.order.verb.name()),
         };
-        pen.put(area.x, area.y, area.width, &Safe::line(&said), Role::Accent);
+        let mut room = area.width;
+        if app.offers(Action::CallOff) {
+            let hint: Safe =
+                format!("{} {}", key(app, Action::CallOff), if area.width < 70 { "ends" } else { "call off" }).into();
+            room = room.saturating_sub(columns(hint.as_str()) + 2);
+            pen.put_right(area.x, area.y, area.width - 1, &hint, Role::Quiet);
+        }
+        pen.put(area.x, area.y, room, &Safe::line(&said), Role::Accent);
         return;
     }
     if app.forming {

@@ -130,6 +130,52 @@ impl Place {
         Self { recipe: recipe(&project), folder, region, wire, witness, aws }
     }
 
+    /// The region's SageMaker through a client without a guard, for what footplate itself never makes.
+    pub fn maker(&self) -> aws_sdk_sagemaker::Client {
+        let connector = SharedHttpConnector::new(self.wire.clone());
+        let keys = self.region.credentials();
+        let credentials =
+            aws_credential_types::Credentials::new(&keys.access_key_id, &keys.secret_access_key, None, None, "test");
+        let config = aws_sdk_sagemaker::Config::builder()
+            .behavior_version(aws_sdk_sagemaker::config::BehaviorVersion::latest())
+            .region(aws_sdk_sagemaker::config::Region::new("us-east-1"))
+            .credentials_provider(credentials)
+            .http_client(http_client_fn(move |_, _| connector.clone()))
+            .endpoint_url("http://127.0.0.1");
+        aws_sdk_sagemaker::Client::from_conf(config.build())
+    }
+
+    /// A notebook instance in that status.
+    pub async fn notebook(&self, name: &str, wanted: &str) {
+        let maker = self.maker();
+        let told = maker.describe_notebook_instance().notebook_instance_name(name).send().await;
+        if told.is_err() {
+            let role = "arn:aws:iam::000000000000:role/footplate-local-execution-role";
+            let call = maker.create_notebook_instance().notebook_instance_name(name).role_arn(role);
+            call.instance_type(aws_sdk_sagemaker::types::InstanceType::MlT3Medium).send().await.unwrap();
+        }
+        let deadline = Instant::now() + Duration::from_mins(1);
+        let mut turned = false;
+        loop {
+            let told = maker.describe_notebook_instance().notebook_instance_name(name).send().await.unwrap();
+            let status = told.notebook_instance_status().unwrap().as_str();
+            match status {
+                _ if status == wanted => return,
+                "InService" if !turned => {
+                    turned = true;
+                    maker.stop_notebook_instance().notebook_instance_name(name).send().await.unwrap();
+                }
+                "Stopped" if !turned => {
+                    turned = true;
+                    maker.start_notebook_instance().notebook_instance_name(name).send().await.unwrap();
+                }
+                _ => {}
+            }
+            assert!(Instant::now() < deadline, "{name} is still {status}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// The same region through clients with other rights.
     pub async fn with(&self, read_only: bool, ledger: bool) -> Arc<Aws> {
         let ledger: Option<Arc<dyn Ledger>> = ledger.then(|| Arc::clone(&self.witness) as _);

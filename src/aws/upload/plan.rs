@@ -1,19 +1,18 @@
 //! What an upload would take: the files of a folder, the members of a .zip, or one file.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use zip::ZipArchive;
 
+use super::piece::{Archive, Content, Piece};
 use crate::aws::script_mode::sourcedir::is_excluded;
 use crate::model::{Failure, FailureKind, Safe};
 
 /// A .zip member is read whole; larger ones have to be unpacked first.
 const LARGEST_MEMBER: u64 = 512 << 20;
-
-type Archive = Arc<Mutex<ZipArchive<File>>>;
 
 /// The files that an upload takes, and what it leaves out.
 #[derive(Debug, Default)]
@@ -24,62 +23,6 @@ pub struct Plan {
     pub notices: Vec<Safe>,
     /// The source is one file, not a folder of them.
     pub single: bool,
-}
-
-/// One object to be.
-#[derive(Clone, Debug)]
-pub struct Piece {
-    /// Relative to the target, with `/`.
-    pub name: String,
-    pub size: u64,
-    content: Content,
-}
-
-#[derive(Clone)]
-enum Content {
-    File(PathBuf),
-    Member(Archive, usize),
-}
-
-impl std::fmt::Debug for Content {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::File(path) => path.fmt(f),
-            Self::Member(_, index) => write!(f, "member {index}"),
-        }
-    }
-}
-
-impl Piece {
-    /// `length` bytes from `start`, fewer at the end. A .zip member is only ever read whole. Blocks.
-    ///
-    /// # Errors
-    /// When it cannot be read (any more).
-    pub fn read(&self, start: u64, length: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(usize::try_from(length.min(self.size)).unwrap_or(0));
-        match &self.content {
-            Content::File(path) => {
-                let mut file = File::open(path)?;
-                io::Seek::seek(&mut file, io::SeekFrom::Start(start))?;
-                file.take(length).read_to_end(&mut bytes)?;
-            }
-            Content::Member(archive, index) => {
-                let mut archive = archive.lock().unwrap_or_else(PoisonError::into_inner);
-                let member = archive.by_index(*index).map_err(io::Error::other)?;
-                // The size is what the archive claims; a bomb claims less than it holds.
-                member.take(self.size + 1).read_to_end(&mut bytes)?;
-                if bytes.len() as u64 != self.size {
-                    return Err(io::Error::new(
-                        io::ErrorKind::InvalidData,
-                        "the member is not of the size that the archive claims",
-                    ));
-                }
-                bytes.drain(..usize::try_from(start).unwrap_or(usize::MAX).min(bytes.len()));
-                bytes.truncate(usize::try_from(length).unwrap_or(usize::MAX));
-            }
-        }
-        Ok(bytes)
-    }
 }
 
 /// Looks at a folder, a .zip or a file.
@@ -219,6 +162,10 @@ mod tests {
         plan.files.iter().map(|file| file.name.as_str()).collect()
     }
 
+    fn read(piece: &Piece, start: u64) -> Vec<u8> {
+        piece.read(piece.look().unwrap(), start, 9, false).unwrap().unwrap().bytes
+    }
+
     fn zipped(path: &Path, members: &[(&str, &str)]) {
         let mut writer = zip::ZipWriter::new(File::create(path).unwrap());
         for (name, text) in members {
@@ -238,7 +185,7 @@ mod tests {
         let plan = plan(folder.path()).unwrap();
         assert_eq!((names(&plan), plan.bytes), (vec!["0/a.png"], 2));
         assert_eq!(plan.notices.len(), 2);
-        assert_eq!(plan.files[0].read(1, 9).unwrap(), b"a");
+        assert_eq!(read(&plan.files[0], 1), b"a");
     }
 
     #[test]
@@ -248,7 +195,7 @@ mod tests {
         zipped(&path, &[("digits/0/a.png", "aa"), ("digits/1/b.png", "b"), ("__MACOSX/x", "")]);
         let plan = plan(&path).unwrap();
         assert_eq!((names(&plan), plan.bytes), (vec!["0/a.png", "1/b.png"], 3));
-        assert_eq!(plan.files[0].read(0, 9).unwrap(), b"aa");
+        assert_eq!(read(&plan.files[0], 0), b"aa");
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 
 use s3s::dto::{
-    Checksum, ChecksumType, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, DeleteObjectInput,
-    DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag, ETagCondition, Error, GetObjectInput,
-    GetObjectOutput, HeadObjectInput, HeadObjectOutput, MetadataDirective, PutObjectInput, PutObjectOutput, Range,
-    ServerSideEncryption, StorageClass, StreamingBlob, TaggingDirective, Timestamp, TimestampFormat,
+    ChecksumType, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, DeleteObjectInput, DeleteObjectOutput,
+    DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag, ETagCondition, Error, GetObjectInput, GetObjectOutput,
+    HeadObjectInput, HeadObjectOutput, MetadataDirective, PutObjectInput, PutObjectOutput, Range, ServerSideEncryption,
+    StorageClass, StreamingBlob, TaggingDirective, Timestamp, TimestampFormat,
 };
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use tokio_util::io::ReaderStream;
@@ -18,7 +18,7 @@ use crate::local::buckets::{BucketError, Buckets, Digests, Draft, Facts, Row, Su
 use crate::local::store::now_millis;
 
 /// What `PutObject` says when nothing said a type.
-const PLAIN_TYPE: &str = "binary/octet-stream";
+pub(super) const PLAIN_TYPE: &str = "binary/octet-stream";
 
 impl Front {
     pub(super) async fn get(&self, input: GetObjectInput) -> S3Result<S3Response<GetObjectOutput>> {
@@ -144,32 +144,11 @@ impl Front {
         // Nothing is written for a bucket that is not there.
         let bucket = input.bucket.clone();
         self.disk(move |buckets| buckets.expect_bucket(&bucket)).await?;
-        let claimed = Checksum {
-            checksum_crc32: input.checksum_crc32,
-            checksum_crc32c: input.checksum_crc32c,
-            checksum_crc64nvme: input.checksum_crc64nvme,
-            checksum_sha1: input.checksum_sha1,
-            checksum_sha256: input.checksum_sha256,
-            checksum_type: None,
-        };
+        let claimed = claimed!(input);
         let incoming =
             Incoming { body: input.body, length: input.content_length, md5: input.content_md5, claimed, algorithms, trailers };
         let (draft, sums) = self.receive(incoming).await?;
-        let facts = Facts {
-            content_type: Some(input.content_type.unwrap_or_else(|| PLAIN_TYPE.to_owned())),
-            content_encoding: kept_encoding(input.content_encoding),
-            content_disposition: input.content_disposition,
-            content_language: input.content_language,
-            cache_control: input.cache_control,
-            expires: input.expires.as_ref().and_then(http_date),
-            redirect: input.website_redirect_location,
-            metadata: input.metadata.unwrap_or_default().into_iter().collect(),
-            encryption: input.server_side_encryption.map(|encryption| encryption.as_str().to_owned()),
-            kms_key: input.ssekms_key_id,
-            tags,
-            storage_class,
-            ..Facts::default()
-        };
+        let facts = facts!(input, tags, storage_class);
         let condition = Writing { matches: input.if_match, none_match: input.if_none_match };
         let row = self.keep(input.bucket, input.key, draft, &sums, facts, condition).await?;
         let sums = Checksums::of(&row.facts, true);

@@ -18,10 +18,10 @@ use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 
 use super::condition::{Reading, Writing};
 use super::list::{common, encoder, limit};
-use super::object::{Checksums, duplicate, encryption, http_date, kept_encoding, no_customer_keys, source};
+use super::object::{Checksums, duplicate, encryption, no_customer_keys, source};
 use super::receive::{Incoming, announced, hasher};
 use super::{Front, answer, expect_owner, owner, tagging, timestamp};
-use crate::local::buckets::{BucketError, Buckets, Digests, Draft, Facts, PartRow, Row, UploadRow, by_algorithm};
+use crate::local::buckets::{BucketError, Buckets, Digests, Draft, PartRow, Row, UploadRow, by_algorithm};
 use crate::local::store::{now_millis, random_name};
 
 /// Every part but the last has at least this many bytes.
@@ -38,21 +38,9 @@ impl Front {
             (None, Some("CRC64NVME") | None) => Some(ChecksumType::FULL_OBJECT.to_owned()),
             (None, Some(_)) => Some(ChecksumType::COMPOSITE.to_owned()),
         };
-        let facts = Facts {
-            content_type: Some(input.content_type.unwrap_or_else(|| "binary/octet-stream".to_owned())),
-            content_encoding: kept_encoding(input.content_encoding),
-            content_disposition: input.content_disposition,
-            content_language: input.content_language,
-            cache_control: input.cache_control,
-            expires: input.expires.as_ref().and_then(http_date),
-            redirect: input.website_redirect_location,
-            metadata: input.metadata.unwrap_or_default().into_iter().collect(),
-            encryption: input.server_side_encryption.map(|encryption| encryption.as_str().to_owned()),
-            kms_key: input.ssekms_key_id,
-            tags: tagging::from_header(input.tagging.as_deref())?,
-            storage_class: tagging::storage_class(input.storage_class.as_ref())?,
-            ..Facts::default()
-        };
+        let tags = tagging::from_header(input.tagging.as_deref())?;
+        let storage_class = tagging::storage_class(input.storage_class.as_ref())?;
+        let facts = facts!(input, tags, storage_class);
         let id = random_name().map_err(S3Error::internal_error)?;
         let output = CreateMultipartUploadOutput {
             bucket: Some(input.bucket.clone()),
@@ -78,14 +66,7 @@ impl Front {
         let upload = self.expect_upload(input.bucket, input.key, input.upload_id).await?;
         algorithms.extend(input.checksum_algorithm.as_ref().map(|algorithm| algorithm.as_str().to_owned()));
         algorithms.extend(upload.algorithm.clone());
-        let claimed = Checksum {
-            checksum_crc32: input.checksum_crc32,
-            checksum_crc32c: input.checksum_crc32c,
-            checksum_crc64nvme: input.checksum_crc64nvme,
-            checksum_sha1: input.checksum_sha1,
-            checksum_sha256: input.checksum_sha256,
-            checksum_type: None,
-        };
+        let claimed = claimed!(input);
         let incoming =
             Incoming { body: input.body, length: input.content_length, md5: input.content_md5, claimed, algorithms, trailers };
         let (draft, sums) = self.receive(incoming).await?;
@@ -168,14 +149,7 @@ impl Front {
         if input.mpu_object_size.is_some_and(|expected| u64::try_from(expected).ok() != Some(size)) {
             return Err(s3_error!(InvalidRequest, "The provided 'x-amz-mp-object-size' header does not match what was computed"));
         }
-        let claimed = by_algorithm(&Checksum {
-            checksum_crc32: input.checksum_crc32,
-            checksum_crc32c: input.checksum_crc32c,
-            checksum_crc64nvme: input.checksum_crc64nvme,
-            checksum_sha1: input.checksum_sha1,
-            checksum_sha256: input.checksum_sha256,
-            checksum_type: None,
-        });
+        let claimed = by_algorithm(&claimed!(input));
         let hasher = hasher(upload.algorithm.iter().map(String::as_str))?;
         let pieces = parts.clone();
         let (mut draft, whole) = self.disk(move |buckets| assemble(buckets, &pieces, Digests::new(hasher))).await?;
