@@ -159,7 +159,7 @@ async fn what_is_typed_is_what_is_sent_and_comes_back_through_clone() {
         ("name", "other"),
         ("instance_type", "ml.m5.xlarge"),
         ("instance_count", "2"),
-        ("max_runtime_seconds", "1234"),
+        ("max_runtime", "1234s"),
         ("volume_gb", "41"),
         ("hyperparameters", "lr = 1e-05\nnote = dog = breeds\nquoted = \"0.5\"\nlist = [1, 2]"),
         ("metrics", "val:loss = loss=([0-9.]+)"),
@@ -182,8 +182,7 @@ async fn what_is_typed_is_what_is_sent_and_comes_back_through_clone() {
 
     // The copy, with nothing changed, asks for the same again.
     let clone = place.form("training-jobs", Verb::Clone, Some(&job)).await;
-    let same =
-        ["name", "instance_type", "instance_count", "max_runtime_seconds", "volume_gb", "metrics", "environment", "entry_point"];
+    let same = ["name", "instance_type", "instance_count", "max_runtime", "volume_gb", "metrics", "environment", "entry_point"];
     for name in same {
         assert_eq!(clone.value(name), form.value(name), "{name}");
     }

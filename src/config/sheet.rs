@@ -13,6 +13,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::nearest::suggest;
+use crate::model::length::seconds;
 use crate::model::{Failure, FailureKind, Scalar};
 
 /// No file of ours is larger; a bigger one is some other file.
@@ -421,21 +422,6 @@ fn integer(value: &DeValue) -> Option<i64> {
     i64::from_str_radix(&integer.as_str().replace('_', ""), integer.radix()).ok()
 }
 
-/// `90`, `90s`, `45m`, `2h`, `1d` in seconds.
-#[must_use]
-pub fn seconds(text: &str) -> Option<i64> {
-    let text = text.trim();
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match text[digits.len()..].trim() {
-        "" | "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => return None,
-    };
-    digits.trim().parse::<i64>().ok()?.checked_mul(unit)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -445,12 +431,6 @@ mod tests {
         assert_eq!(place("a = 1\né = 2\n", 0), (1, 1));
         assert_eq!(place("a = 1\né = 2\n", 9), (2, 3));
         assert_eq!(place("", 99), (1, 1));
-    }
-
-    #[test]
-    fn lengths_of_time() {
-        assert_eq!(["90", "90s", "45m", "2h", "1d"].map(seconds), [Some(90), Some(90), Some(2700), Some(7200), Some(86_400)]);
-        assert_eq!(["", "h", "2w", "1.5h", "99999999999999999d"].map(seconds), [None; 5]);
     }
 
     #[test]

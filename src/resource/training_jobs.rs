@@ -3,6 +3,7 @@
 mod check;
 mod describe;
 mod detail;
+mod extras;
 mod form;
 mod launch;
 mod list;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::check::check;
 use super::describe::describe;
+use super::extras;
 use super::parent::Parent;
 use super::warn::warnings;
 use crate::aws::s3_uri::S3Uri;
@@ -16,7 +17,9 @@ use crate::aws::spending::{self, Use};
 use crate::aws::upload::Plan;
 use crate::aws::{Aws, bucket, fault};
 use crate::model::show::size;
-use crate::model::{Failure, FailureKind, Form, ItemId, MetricRule, Outcome, Preview, Problem, Progress, Recipe, Safe, Verb};
+use crate::model::{
+    Failure, FailureKind, Form, ItemId, MetricRule, Outcome, Preview, Problem, Progress, Recipe, Safe, Verb, length,
+};
 use crate::resource::staging;
 
 /// A launch, worked out but with nothing sent.
@@ -33,7 +36,7 @@ pub(super) struct Draft {
 /// Looks at everything, changes nothing; what cannot be worked out becomes a problem.
 pub(super) async fn preview(aws: &Aws, recipe: &Recipe, form: &Form) -> Preview {
     let mut preview = Preview { problems: check(form), ..Preview::default() };
-    if !preview.problems.is_empty() {
+    if preview.problems.iter().any(|problem| problem.fatal) {
         return preview;
     }
     let draft = match draft(aws, recipe, form).await {
@@ -111,7 +114,7 @@ async fn draft(aws: &Aws, recipe: &Recipe, form: &Form) -> Result<Draft, Failure
         instance_type: form.value("instance_type").to_owned(),
         instance_count: number("instance_count")?,
         volume_gb: number("volume_gb")?,
-        max_runtime_seconds: number("max_runtime_seconds")?,
+        max_runtime_seconds: seconds(form, "max_runtime")?,
         output: parent
             .as_ref()
             .and_then(|parent| parent.output_in(&bucket))
@@ -129,9 +132,16 @@ async fn draft(aws: &Aws, recipe: &Recipe, form: &Form) -> Result<Draft, Failure
         metrics: pairs(form.value("metrics")).into_iter().map(|(name, regex)| MetricRule { name, regex }).collect(),
         environment: pairs(form.value("environment")),
         tags,
+        extras: extras::read(form),
         parent: parent.as_ref().map(|parent| Arc::clone(&parent.job)),
     };
     Ok(Draft { job, code, data, parent })
+}
+
+/// A length of time that has been checked before.
+fn seconds(form: &Form, field: &str) -> Result<i32, Failure> {
+    let read = length::seconds(form.value(field)).and_then(|seconds| i32::try_from(seconds).ok());
+    read.ok_or_else(|| staging::invalid(&format!("{field}: not a length of time"), "write e.g. 90m or 24h"))
 }
 
 /// Uploads what is needed and creates the job.

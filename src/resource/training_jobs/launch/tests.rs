@@ -143,8 +143,8 @@ fn rich_parent() -> serde_json::Value {
     json!({
         "TrainingJobName": "p", "TrainingJobArn": "arn:p", "TrainingJobStatus": "Completed", "RoleArn": "arn:aws:iam::1:role/r",
         "HyperParameters": {
-            "lr": "\"0.1\"", "bare": "hello", "sagemaker_program": "\"t.py\"", "sagemaker_submit_directory": "\"s3://code/x.tar.gz\"",
-            "sagemaker_job_name": "\"p\"", "sagemaker_region": "\"us-east-1\"", "sagemaker_mpi_enabled": "true",
+            "lr": "\"0.1\"", "bare": "hello", "sagemaker_program": "\"t.py\"", "sagemaker_submit_directory": "\"/opt/ml/input/data/code/x.tar.gz\"",
+            "sagemaker_job_name": "\"p\"", "sagemaker_region": "\"us-east-1\"", "sagemaker_mpi_enabled": "true", "sagemaker_mpi_custom_mpi_options": "\"-x A\"",
             "_tuning_objective_metric": "loss"
         },
         "AlgorithmSpecification": {
@@ -154,14 +154,16 @@ fn rich_parent() -> serde_json::Value {
         "InputDataConfig": [
             { "ChannelName": "train", "ContentType": "text/csv", "InputMode": "Pipe", "ShuffleConfig": { "Seed": 7 },
               "DataSource": { "S3DataSource": { "S3DataType": "ManifestFile", "S3Uri": "s3://data/m", "S3DataDistributionType": "ShardedByS3Key" } } },
-            { "ChannelName": "fs", "DataSource": { "FileSystemDataSource": { "FileSystemId": "fs-0123456789", "FileSystemAccessMode": "ro", "FileSystemType": "EFS", "DirectoryPath": "/d" } } }
+            { "ChannelName": "fs", "DataSource": { "FileSystemDataSource": { "FileSystemId": "fs-0123456789", "FileSystemAccessMode": "ro", "FileSystemType": "EFS", "DirectoryPath": "/d" } } },
+            { "ChannelName": "code",
+              "DataSource": { "S3DataSource": { "S3DataType": "S3Prefix", "S3Uri": "s3://code/x.tar.gz", "S3DataDistributionType": "FullyReplicated" } } }
         ],
         "OutputDataConfig": { "S3OutputPath": "s3://out/deep/er/", "KmsKeyId": "key-o" },
-        "ResourceConfig": { "InstanceType": "ml.m5.2xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30, "VolumeKmsKeyId": "key-v", "KeepAlivePeriodInSeconds": 60 },
-        "VpcConfig": { "SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"] },
+        "ResourceConfig": { "InstanceType": "ml.m5.2xlarge", "InstanceCount": 2, "VolumeSizeInGB": 30, "VolumeKmsKeyId": "key-v" },
+        "VpcConfig": { "SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1", "subnet-2"] },
         "StoppingCondition": { "MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 900 },
         "EnableNetworkIsolation": true, "EnableInterContainerTrafficEncryption": true, "EnableManagedSpotTraining": true,
-        "CheckpointConfig": { "S3Uri": "s3://out/cp", "LocalPath": "/opt/ml/checkpoints" },
+        "CheckpointConfig": { "S3Uri": "s3://out/cp", "LocalPath": "/opt/ml/model/cp" },
         "Environment": { "A": "b" }, "RetryStrategy": { "MaximumRetryAttempts": 2 }
     })
 }
@@ -181,8 +183,15 @@ async fn a_copy_keeps_all_that_the_form_does_not_change() {
     let aws = http.connect(false, Some(Arc::new(Notes::default()))).await;
     let recipe = Recipe { name: "digits".into(), ..Recipe::default() };
     let mut form = form::clone(&aws, &ItemId("p".into())).await.unwrap();
+    let shown = ["spot", "max_wait", "checkpoints", "distribution", "subnets", "volume_kms_key", "output_kms_key", "source_dir"];
+    assert_eq!(
+        shown.map(|name| form.value(name).to_owned()),
+        ["yes", "15m", "s3://out/cp", "mpi", "subnet-1 subnet-2", "key-v", "key-o", "s3://code/x.tar.gz"]
+    );
     assert_eq!(form.value("channels"), "train = s3://data/m\nfs = file system fs-0123456789 /d");
-    form.fields.iter_mut().find(|field| field.name == "max_runtime_seconds").unwrap().value = "1200".into();
+    for (name, value) in [("max_runtime", "1200"), ("max_wait", "20m")] {
+        form.fields.iter_mut().find(|field| field.name == name).unwrap().value = value.into();
+    }
     assert_eq!(check(&form), []);
     Box::pin(with_order("o2".into(), launch(&aws, &recipe, &form, &|_| {}))).await.unwrap();
     let sent = http.bodies("CreateTrainingJob").remove(0);
@@ -205,6 +214,8 @@ async fn a_copy_keeps_all_that_the_form_does_not_change() {
     assert_eq!(sent["StoppingCondition"], json!({ "MaxRuntimeInSeconds": 1200, "MaxWaitTimeInSeconds": 1200 }));
     let hyperparameters = &sent["HyperParameters"];
     assert_eq!((&hyperparameters["bare"], &hyperparameters["sagemaker_mpi_enabled"]), (&json!("hello"), &json!("true")));
+    assert_eq!(hyperparameters["sagemaker_mpi_custom_mpi_options"], json!("\"-x A\""));
+    assert_eq!(hyperparameters["sagemaker_submit_directory"], parent["HyperParameters"]["sagemaker_submit_directory"]);
     assert_eq!(hyperparameters["sagemaker_job_name"], json!(sent["TrainingJobName"].to_string()));
     assert!(hyperparameters.get("_tuning_objective_metric").is_none());
     let tags: Vec<&str> = sent["Tags"].as_array().unwrap().iter().map(|tag| tag["Key"].as_str().unwrap()).collect();
