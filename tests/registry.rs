@@ -63,6 +63,8 @@ fn action_of(service: &str, operation: &str) -> String {
         ("SageMaker", _) => format!("sagemaker:{operation}"),
         ("CloudWatch Logs", _) => format!("logs:{operation}"),
         ("CloudWatch", _) => format!("cloudwatch:{operation}"),
+        ("Service Quotas", _) => format!("servicequotas:{operation}"),
+        ("Pricing", _) => format!("pricing:{operation}"),
         ("S3", "ListBuckets") => "s3:ListAllMyBuckets".into(),
         ("S3", "ListObjectsV2" | "HeadBucket") => "s3:ListBucket".into(),
         ("S3", "HeadObject" | "GetObject") => "s3:GetObject".into(),

@@ -41,6 +41,9 @@ impl App {
                 if let Some(Overlay::Form(form)) =
                     self.overlays.iter_mut().find(|overlay| matches!(overlay, Overlay::Form(form) if form.serial == serial))
                 {
+                    if result.as_ref().is_ok_and(|preview| preview.more) {
+                        out.push(Effect::Preview { serial, form: form.form.clone() });
+                    }
                     form.preview = Some(result);
                     self.revision += 1;
                 }

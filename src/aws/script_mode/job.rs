@@ -202,6 +202,14 @@ impl Job {
         named.unwrap_or_else(|| self.max_runtime_seconds.saturating_mul(2).min(LONGEST_WAIT).max(self.max_runtime_seconds))
     }
 
+    /// Each host gets a part of the data, as the parent's channels say; ours are replicated.
+    #[must_use]
+    pub fn is_sharded(&self) -> bool {
+        let source = |channel: &Channel| channel.data_source.as_ref().and_then(|source| source.s3_data_source.clone());
+        let sharded = |source: S3DataSource| source.s3_data_distribution_type == Some(S3DataDistribution::ShardedByS3Key);
+        self.channels.iter().any(|(name, place)| source(&self.channel(name, place)).is_some_and(sharded))
+    }
+
     /// A channel; with a parent's channel of that name, all but the place is as it was there.
     fn channel(&self, name: &str, place: &str) -> Channel {
         let known = self.parent().and_then(|parent| parent.input_data_config().iter().find(|it| it.channel_name() == Some(name)));

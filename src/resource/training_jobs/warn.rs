@@ -2,7 +2,7 @@
 
 use super::launch::Draft;
 use crate::aws::s3_uri::S3Uri;
-use crate::aws::script_mode::prints;
+use crate::aws::script_mode::{distribution, prints};
 use crate::aws::{Aws, bucket};
 use crate::model::{Problem, Safe};
 
@@ -23,17 +23,23 @@ fn warning(field: &str, message: &str) -> Problem {
     Problem { field: field.to_owned(), message: Safe::line(message), fatal: false }
 }
 
+/// Several hosts are worth their money only when something divides the work among them: a launcher, a hyperparameter that
+/// speaks of it, or data that comes in parts.
 fn many_hosts(draft: &Draft) -> Option<Problem> {
-    let count = draft.job.instance_count;
-    let parents = draft.job.parent.as_ref().and_then(|parent| parent.hyper_parameters()).into_iter().flatten();
-    let mut names = draft.job.hyperparameters.iter().map(|(name, _)| name).chain(parents.map(|(name, _)| name));
+    let job = &draft.job;
+    let count = job.instance_count;
+    let parents = job.parent.as_ref().and_then(|parent| parent.hyper_parameters()).into_iter().flatten();
+    // What started the parent's script is a field of the form now.
+    let parents = parents.map(|(name, _)| name).filter(|name| !distribution::is_key(name));
+    let mut names = job.hyperparameters.iter().map(|(name, _)| name).chain(parents);
     let divided = names.any(|name| DISTRIBUTED.iter().any(|word| name.to_lowercase().contains(word)));
-    (count > 1 && !divided).then(|| {
-        let message = format!(
-            "{count} hosts run the same script and no hyperparameter tells it to divide the work: this may cost {count} times as much for the same result"
-        );
-        warning("instance_count", &message)
-    })
+    if count < 2 || divided || job.extras.distribution.is_some() || job.is_sharded() {
+        return None;
+    }
+    let message = format!(
+        "{count} hosts run the same script and nothing tells it to divide the work: this may cost {count} times as much for the same result; choose a launcher, or one instance"
+    );
+    Some(warning("instance_count", &message))
 }
 
 fn silent_metrics(draft: &Draft) -> Vec<Problem> {

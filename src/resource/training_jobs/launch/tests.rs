@@ -48,6 +48,13 @@ fn account(sagemaker: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Scri
             text(200, "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
         }
         Some(("PUT", _)) => text(200, ""),
+        None if asked.operation == "ListServiceQuotas" => text(
+            200,
+            r#"{"Quotas":[{"QuotaName":"ml.m5.2xlarge for training job usage","Value":15},{"QuotaName":"ml.m5.2xlarge for training warm pool usage","Value":0},{"QuotaName":"ml.m5.2xlarge for spot training job usage","Value":4}]}"#,
+        ),
+        None if asked.operation == "ListAWSDefaultServiceQuotas" => text(200, r#"{"Quotas":[]}"#),
+        None if asked.operation == "GetProducts" => text(200, r#"{"PriceList":[]}"#),
+        None if asked.operation == "ListTrainingJobs" => text(200, r#"{"TrainingJobSummaries":[]}"#),
         _ => sagemaker(asked),
     })
 }
@@ -118,6 +125,8 @@ async fn the_preview_tells_cost_and_request_and_changes_nothing() {
     let facts: Vec<String> = shown.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     assert!(facts.iter().any(|fact| fact.starts_with("price: $0.92/h")), "{facts:?}");
     assert!(facts.iter().any(|fact| fact.starts_with("at most: $22.13")), "{facts:?}");
+    assert!(facts.contains(&"quota: 0 of 15 used".to_owned()), "{facts:?}");
+    assert!(!shown.more);
     assert!(
         shown.problems.iter().all(|problem| !problem.fatal) && shown.problems[0].field == "instance_count",
         "{:?}",
@@ -136,6 +145,36 @@ async fn the_preview_tells_cost_and_request_and_changes_nothing() {
         empty.problems
     );
     assert!(http.operations().iter().all(|name| !name.starts_with("PUT") && name != "CreateTrainingJob"));
+}
+
+#[tokio::test]
+async fn the_preview_of_spot_and_of_warm_instances_says_what_is_known() {
+    let http = account(|_| text(500, ""));
+    let aws = http.connect(true, None).await;
+    let (_folder, recipe) = project();
+    let shown = |changes: &'static [(&'static str, &'static str)]| {
+        let mut form = form::launch(&recipe);
+        for (name, value) in changes {
+            form.fields.iter_mut().find(|field| field.name == *name).unwrap().value = (*value).into();
+        }
+        let (aws, recipe) = (&aws, &recipe);
+        async move { preview(aws, recipe, &form).await }
+    };
+    let spot = shown(&[("spot", "yes"), ("checkpoints", "s3://bkt/c/"), ("max_runtime", "1h")]).await;
+    let facts: Vec<String> = spot.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    for fact in [
+        "quota: 0 of 4 used",
+        "wait: at most 2 h, run included",
+        "spot: has no list price: this is on demand, the bill will be lower",
+    ] {
+        assert!(facts.contains(&fact.to_owned()), "{fact}: {facts:?}");
+    }
+    let warm = shown(&[("keep_alive", "10m"), ("distribution", "mpi")]).await;
+    let facts: Vec<String> = warm.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    assert!(facts.contains(&"kept warm: 10 min after the run, $0.15 at most".to_owned()), "{facts:?}");
+    let [problem] = &warm.problems[..] else { panic!("two hosts under mpi are no waste: {:?}", warm.problems) };
+    assert!(problem.fatal && problem.field == "keep_alive", "{problem:?}");
+    assert!(problem.message.as_str().starts_with("quota 0 for ml.m5.2xlarge training warm pools"), "{problem:?}");
 }
 
 /// A job with all that a form has no field for.
