@@ -31,7 +31,7 @@ pub fn submit_directory(work: &Work) -> Option<String> {
 /// When the archive is missing, damaged or not harmless.
 pub fn unpack(buckets: &Buckets, work: &Work, hosts: &[HostRoot], job_root: &Path) -> Result<(), Broken> {
     let Some(uri) = submit_directory(work) else { return Ok(()) };
-    let place = S3Place::parse(&uri).or_else(|| in_channel(work, &uri)).ok_or_else(|| {
+    let place = S3Place::parse(&uri).ok_or_else(|| {
         Broken::client(format_args!("sagemaker_submit_directory is {uri:?}; it must be an s3:// address of a sourcedir.tar.gz"))
     })?;
     let archive = job_root.join("sourcedir.tar.gz");
@@ -49,14 +49,6 @@ pub fn unpack(buckets: &Buckets, work: &Work, hosts: &[HostRoot], job_root: &Pat
     }
     let _ = std::fs::remove_file(archive);
     Ok(())
-}
-
-/// The archive that a channel brings: `/opt/ml/input/data/CHANNEL/FILE`, as jobs without network have it.
-fn in_channel(work: &Work, path: &str) -> Option<S3Place> {
-    let (name, file) = path.strip_prefix("/opt/ml/input/data/")?.split_once('/')?;
-    let from = &work.channels.iter().find(|channel| channel.name == name)?.from;
-    let is_it = from.key.rsplit('/').next() == Some(file);
-    Some(if is_it { from.clone() } else { from.join(file) })
 }
 
 /// Unpacks an archive that nobody vouches for: nothing of it leads out of the folder, and it has an end.
