@@ -217,7 +217,11 @@ impl App {
         let rules = detail.metrics.clone();
         let log = detail.log;
         let curve = detail.blocks.iter().find_map(|block| match block {
-            Block::Curves { series, .. } => series.first().filter(|series| !series.points.is_empty()),
+            // The trend in the list is that of a metric, not of the processors.
+            Block::Curves { series, .. } => series
+                .iter()
+                .find(|one| rules.is_empty() || rules.iter().any(|rule| rule.name == one.name.as_str()))
+                .filter(|series| !series.points.is_empty()),
             _ => None,
         });
         if let Some(curve) = curve {

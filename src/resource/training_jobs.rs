@@ -1,6 +1,7 @@
 //! SageMaker training jobs.
 
 mod check;
+mod curves;
 mod describe;
 mod detail;
 mod extras;

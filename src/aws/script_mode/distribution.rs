@@ -85,14 +85,10 @@ pub fn kept(hyperparameters: &HashMap<String, String>, instance_type: &str) -> V
 /// and `_validate_smdataparallel_args` in its `fw_utils.py`); versions are not asked of an `image` of one's own.
 #[must_use]
 pub fn problem(name: &str, instance_type: &str, version: &str, image: &str, script: &str) -> Option<String> {
-    let family = instance_types::family(instance_type);
     let version = if image.is_empty() { numbers(version) } else { None };
     match name {
         "none" | "" | KEPT => None,
         _ if script.is_empty() => Some(format!("{name} starts a script; name one under `entry_point`, or choose none")),
-        "torchrun" if !family.starts_with(['g', 'p']) && !family.starts_with("trn") => {
-            Some(format!("torchrun runs on GPU and Trainium types, not on {instance_type}; choose e.g. ml.g5.xlarge, or mpi"))
-        }
         "torchrun" if !script.to_ascii_lowercase().ends_with(".py") => {
             Some(format!("torchrun starts Python scripts only, not {script}; choose mpi"))
         }
@@ -107,6 +103,17 @@ pub fn problem(name: &str, instance_type: &str, version: &str, image: &str, scri
         }
         _ => None,
     }
+}
+
+/// What is odd about a launcher there, though it works.
+#[must_use]
+pub fn oddity(name: &str, instance_type: &str) -> Option<String> {
+    // The Python SDK refuses it; the toolkit in the container starts a single process (`torch_distributed.py`).
+    (name == "torchrun" && !instance_types::is_accelerated(instance_type)).then(|| {
+        format!(
+            "torchrun starts a process per GPU; {instance_type} has none, so it is one per host: take e.g. ml.g5.xlarge for more"
+        )
+    })
 }
 
 /// The first two numbers of a version; `None` when it is none.
@@ -146,7 +153,8 @@ mod tests {
     #[test]
     fn launchers_say_where_they_run() {
         let said = |name, kind, version| problem(name, kind, version, "", "train.py").unwrap_or_default();
-        assert!(said("torchrun", "ml.m5.xlarge", "2.6").contains("GPU"));
+        assert!(oddity("torchrun", "ml.m5.xlarge").unwrap().contains("one per host"));
+        assert_eq!((oddity("torchrun", "ml.g5.xlarge"), oddity("mpi", "ml.m5.xlarge")), (None, None));
         assert!(said("torchrun", "ml.g5.xlarge", "1.9").contains("1.13.1"));
         assert!(said("smddp", "ml.p5.48xlarge", "2.0.1").contains("ml.p4d.24xlarge"));
         assert!(said("smddp", "ml.p4d.24xlarge", "2.6").contains("1.6 to 2.2"));

@@ -190,7 +190,6 @@ mod tests {
             ("max_wait", "2h", "set spot to yes"),
             ("checkpoints", "/tmp", "no S3 address"),
             ("keep_alive", "2h", "at most 1h"),
-            ("distribution", "torchrun", "GPU"),
             ("distribution", "smddp", "ml.p4d.24xlarge"),
             ("distribution", "horovod", "none of"),
             ("output_kms_key", "my key", "arn:aws:kms"),
@@ -224,6 +223,8 @@ mod tests {
         only(&[("security_groups", "sg-1")], "subnets", "at least one subnet", true);
         only(&[("subnets", "net-1"), ("security_groups", "sg-1")], "subnets", "subnet-0a1b2c3d", true);
         assert_eq!(with(&[("subnets", "subnet-1 subnet-2"), ("security_groups", "sg-1")]), []);
+        only(&[("distribution", "torchrun"), ("framework_version", "2.6")], "distribution", "one per host", false);
+        only(&[("distribution", "torchrun"), ("instance_type", "ml.g5.xlarge")], "distribution", "1.13.1", true);
         only(&[("processes_per_host", "4")], "processes_per_host", "mpi only", true);
         only(&[("processes_per_host", "0"), ("distribution", "mpi")], "processes_per_host", "1 to 64", true);
         assert_eq!(with(&[("processes_per_host", "4"), ("distribution", "mpi")]), []);

@@ -278,6 +278,9 @@ fn launcher(form: &Form, found: &mut Found) {
     if let Some(message) = wrong {
         found.wrong("distribution", &message);
     }
+    if let Some(message) = distribution::oddity(name, value("instance_type")) {
+        found.unwise("distribution", &message);
+    }
     let processes = form.value("processes_per_host").trim();
     if processes.is_empty() {
         return;
