@@ -130,11 +130,16 @@ async fn judge(aws: &Aws, wanted: Use, kind: &str, count: u32, limit: u32, used:
         return (beside, false);
     }
     let (offers, all) = alternatives(aws, wanted, kind, count).await;
-    let said: Vec<String> =
-        offers.iter().map(|offer| format!("{}: quota {}, {}/h", offer.kind, offer.limit, money(offer.per_hour))).collect();
-    let fewer = if limit > 0 { format!("take at most {limit}, ") } else { String::new() };
-    let instead = if said.is_empty() { String::new() } else { format!("take {}, ", said.join("; ")) };
-    let message = format!("quota {limit} for {kind} {word}; {fewer}{instead}or ask for more under Service Quotas");
+    let offer = |offer: &Offer| format!("{}: quota {}, {}/h", offer.kind, offer.limit, money(offer.per_hour));
+    let mut ways = Vec::new();
+    if limit > 0 {
+        ways.push(format!("take at most {limit}"));
+    }
+    if !offers.is_empty() {
+        ways.push(format!("take {}", offers.iter().map(offer).collect::<Vec<_>>().join("; ")));
+    }
+    ways.push("ask for more under Service Quotas".to_owned());
+    let message = format!("quota {limit} for {kind} {word}; {}", ways.join(", or "));
     (Some(problem(if limit == 0 { "instance_type" } else { "instance_count" }, message, true)), !all)
 }
 
@@ -145,15 +150,23 @@ struct Offer {
     per_hour: f64,
 }
 
-/// Types of similar size whose quota is enough and whose price is known, cheapest first; those with accelerators for one
-/// with an accelerator, if there are any.
+/// Types of similar size whose quota is enough and whose price is known, cheapest first: of the same kind, with or without
+/// an accelerator, if there are any, else of the other.
 async fn alternatives(aws: &Aws, wanted: Use, kind: &str, count: u32) -> (Vec<Offer>, bool) {
     let (mut types, all) = quota::types_with(aws, wanted, count).await;
     types.retain(|(other, _)| instance_types::nearness(kind, other).is_some());
-    if types.iter().any(|(other, _)| instance_types::is_accelerated(other)) && instance_types::is_accelerated(kind) {
-        types.retain(|(other, _)| instance_types::is_accelerated(other));
-    }
     types.sort_by_cached_key(|(other, _)| (instance_types::nearness(kind, other), other.clone()));
+    let (like, unlike): (Vec<_>, Vec<_>) =
+        types.into_iter().partition(|(other, _)| instance_types::is_accelerated(other) == instance_types::is_accelerated(kind));
+    let mut offers = priced(aws, wanted, like).await;
+    if offers.is_empty() {
+        offers = priced(aws, wanted, unlike).await;
+    }
+    (offers, all)
+}
+
+/// The cheapest of the nearest.
+async fn priced(aws: &Aws, wanted: Use, types: Vec<(String, u32)>) -> Vec<Offer> {
     let mut offers = Vec::new();
     for (kind, limit) in types.into_iter().take(LOOKED_AT) {
         let quote = pricing::quote(aws, wanted, &kind).await;
@@ -161,7 +174,7 @@ async fn alternatives(aws: &Aws, wanted: Use, kind: &str, count: u32) -> (Vec<Of
     }
     offers.sort_by(|a, b| a.per_hour.total_cmp(&b.per_hour));
     offers.truncate(OFFERED);
-    (offers, all)
+    offers
 }
 
 /// `30 min`, `24 h`, `90 s`: as people say a limit.
@@ -189,6 +202,7 @@ mod tests {
             let answer = match asked.operation.as_str() {
                 "ListServiceQuotas" => json!({ "Quotas": [
                     quota("ml.g4dn.xlarge for training job usage", 0),
+                    quota("ml.g7.xlarge for training job usage", 15),
                     quota("ml.m5.large for training job usage", 15),
                     quota("ml.m5.xlarge for training job usage", 15),
                     quota("ml.m5.2xlarge for training job usage", 15),

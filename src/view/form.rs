@@ -29,7 +29,10 @@ pub fn draw(pen: &mut Pen<'_>, screen: Area, view: &FormView, app: &App) {
         }
         outlook(pen, Area { x: body.x + left + 2, width: body.width - left - 2, ..body }, view);
     } else {
-        fields(pen, body, view);
+        let brief = brief(view);
+        let row = u16::from(!brief.is_empty());
+        fields(pen, Area { height: body.height.saturating_sub(row), ..body }, view);
+        pen.put(body.x, footer.saturating_sub(1), body.width * row, &brief, Role::Money);
     }
     let mut x = inside.x;
     for (key, word) in [("Ctrl-s", "launch"), ("Tab", "next"), ("Ctrl-r", "start afresh"), ("Esc", "back")] {
@@ -145,6 +148,17 @@ fn value(pen: &mut Pen<'_>, area: Area, view: &FormView, at: usize, here: bool) 
     if lines.is_empty() {
         pen.say(area.x, area.y, area.width, "–", Role::Quiet);
     }
+}
+
+/// What it costs and what the account may have, in the one line that a small window has for it.
+fn brief(view: &FormView) -> Safe {
+    let Some(Ok(preview)) = &view.preview else { return Safe::default() };
+    let told = preview.facts.iter().filter_map(|(name, value)| match name.as_str() {
+        "price" => Some(value.to_string()),
+        "at most" | "quota" => Some(format!("{name} {value}")),
+        _ => None,
+    });
+    told.collect::<Vec<_>>().join(" · ").into()
 }
 
 fn problem_role(problem: &Problem) -> Role {

@@ -16,9 +16,11 @@ pub(super) fn check(form: &Form) -> Vec<Problem> {
     problems.add("name", names::problem(form.value("name")));
     problems.add("instance_type", instance_type(form.value("instance_type")));
     wholes(form, &mut problems);
-    let runtime = form.value("max_runtime");
-    let sound = length::seconds(runtime).is_some_and(|seconds| (1..=extras::LONGEST).contains(&seconds));
-    problems.add("max_runtime", (!sound).then(|| format!("a length of time from 1s to 28d, e.g. 90m or 24h, not '{runtime}'")));
+    if let Some(field) = form.fields.iter().find(|field| field.name == "max_runtime") {
+        let sound = length::seconds(&field.value).is_some_and(|seconds| (1..=extras::LONGEST).contains(&seconds));
+        let said = || format!("a length of time from 1s to 28d, e.g. 90m or 24h, not '{}'", field.value);
+        problems.add("max_runtime", (!sound).then(said));
+    }
     code(form, &mut problems);
     pairs(form, "hyperparameters", 100, &mut problems, |key, value| {
         if is_machinery(key) {

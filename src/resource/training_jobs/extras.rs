@@ -268,7 +268,7 @@ fn keys(form: &Form, found: &mut Found) {
 
 fn launcher(form: &Form, found: &mut Found) {
     let name = form.value("distribution");
-    let known = name == KEPT || name == "none" || NAMES.contains(&name);
+    let known = ["", "none", KEPT].contains(&name) || NAMES.contains(&name);
     if !known {
         found.wrong("distribution", &format!("'{name}' is none of none, {}", NAMES.join(", ")));
     }
