@@ -58,7 +58,7 @@ async fn what_runs_counts_and_prices_and_quotas_are_asked_once() {
     assert_eq!(fact(&beside, "quota"), "3 of 15 used");
     let (quotas, prices) = (place.wire.count("ListServiceQuotas"), place.wire.count("GetProducts"));
     assert!(quotas > 0 && prices == 1, "{quotas} {prices}");
-    let full = looked(&place, &set(form, &[("instance_count", "13"), ("distribution", "mpi")])).await;
+    let full = looked(&place, &set(form, &[("instance_count", "13"), ("hyperparameters", "backend = gloo")])).await;
     let [problem] = &full.problems[..] else { panic!("{:?}", full.problems) };
     assert!(!problem.fatal && problem.message.as_str().starts_with("3 of the 15 ml.m5.2xlarge"), "{problem:?}");
     assert_eq!((place.wire.count("ListServiceQuotas"), place.wire.count("GetProducts")), (quotas, prices));

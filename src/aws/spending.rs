@@ -76,10 +76,11 @@ pub struct Spending {
 /// Looks up so many instances of a type, running for at most so many seconds (`None`: until they are taken down). Takes at
 /// most about two seconds, and longer by as much when alternatives have to be found; what is not known by then is left open.
 pub async fn look(aws: &Aws, wanted: Use, instance_type: &str, count: i32, seconds: Option<i32>) -> Spending {
+    // Boxed, as each holds the state of several calls.
     let (quote, limit, used) = tokio::join!(
-        pricing::quote(aws, wanted, instance_type),
-        quota::limit(aws, wanted, instance_type),
-        usage::in_use(aws, wanted, instance_type)
+        Box::pin(pricing::quote(aws, wanted, instance_type)),
+        Box::pin(quota::limit(aws, wanted, instance_type)),
+        Box::pin(usage::in_use(aws, wanted, instance_type))
     );
     let mut out = Spending { more: limit == Limit::Reading, ..Spending::default() };
     let mut fact = |name: &str, value: String| out.facts.push((name.into(), Safe::line(&value)));
@@ -108,7 +109,7 @@ pub async fn look(aws: &Aws, wanted: Use, instance_type: &str, count: i32, secon
         Limit::Untold(why) => fact("quota", why.to_string()),
     }
     if let Limit::Is(limit) = limit {
-        let (problem, more) = judge(aws, wanted, instance_type, count, limit, used).await;
+        let (problem, more) = Box::pin(judge(aws, wanted, instance_type, count, limit, used)).await;
         out.problems.extend(problem);
         out.more |= more;
     }

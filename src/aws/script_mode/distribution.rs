@@ -2,6 +2,7 @@
 //! Python SDK v2 sends (`_distribution_configuration` in its `estimator.py` and `pytorch/estimator.py`, 2.257).
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 use super::hyperparameters::decode;
 use crate::aws::instance_types;
@@ -54,11 +55,11 @@ pub fn put(all: &mut impl Extend<(String, String)>, extras: &Extras, instance_ty
 
 /// The launcher of a job that has run, and its processes per host.
 #[must_use]
-pub fn of(hyperparameters: &HashMap<String, String>) -> (Option<String>, Option<u32>) {
+pub fn of<S: BuildHasher>(hyperparameters: &HashMap<String, String, S>) -> (Option<String>, Option<u32>) {
     let on = |key: &&str| hyperparameters.get(*key).is_some_and(|value| !["false", "[]", ""].contains(&decode(value).as_str()));
     let known: Vec<&str> = [TORCHRUN, MPI, SMDDP].into_iter().filter(on).collect();
     let name = match known[..] {
-        _ if OTHERS.iter().any(|key| on(key)) => KEPT,
+        _ if OTHERS.iter().any(on) => KEPT,
         [] => return (None, None),
         [TORCHRUN] => "torchrun",
         [MPI] => "mpi",
@@ -72,7 +73,7 @@ pub fn of(hyperparameters: &HashMap<String, String>) -> (Option<String>, Option<
 
 /// The launcher's hyperparameters of a parent, for a copy that keeps them on an instance type of its own.
 #[must_use]
-pub fn kept(hyperparameters: &HashMap<String, String>, instance_type: &str) -> Vec<(String, String)> {
+pub fn kept<S: BuildHasher>(hyperparameters: &HashMap<String, String, S>, instance_type: &str) -> Vec<(String, String)> {
     let keys = hyperparameters.iter().filter(|(key, _)| is_key(key));
     keys.map(|(key, value)| {
         let value = if key == INSTANCE_TYPE { serde_json::Value::from(instance_type).to_string() } else { value.clone() };
@@ -128,8 +129,9 @@ mod tests {
 
     #[test]
     fn the_launcher_of_a_job_is_known_by_its_keys() {
-        let told =
-            |pairs: &[(&str, &str)]| of(&pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect());
+        let told = |pairs: &[(&str, &str)]| {
+            of(&pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<HashMap<_, _>>())
+        };
         let named = |name: &str, processes| (Some(name.to_owned()), processes);
         assert_eq!(told(&[("lr", "1")]), (None, None));
         assert_eq!(told(&[(TORCHRUN, "true"), (INSTANCE_TYPE, "\"ml.g5.xlarge\"")]), named("torchrun", None));
@@ -143,7 +145,7 @@ mod tests {
     fn what_was_put_is_told_again() {
         for (name, processes_per_host) in [("torchrun", None), ("smddp", None), ("mpi", None), ("mpi", Some(4))] {
             let extras = Extras { distribution: Some(name.to_owned()), processes_per_host, ..Extras::default() };
-            let mut all = HashMap::new();
+            let mut all: HashMap<String, String> = HashMap::new();
             put(&mut all, &extras, "ml.p4d.24xlarge");
             assert!(all.keys().all(|key| is_key(key)));
             assert_eq!(of(&all), (Some(name.to_owned()), processes_per_host));

@@ -149,16 +149,15 @@ fn saved(more: &More) -> Cell {
 
 /// What became of the instances that were kept for the next job, and what that cost beside the run.
 fn warm(pool: &WarmPoolStatus, more: &More) -> Safe {
-    let mut said = pool.status().map_or("", |status| status.as_str()).to_owned();
-    if let Some(seconds) = pool.resource_retained_billable_time_in_seconds() {
-        said.push_str(&format!(", {}", span(f64::from(seconds))));
-        let dollars = more.per_hour.map(|per_hour| format!(", {}", money(per_hour * f64::from(seconds) / 3600.0)));
-        said.push_str(&dollars.unwrap_or_default());
-    }
-    if let Some(job) = pool.reused_by_job() {
-        said.push_str(&format!(", by {job}"));
-    }
-    Safe::line(&said)
+    let seconds = pool.resource_retained_billable_time_in_seconds().map(f64::from);
+    let dollars = seconds.zip(more.per_hour).map(|(seconds, per_hour)| money(per_hour * seconds / 3600.0));
+    let said = [
+        pool.status().map(|status| status.as_str().to_owned()),
+        seconds.map(span),
+        dollars,
+        pool.reused_by_job().map(|job| format!("by {job}")),
+    ];
+    Safe::line(&said.into_iter().flatten().collect::<Vec<_>>().join(", "))
 }
 
 /// What went in and what came out.
@@ -201,4 +200,82 @@ fn request(job: &DescribeTrainingJobOutput) -> Vec<(Safe, Cell)> {
     let texts = [("role", job.role_arn()), ("arn", job.training_job_arn())];
     facts.extend(texts.into_iter().filter_map(|(name, text)| Some((name.into(), Cell::Text(Safe::line(text?))))));
     facts
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::aws::scripted::Scripted;
+    use crate::model::Clock;
+
+    async fn shown(more: Value) -> Detail {
+        let mut job = json!({
+            "TrainingJobName": "j", "TrainingJobStatus": "Completed", "SecondaryStatus": "Completed",
+            "ResourceConfig": { "InstanceType": "ml.m5.2xlarge", "InstanceCount": 2, "VolumeSizeInGB": 30 },
+            "TrainingStartTime": 1_800_000_100, "TrainingEndTime": 1_800_001_100, "TrainingTimeInSeconds": 1000,
+            "BillableTimeInSeconds": 380, "EnableManagedSpotTraining": true,
+            "FinalMetricDataList": [{ "MetricName": "loss", "Value": 0.1, "Timestamp": 1 }]
+        });
+        job.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let http = Scripted::new(move |asked| match asked.operation.as_str() {
+            "DescribeTrainingJob" => (200, job.to_string().into_bytes()),
+            _ => (400, Vec::new()),
+        });
+        let aws = http.connect(true, None).await;
+        detail(&aws, &ItemId("j".into())).await.unwrap()
+    }
+
+    fn facts(detail: &Detail) -> Vec<String> {
+        let facts =
+            detail.blocks.iter().filter_map(|block| if let Block::Facts { facts, .. } = block { Some(facts) } else { None });
+        facts.flatten().map(|(name, value)| format!("{name}: {}", value.show(&Clock::default()))).collect()
+    }
+
+    #[tokio::test]
+    async fn what_spot_and_warm_instances_cost_and_saved_is_told() {
+        let pool = json!({ "Status": "Reused", "ResourceRetainedBillableTimeInSeconds": 250, "ReusedByJob": "next" });
+        let told = facts(
+            &shown(json!({
+                "WarmPoolStatus": pool, "CheckpointConfig": { "S3Uri": "s3://b/ck" },
+                "StoppingCondition": { "MaxRuntimeInSeconds": 3600, "MaxWaitTimeInSeconds": 7200 },
+                "HyperParameters": { "sagemaker_mpi_enabled": "true" },
+                "VpcConfig": { "Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"] }
+            }))
+            .await,
+        );
+        // 2 × 0.461 $/h: 380 s are billed, 620 s are not, 250 s were kept warm.
+        for fact in [
+            "cost: $0.10",
+            "saved: 62 %, $0.16",
+            "kept warm: Reused, 04:10, $0.06, by next",
+            "loss: 0.1",
+            "checkpoints: s3://b/ck",
+            "launcher: mpi",
+            "spot, wait: 2:00:00",
+            "network: subnet-1 sg-1",
+        ] {
+            assert!(told.contains(&fact.to_owned()), "{fact}: {told:#?}");
+        }
+        let plain = facts(&shown(json!({ "EnableManagedSpotTraining": false })).await);
+        assert!(!plain.iter().any(|fact| fact.starts_with("saved") || fact.starts_with("spot")), "{plain:#?}");
+    }
+
+    #[tokio::test]
+    async fn only_what_lies_within_the_bill_is_billed() {
+        let step = |word: &str, from: u64, to: u64| json!({ "Status": word, "StartTime": 1_800_000_000 + from, "EndTime": 1_800_000_000 + to, "StatusMessage": "" });
+        let steps = [
+            step("Starting", 0, 40),
+            step("Downloading", 40, 100),
+            step("Training", 100, 500),
+            step("Interrupted", 500, 900),
+            step("Training", 900, 1050),
+            step("Uploading", 1050, 1100),
+        ];
+        let detail = shown(json!({ "SecondaryStatusTransitions": steps })).await;
+        let spans = detail.blocks.iter().find_map(|block| if let Block::Phases(spans) = block { Some(spans) } else { None });
+        let billed: Vec<bool> = spans.unwrap().iter().map(|span| span.billed).collect();
+        assert_eq!(billed, [false, false, true, false, true, true]);
+    }
 }

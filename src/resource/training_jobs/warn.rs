@@ -3,7 +3,7 @@
 use super::launch::Draft;
 use crate::aws::s3_uri::S3Uri;
 use crate::aws::script_mode::{distribution, prints};
-use crate::aws::{Aws, bucket};
+use crate::aws::{Aws, Mode, bucket};
 use crate::model::{Problem, Safe};
 
 /// Words in the names of hyperparameters by which hosts find each other.
@@ -11,6 +11,7 @@ const DISTRIBUTED: &[&str] = &["dist", "backend", "horovod", "mpi", "ddp", "npro
 
 pub(super) async fn warnings(aws: &Aws, draft: &Draft) -> Vec<Problem> {
     let mut found = Vec::new();
+    found.extend(not_here(aws, draft));
     found.extend(many_hosts(draft));
     found.extend(silent_metrics(draft));
     found.extend(not_carried(draft));
@@ -21,6 +22,14 @@ pub(super) async fn warnings(aws: &Aws, draft: &Draft) -> Vec<Problem> {
 
 fn warning(field: &str, message: &str) -> Problem {
     Problem { field: field.to_owned(), message: Safe::line(message), fatal: false }
+}
+
+/// What the local region does not have and a job would fail of.
+fn not_here(aws: &Aws, draft: &Draft) -> Option<Problem> {
+    let name =
+        draft.job.extras.distribution.as_deref().filter(|name| aws.mode() == Mode::Local && ["mpi", "smddp"].contains(name))?;
+    let message = format!("{name} exists in AWS's containers only, not on the local region; here choose torchrun or none");
+    Some(Problem { fatal: true, ..warning("distribution", &message) })
 }
 
 /// Several hosts are worth their money only when something divides the work among them: a launcher, a hyperparameter that

@@ -169,12 +169,18 @@ async fn the_preview_of_spot_and_of_warm_instances_says_what_is_known() {
     ] {
         assert!(facts.contains(&fact.to_owned()), "{fact}: {facts:?}");
     }
-    let warm = shown(&[("keep_alive", "10m"), ("distribution", "mpi")]).await;
+    let warm = shown(&[("keep_alive", "10m"), ("hyperparameters", "backend = gloo")]).await;
     let facts: Vec<String> = warm.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     assert!(facts.contains(&"kept warm: 10 min after the run, $0.15 at most".to_owned()), "{facts:?}");
-    let [problem] = &warm.problems[..] else { panic!("two hosts under mpi are no waste: {:?}", warm.problems) };
+    let [problem] = &warm.problems[..] else { panic!("{:?}", warm.problems) };
     assert!(problem.fatal && problem.field == "keep_alive", "{problem:?}");
     assert!(problem.message.as_str().starts_with("quota 0 for ml.m5.2xlarge training warm pools"), "{problem:?}");
+    // Two hosts under a launcher are no waste; this one is not to be had here.
+    let mpi = shown(&[("distribution", "mpi")]).await;
+    let [problem] = &mpi.problems[..] else { panic!("{:?}", mpi.problems) };
+    assert!(problem.fatal && problem.field == "distribution", "{problem:?}");
+    let torchrun = shown(&[("distribution", "torchrun"), ("framework_version", "2.6")]).await;
+    assert_eq!(torchrun.problems, []);
 }
 
 /// A job with all that a form has no field for.
