@@ -250,7 +250,7 @@ mod tests {
             "cost: $0.10",
             "saved: 62 %, $0.16",
             "kept warm: Reused, 04:10, $0.06, by next",
-            "loss: 0.1",
+            "loss: 0.1000",
             "checkpoints: s3://b/ck",
             "launcher: mpi",
             "spot, wait: 2:00:00",
