@@ -153,10 +153,10 @@ fn value(pen: &mut Pen<'_>, area: Area, view: &FormView, at: usize, here: bool) 
 /// What it costs and what the account may have, in the one line that a small window has for it.
 fn brief(view: &FormView) -> Safe {
     let Some(Ok(preview)) = &view.preview else { return Safe::default() };
-    let told = preview.facts.iter().filter_map(|(name, value)| match name.as_str() {
-        "price" => Some(value.to_string()),
-        "at most" | "quota" => Some(format!("{name} {value}")),
-        _ => None,
+    // The limit first: in the smallest window it is all there is room for.
+    let told = ["at most", "quota", "price"].into_iter().filter_map(|wanted| {
+        let (name, value) = preview.facts.iter().find(|(name, _)| name.as_str() == wanted)?;
+        Some(if wanted == "price" { value.to_string() } else { format!("{name} {value}") })
     });
     told.collect::<Vec<_>>().join(" · ").into()
 }

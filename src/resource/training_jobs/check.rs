@@ -96,6 +96,9 @@ fn wholes(form: &Form, problems: &mut Problems) {
             let inside = field.value.trim().parse::<i64>().is_ok_and(|value| (min..=max).contains(&value));
             problems.add(&field.name, (!inside).then(|| format!("a whole number from {min} to {max}, not '{}'", field.value)));
         }
+        if field.kind == FieldKind::Toggle && !["yes", "no"].contains(&field.value.as_str()) {
+            problems.add(&field.name, Some(format!("yes or no, not '{}'", field.value)));
+        }
     }
 }
 
@@ -190,6 +193,7 @@ mod tests {
             ("max_runtime", "soon", "length of time"),
             ("max_runtime", "29d", "28d"),
             ("max_wait", "2h", "set spot to yes"),
+            ("spot", "maybe", "yes or no"),
             ("checkpoints", "/tmp", "no S3 address"),
             ("keep_alive", "2h", "at most 1h"),
             ("distribution", "smddp", "ml.p4d.24xlarge"),

@@ -125,7 +125,7 @@ mod tests {
         let aws = http.connect(true, None).await;
         let job = super::super::describe(&aws, "j").await.unwrap();
         let rule = MetricRule { name: "loss".into(), regex: String::new() };
-        let names: Vec<String> = wanted(&job, &[rule.clone()]).into_iter().map(|one| one.name).collect();
+        let names: Vec<String> = wanted(&job, std::slice::from_ref(&rule)).into_iter().map(|one| one.name).collect();
         assert_eq!(
             names,
             [

@@ -29,11 +29,11 @@ pub(super) async fn detail(aws: &Aws, id: &ItemId) -> Result<Detail, Failure> {
         blocks.push(Block::Text { title: "why it failed".into(), text: Safe::text(reason) });
     }
     blocks.push(bill(aws, &row, &job));
+    blocks.push(hyperparameters(&job));
     let last = finals(&job);
     if !last.is_empty() {
         blocks.push(Block::Facts { title: "last values".into(), facts: last });
     }
-    blocks.push(hyperparameters(&job));
     blocks.push(Block::Phases(phases(&job)));
     let live = state.phase.is_live();
     // While it runs, its own metrics come from the followed log, sooner than from the service.
