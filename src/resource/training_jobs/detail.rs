@@ -8,7 +8,7 @@ use super::describe::{More, Row, describe_priced, state_of};
 use super::extras;
 use super::list::{forget, remember};
 use crate::aws::script_mode::hyperparameters::{decode, is_machinery};
-use crate::aws::script_mode::{code_of, place_of};
+use crate::aws::script_mode::{CODE_CHANNEL, code_of, place_of};
 use crate::aws::{Aws, Mode, time};
 use crate::model::show::{money, span};
 use crate::model::{Block, Cell, Detail, Failure, FailureKind, ItemId, MetricRule, PhaseSpan, Safe};
@@ -169,7 +169,8 @@ fn facts(job: &DescribeTrainingJobOutput) -> Block {
     let machinery = |key: &str| job.hyper_parameters().and_then(|all| all.get(key)).map(|raw| decode(raw));
     let extras = extras::of(job);
     add("script", machinery("sagemaker_program").as_deref());
-    for channel in job.input_data_config() {
+    let (code, in_channel) = code_of(job);
+    for channel in job.input_data_config().iter().filter(|channel| !in_channel || channel.channel_name() != Some(CODE_CHANNEL)) {
         add("data", Some(&format!("{} = {}", channel.channel_name().unwrap_or_default(), place_of(channel))));
     }
     add("checkpoints", extras.checkpoints.as_deref());
@@ -177,7 +178,7 @@ fn facts(job: &DescribeTrainingJobOutput) -> Block {
     add("model", job.model_artifacts().and_then(|artifacts| artifacts.s3_model_artifacts()));
     let image = job.algorithm_specification().and_then(|spec| spec.training_image().or(spec.algorithm_name()));
     add("image", image.map(|image| image.rsplit('/').next().unwrap_or(image)));
-    add("source", Some(&code_of(job).0));
+    add("source", Some(&code));
     add("tuning job", job.tuning_job_arn().map(|arn| arn.rsplit('/').next().unwrap_or(arn)));
     Block::Facts { title: "job".into(), facts }
 }
