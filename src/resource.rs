@@ -2,6 +2,7 @@
 //! command line and the IAM policy follow from it.
 
 mod data;
+mod lint;
 mod notebooks;
 mod staging;
 mod training_jobs;

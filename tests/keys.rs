@@ -2,13 +2,13 @@
 
 mod common;
 
-use common::{Stage, busy, form, job, jobs, preview};
+use common::{Stage, ago, busy, detail, form, job, jobs, preview};
 use footplate::app::event::Wake;
 use footplate::app::overlay::Overlay;
 use footplate::app::{Effect, Event, Level};
 use footplate::model::{
     Block, Cell, Detail, Failure, FailureKind, ItemId, LogBatch, LogLine, MetricRule, Order, Outcome, Page, Phase, PhaseSpan,
-    Point, Series, State, Verb,
+    Point, Preview, Safe, Series, State, Verb,
 };
 
 fn selected(stage: &Stage) -> String {
@@ -175,6 +175,62 @@ fn a_form_is_checked_previewed_and_sent() {
     assert!(stage.screen().contains("at most $11.06"), "{}", stage.screen());
     stage.press("Ctrl-s");
     assert!(stage.asks(|effect| matches!(effect, Effect::Run { order, .. } if order.form.as_ref().is_some_and(|sent| sent.value("instance_count") == "1"))));
+}
+
+#[test]
+fn a_look_that_is_not_at_its_end_goes_on() {
+    let mut stage = busy(80, 24);
+    stage.send(Event::Formed(Ok(form())));
+    let asked = |stage: &Stage| {
+        stage.effects.iter().find_map(|effect| if let Effect::Preview { serial, .. } = effect { Some(*serial) } else { None })
+    };
+    let serial = asked(&stage).expect("a preview");
+    stage.effects.clear();
+    stage.send(Event::Previewed { serial, result: Ok(Preview { more: true, ..preview() }) });
+    assert_eq!(asked(&stage), Some(serial));
+    // What is known already shows, in the one line of a small window too.
+    assert!(stage.screen().contains("at most $11.06"), "{}", stage.screen());
+    stage.effects.clear();
+    stage.send(Event::Previewed { serial, result: Ok(preview()) });
+    assert_eq!(asked(&stage), None);
+}
+
+#[test]
+fn the_parts_of_a_bill_add_up_to_it() {
+    let mut stage = Stage::new(120, 40);
+    let mut done = job("digits-1", Phase::Done, "Completed", Some(0.4), ago(300));
+    done.cells[6] = Cell::Money(3.0);
+    let span = |word: &str, from: i64, to: i64, billed| PhaseSpan {
+        word: word.into(),
+        start: ago(from),
+        end: Some(ago(to)),
+        message: Safe::default(),
+        billed,
+    };
+    let spans = vec![span("Starting", 300, 270, false), span("Downloading", 270, 210, true), span("Training", 210, 90, true)];
+    let told =
+        Detail { state: done.state.clone(), blocks: vec![Block::Phases(spans)], metrics: Vec::new(), ..detail("digits-1") };
+    stage.listed("training-jobs", vec![done]);
+    stage.send(Event::Detailed { resource: "training-jobs".into(), id: ItemId("digits-1".into()), result: Ok(told) });
+    let screen = stage.screen();
+    assert!(screen.contains("01:00 · $1.00") && screen.contains("02:00 · $2.00"), "{screen}");
+}
+
+#[test]
+fn the_instances_curves_stand_behind_the_jobs_own() {
+    let mut stage = busy(120, 40);
+    let id = stage.app.selected().expect("a job").id.clone();
+    let mut told = detail(id.as_str());
+    let series = |name: &str| Series {
+        name: name.into(),
+        points: vec![Point { at: ago(60), value: 1.0 }, Point { at: ago(1), value: 2.0 }],
+    };
+    told.blocks.retain(|block| !matches!(block, Block::Curves { .. }));
+    told.blocks.push(Block::Curves { title: "metrics".into(), series: vec![series("test:loss"), series("CPU % algo-1")] });
+    stage.send(Event::Detailed { resource: "training-jobs".into(), id, result: Ok(told) });
+    let names: Vec<String> = stage.app.curves().iter().map(|series| series.name.to_string()).collect();
+    assert_eq!(names.iter().filter(|name| *name == "test:loss").count(), 1, "{names:?}");
+    assert_eq!(names.last().map(String::as_str), Some("CPU % algo-1"), "{names:?}");
 }
 
 #[test]

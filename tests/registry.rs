@@ -63,6 +63,8 @@ fn action_of(service: &str, operation: &str) -> String {
         ("SageMaker", _) => format!("sagemaker:{operation}"),
         ("CloudWatch Logs", _) => format!("logs:{operation}"),
         ("CloudWatch", _) => format!("cloudwatch:{operation}"),
+        ("Service Quotas", _) => format!("servicequotas:{operation}"),
+        ("Pricing", _) => format!("pricing:{operation}"),
         ("S3", "ListBuckets") => "s3:ListAllMyBuckets".into(),
         ("S3", "ListObjectsV2" | "HeadBucket") => "s3:ListBucket".into(),
         ("S3", "HeadObject" | "GetObject") => "s3:GetObject".into(),
@@ -166,11 +168,18 @@ async fn what_is_typed_is_what_is_sent_and_comes_back_through_clone() {
         ("name", "other"),
         ("instance_type", "ml.m5.xlarge"),
         ("instance_count", "2"),
-        ("max_runtime_seconds", "1234"),
+        ("max_runtime", "1234s"),
         ("volume_gb", "41"),
         ("hyperparameters", "lr = 1e-05\nnote = dog = breeds\nquoted = \"0.5\"\nlist = [1, 2]"),
         ("metrics", "val:loss = loss=([0-9.]+)"),
         ("environment", "MODE = fast"),
+        ("spot", "yes"),
+        ("max_wait", "2h"),
+        ("subnets", "subnet-1 subnet-2"),
+        ("security_groups", "sg-1"),
+        ("volume_kms_key", "key-v"),
+        ("output_kms_key", "key-o"),
+        ("encrypt_traffic", "yes"),
     ];
     let form = set(place.form("training-jobs", Verb::Launch, None).await, &typed);
     let job = place.launch(form.clone()).await;
@@ -180,7 +189,16 @@ async fn what_is_typed_is_what_is_sent_and_comes_back_through_clone() {
     assert_eq!([&sent["lr"], &sent["note"], &sent["quoted"], &sent["list"]], ["1e-05", "\"dog = breeds\"", "\"0.5\"", "[1, 2]"]);
     let resources = told.resource_config().unwrap();
     assert_eq!((resources.instance_count(), resources.volume_size_in_gb()), (Some(2), Some(41)));
-    assert_eq!(told.stopping_condition().unwrap().max_runtime_in_seconds(), Some(1234));
+    let limits = told.stopping_condition().unwrap();
+    assert_eq!((limits.max_runtime_in_seconds(), limits.max_wait_time_in_seconds()), (Some(1234), Some(7200)));
+    let (vpc, spot) = (told.vpc_config().unwrap(), told.enable_managed_spot_training());
+    assert_eq!(
+        (vpc.subnets(), vpc.security_group_ids()),
+        (&["subnet-1".to_owned(), "subnet-2".to_owned()][..], &["sg-1".to_owned()][..])
+    );
+    assert_eq!((spot, told.enable_inter_container_traffic_encryption()), (Some(true), Some(true)));
+    let keys = (resources.volume_kms_key_id(), told.output_data_config().unwrap().kms_key_id());
+    assert_eq!(keys, (Some("key-v"), Some("key-o")));
     assert_eq!(told.environment().unwrap()["MODE"], "fast");
     let tags = place.aws.sagemaker.list_tags().resource_arn(told.training_job_arn().unwrap()).send().await.unwrap();
     let mut tags: Vec<_> = tags.tags().iter().map(|tag| (tag.key().unwrap(), tag.value().unwrap())).collect();
@@ -189,8 +207,21 @@ async fn what_is_typed_is_what_is_sent_and_comes_back_through_clone() {
 
     // The copy, with nothing changed, asks for the same again.
     let clone = place.form("training-jobs", Verb::Clone, Some(&job)).await;
-    let same =
-        ["name", "instance_type", "instance_count", "max_runtime_seconds", "volume_gb", "metrics", "environment", "entry_point"];
+    let same = [
+        "name",
+        "instance_type",
+        "instance_count",
+        "max_runtime",
+        "volume_gb",
+        "metrics",
+        "environment",
+        "entry_point",
+        "spot",
+        "max_wait",
+        "subnets",
+        "volume_kms_key",
+        "encrypt_traffic",
+    ];
     for name in same {
         assert_eq!(clone.value(name), form.value(name), "{name}");
     }
@@ -207,6 +238,7 @@ async fn what_is_typed_is_what_is_sent_and_comes_back_through_clone() {
     assert_eq!(told_twin.algorithm_specification(), told.algorithm_specification());
     assert_eq!(told_twin.output_data_config(), told.output_data_config());
     assert_eq!(told_twin.stopping_condition(), told.stopping_condition());
+    assert_eq!((told_twin.vpc_config(), told_twin.enable_managed_spot_training()), (told.vpc_config(), Some(true)));
     let again = place.form("training-jobs", Verb::Clone, Some(&twin)).await;
     let values = |form: &footplate::model::Form| form.fields.iter().map(|field| field.value.clone()).collect::<Vec<_>>();
     assert_eq!(values(&again), values(&place.form("training-jobs", Verb::Clone, Some(&job)).await));

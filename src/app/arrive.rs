@@ -42,6 +42,9 @@ impl App {
                 if let Some(Overlay::Form(form)) =
                     self.overlays.iter_mut().find(|overlay| matches!(overlay, Overlay::Form(form) if form.serial == serial))
                 {
+                    if result.as_ref().is_ok_and(|preview| preview.more) {
+                        out.push(Effect::Preview { serial, form: form.form.clone() });
+                    }
                     form.preview = Some(result);
                     self.revision += 1;
                 }
@@ -233,7 +236,11 @@ impl App {
         let rules = detail.metrics.clone();
         let log = detail.log;
         let curve = detail.blocks.iter().find_map(|block| match block {
-            Block::Curves { series, .. } => series.first().filter(|series| !series.points.is_empty()),
+            // The trend in the list is that of a metric, not of the processors.
+            Block::Curves { series, .. } => series
+                .iter()
+                .find(|one| rules.is_empty() || rules.iter().any(|rule| rule.name == one.name.as_str()))
+                .filter(|series| !series.points.is_empty()),
             _ => None,
         });
         // The log knows every value, as soon as it is printed.

@@ -292,22 +292,15 @@ impl App {
     /// The selected thing's curves: from the live log where it has any, else those of the detail.
     #[must_use]
     pub fn curves(&self) -> Vec<&Series> {
-        if let Some(log) = self.log()
-            && !log.series.is_empty()
-        {
-            return log.series.iter().collect();
-        }
-        let Some(detail) = self.detail() else { return Vec::new() };
-        detail
-            .blocks
-            .iter()
-            .filter_map(|block| match block {
-                Block::Curves { series, .. } => Some(series.iter()),
-                _ => None,
-            })
+        // What the followed log tells comes sooner than what the service tells of the same metric.
+        let own: Vec<&Series> = self.log().map(|log| log.series.iter().collect()).unwrap_or_default();
+        let blocks = self.detail().map(|detail| detail.blocks.as_slice()).unwrap_or_default();
+        let told = blocks.iter().filter_map(|block| if let Block::Curves { series, .. } = block { Some(series) } else { None });
+        let more: Vec<&Series> = told
             .flatten()
-            .filter(|series| !series.points.is_empty())
-            .collect()
+            .filter(|series| !series.points.is_empty() && !own.iter().any(|known| known.name == series.name))
+            .collect();
+        own.into_iter().chain(more).collect()
     }
 
     /// Things at work, and what they cost per hour together.

@@ -30,6 +30,22 @@ pub fn nearest(typed: &str) -> Option<&'static str> {
     (distance(&typed, best) <= 4).then_some(best)
 }
 
+/// How near another type is to this one, the smaller the nearer: usual families first, then by size. `None` when it is the
+/// same, or of quite another size.
+#[must_use]
+pub fn nearness(wanted: &str, other: &str) -> Option<(usize, u32)> {
+    let (here, there) = (size(wanted).max(1), size(other).max(1));
+    let factor = here.max(there) / here.min(there);
+    (factor <= 2 && wanted != other).then(|| (rank(family(other)), factor))
+}
+
+/// Has a GPU, or a chip of AWS's own for training.
+#[must_use]
+pub fn is_accelerated(instance_type: &str) -> bool {
+    let family = family(instance_type);
+    family.starts_with(['g', 'p']) || family.starts_with("trn") || family.starts_with("inf")
+}
+
 fn rank(family: &str) -> usize {
     ["m5", "c5", "g4dn", "g5", "g6", "p3", "p4d", "p5", "t3"].iter().position(|known| *known == family).unwrap_or(99)
 }

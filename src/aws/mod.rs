@@ -14,7 +14,9 @@ pub mod guard;
 pub mod instance_types;
 mod order;
 pub mod price;
+pub mod pricing;
 mod profiles;
+pub mod quota;
 pub mod s3_uri;
 pub mod script_mode;
 #[cfg(test)]
@@ -23,6 +25,7 @@ pub mod spending;
 pub mod tail;
 pub mod time;
 pub mod upload;
+mod usage;
 mod watched;
 
 use std::any::Any;

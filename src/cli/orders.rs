@@ -70,6 +70,12 @@ pub fn set(form: &mut Form, setting: &str) -> Result<(), Failure> {
     };
     let field = &mut form.fields[place];
     match (line, &field.kind) {
+        // The project file says true and false, the form yes and no.
+        (None, FieldKind::Toggle) => match value {
+            "yes" | "true" => "yes".clone_into(&mut field.value),
+            "no" | "false" => "no".clone_into(&mut field.value),
+            other => return invalid(format!("--set {key}: '{other}' is neither yes nor no"), format!("Write --set {key}=yes.")),
+        },
         (None, _) => value.clone_into(&mut field.value),
         (Some(line), FieldKind::Area) => set_line(field, line, value),
         (Some(_), _) => return invalid(format!("--set {key}: `{name}` has no parts"), format!("Write --set {name}=VALUE.")),
@@ -136,6 +142,7 @@ mod tests {
             fields: vec![
                 field("instance_type", FieldKind::Line, "ml.m5.large"),
                 field("hyperparameters", FieldKind::Area, "epochs = 2\nlr = 0.1\n"),
+                field("spot", FieldKind::Toggle, "no"),
             ],
         }
     }
@@ -146,13 +153,14 @@ mod tests {
         set(&mut form, "instance-type=ml.c5.xlarge").unwrap();
         set(&mut form, "hyperparameters.lr=0.2").unwrap();
         set(&mut form, "hyperparameters.note=a=b").unwrap();
-        assert_eq!(form.value("instance_type"), "ml.c5.xlarge");
+        set(&mut form, "spot=true").unwrap();
+        assert_eq!((form.value("instance_type"), form.value("spot")), ("ml.c5.xlarge", "yes"));
         assert_eq!(form.value("hyperparameters"), "epochs = 2\nlr = 0.2\nnote = a=b");
     }
 
     #[test]
     fn what_cannot_be_set_is_invalid_with_the_fields_there_are() {
-        for setting in ["instance_tpye=x", "colour=red", "no-equals", "instance_type.x=1"] {
+        for setting in ["instance_tpye=x", "colour=red", "no-equals", "instance_type.x=1", "spot=maybe"] {
             let failure = set(&mut form(), setting).unwrap_err();
             assert_eq!(failure.exit_code(), 2, "{failure}");
         }

@@ -18,19 +18,23 @@ use super::{ask, attach, json, orders, print};
 use crate::aws::Mode;
 use crate::model::{Block, Cell, Detail, Failure, FailureKind, Form, ItemId, Order, Outcome, Phase, Preview, Recipe, Verb};
 
+/// Times that a look is repeated as long as it brings more: an account has thousands of quotas to read.
+const LOOKS: u32 = 20;
+
 /// Arguments of `train`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Override a field of the form, e.g. `instance_type=ml.c5.xlarge` or hyperparameters.lr=0.1
+    /// Override a key of the project file, e.g. `instance_type=ml.c5.xlarge`, `max_runtime=2h` or hyperparameters.lr=0.1
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Name of the job
     #[arg(long)]
     name: Option<String>,
-    /// Follow the log until the job is over; exit 0 only if it completed
+    /// Follow the log until the job is over; exit 0 only if it completed. On a local region that runs in this very
+    /// process (no `footplate local serve`, no cockpit), that is done anyway: the job would end with it
     #[arg(long)]
     wait: bool,
-    /// Show what would be sent, and send nothing
+    /// Show price, quota, findings and what would be sent, and send nothing
     #[arg(long)]
     dry_run: bool,
     /// Launch without asking
@@ -113,7 +117,13 @@ async fn launch(session: &Session, kind: Kind, recipe: &Recipe, args: &Args) -> 
     }
     // Who cannot sign in is told that, and not that the project is wrong.
     session.aws.identity().await?;
-    let preview = kind.0.preview(&session.aws, recipe, &form).await?;
+    let mut preview = kind.0.preview(&session.aws, recipe, &form).await?;
+    for _ in 0..LOOKS {
+        if !preview.more {
+            break;
+        }
+        preview = kind.0.preview(&session.aws, recipe, &form).await?;
+    }
     let problems: Vec<_> = checked.iter().chain(&preview.problems).cloned().collect();
     if args.dry_run {
         show(&preview, args.json)?;

@@ -512,6 +512,20 @@ mod tests {
     }
 
     #[test]
+    fn one_mistake_is_told_once() {
+        for text in [
+            "[training]\nspot = \"yes\"\nmax_wait = \"2h\"\n",
+            "[training]\nsubnets = \"subnet-1\"\nsecurity_groups = [\"sg-1\"]\n",
+            "[training]\ndistribution = \"mpii\"\nprocesses_per_host = 4\n",
+            "[[metrics]]\nname = \"l\"\nregex = '(x)'\n[tuning.ranges]\nlr = { min = 1, max = 0 }\n",
+            "[training.hyperparameters]\nnote = \"a\\u202Eb\"\n",
+            "training = 3\n",
+        ] {
+            assert_eq!(mistakes(text).len(), 1, "{text}: {:#?}", mistakes(text));
+        }
+    }
+
+    #[test]
     fn a_regex_without_a_group_and_look_around_are_refused() {
         assert!(mistakes("[[metrics]]\nname = \"a\"\nregex = 'loss'\n")[0].contains("has no group"));
         assert!(mistakes("[[metrics]]\nname = \"a\"\nregex = '(?=x)(.)'\n")[0].contains("look-around"));

@@ -13,7 +13,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::nearest::suggest;
-use crate::model::{Failure, FailureKind, Scalar};
+use crate::model::length::seconds;
+use crate::model::{Failure, FailureKind, Safe, Scalar};
 
 /// No file of ours is larger; a bigger one is some other file.
 const LARGEST: u64 = 1 << 20;
@@ -65,8 +66,10 @@ impl<'t> Sheet<'t> {
     /// checking further.
     pub fn parse(&self) -> Option<DeTable<'t>> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
-        for error in &errors {
-            self.note(error.span().unwrap_or(0..0), error.message());
+        let errors: Vec<(usize, String)> =
+            errors.iter().map(|error| (error.span().unwrap_or(0..0).start, error.message().to_owned())).collect();
+        for (at, message) in first_causes(self.text, &errors) {
+            self.note(at..at, message);
         }
         errors.is_empty().then(|| table.into_inner())
     }
@@ -102,6 +105,22 @@ impl<'t> Sheet<'t> {
     }
 }
 
+/// Of a parser's errors those that are mistakes, without what only follows from them: one a line, and where something is
+/// not closed, that alone for all the lines that it swallows.
+fn first_causes(text: &str, errors: &[(usize, String)]) -> Vec<(usize, String)> {
+    let mut sorted = errors.to_vec();
+    sorted.sort_by_key(|(at, _)| *at);
+    let line = |error: &(usize, String)| place(text, error.0).0;
+    let mut causes = Vec::new();
+    for run in sorted.chunk_by(|a, b| line(b) - line(a) <= 1) {
+        match run.iter().find(|(_, message)| message.starts_with("unclosed")) {
+            Some((_, message)) => causes.extend(run.first().map(|(at, _)| (*at, message.clone()))),
+            None => causes.extend(run.chunk_by(|a, b| line(a) == line(b)).filter_map(|same| same.first().cloned())),
+        }
+    }
+    causes
+}
+
 /// Line and column, from 1, in characters.
 fn place(text: &str, at: usize) -> (usize, usize) {
     let before = text.get(..at).unwrap_or(text);
@@ -132,12 +151,16 @@ impl<'s, 't> Section<'s, 't> {
         }
     }
 
-    /// Text. An empty one is a mistake: leaving the key out is how to say nothing.
+    /// Text of one line. An empty one is a mistake: leaving the key out is how to say nothing.
     pub fn text(&self, key: &'static str) -> Option<String> {
         let value = self.value(key)?;
         match value.get_ref() {
             DeValue::String(text) if text.trim().is_empty() => {
                 self.complain(key, value, "is empty; write a value or remove the line")
+            }
+            DeValue::String(text) if unseen(text, false).is_some() => {
+                self.note_unseen(key, value.span(), text, false);
+                None
             }
             DeValue::String(text) => Some(text.to_string()),
             other => self.mistyped(key, value, "text in quotes", other),
@@ -321,7 +344,12 @@ impl<'s, 't> Section<'s, 't> {
         let mut found = Vec::new();
         for (key, value) in self.table.into_iter().flatten() {
             let name = key.get_ref().to_string();
+            if unseen(&name, false).is_some() {
+                self.note_unseen(&name, key.span(), &name, false);
+                continue;
+            }
             match scalar(value.get_ref()) {
+                Some(Scalar::Text(text)) if unseen(&text, true).is_some() => self.note_unseen(&name, value.span(), &text, true),
                 Some(scalar) => found.push((name, key.span(), scalar)),
                 None => self.sheet.note(
                     value.span(),
@@ -336,11 +364,12 @@ impl<'s, 't> Section<'s, 't> {
         found
     }
 
-    /// As [`Section::scalars`], where only text will do.
+    /// As [`Section::scalars`], where only text of one line will do.
     pub fn texts(&self) -> Vec<(String, Range<usize>, String)> {
         let mut found = Vec::new();
         for (name, span, scalar) in self.scalars() {
             match scalar {
+                Scalar::Text(text) if text.contains(['\n', '\t', '\r']) => self.note_unseen(&name, span, &text, false),
                 Scalar::Text(text) => found.push((name, span, text)),
                 _ => self.sheet.note(span, format!("`{name}` in {} must be text in quotes", self.title())),
             }
@@ -385,6 +414,15 @@ impl<'s, 't> Section<'s, 't> {
         self.table?.get(key)
     }
 
+    /// Says what a text has that nobody sees. Forms and logs show it as something else, which is what would be sent then.
+    fn note_unseen(&self, key: &str, span: Range<usize>, text: &str, lines: bool) {
+        if let Some(c) = unseen(text, lines) {
+            let (key, code) = (Safe::line(key), u32::from(c));
+            let what = format!("`{key}` in {} holds a character that cannot be seen (U+{code:04X}); remove it", self.title());
+            self.sheet.note(span, what);
+        }
+    }
+
     fn complain<T>(&self, key: &str, value: &Spanned<DeValue>, message: &str) -> Option<T> {
         self.sheet.note(value.span(), format!("`{key}` in {} {message}", self.title()));
         None
@@ -404,6 +442,18 @@ impl<'s, 't> Section<'s, 't> {
     }
 }
 
+/// The first character that [`Safe`] would replace or drop: a control character, one that changes the direction of writing,
+/// one without width. With `lines`, ends of lines and tabs are none of them.
+fn unseen(text: &str, lines: bool) -> Option<char> {
+    let fine = |c: &char| lines && matches!(c, '\n' | '\r' | '\t');
+    let shown = |c: char| {
+        let mut buffer = [0; 4];
+        let alone = c.encode_utf8(&mut buffer);
+        Safe::line(alone).as_str() == alone
+    };
+    text.chars().find(|c| !fine(c) && !shown(*c))
+}
+
 fn scalar(value: &DeValue) -> Option<Scalar> {
     match value {
         DeValue::String(text) => Some(Scalar::Text(text.to_string())),
@@ -421,21 +471,6 @@ fn integer(value: &DeValue) -> Option<i64> {
     i64::from_str_radix(&integer.as_str().replace('_', ""), integer.radix()).ok()
 }
 
-/// `90`, `90s`, `45m`, `2h`, `1d` in seconds.
-#[must_use]
-pub fn seconds(text: &str) -> Option<i64> {
-    let text = text.trim();
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match text[digits.len()..].trim() {
-        "" | "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => return None,
-    };
-    digits.trim().parse::<i64>().ok()?.checked_mul(unit)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -445,12 +480,6 @@ mod tests {
         assert_eq!(place("a = 1\né = 2\n", 0), (1, 1));
         assert_eq!(place("a = 1\né = 2\n", 9), (2, 3));
         assert_eq!(place("", 99), (1, 1));
-    }
-
-    #[test]
-    fn lengths_of_time() {
-        assert_eq!(["90", "90s", "45m", "2h", "1d"].map(seconds), [Some(90), Some(90), Some(2700), Some(7200), Some(86_400)]);
-        assert_eq!(["", "h", "2w", "1.5h", "99999999999999999d"].map(seconds), [None; 5]);
     }
 
     #[test]
@@ -480,6 +509,57 @@ mod tests {
                 "  line 7, column 5: `x` in [e] must be text, a finite number, true or false; put anything else in quotes",
             ]
         );
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_named_with_its_key() {
+        let text = "a = \"x\\u202Ey\"\n[e]\nb = \"\\u0007\"\nc = \"two\\nlines\\t\"\n\"d\\u200B\" = 1\n[f]\ng = \"two\\nlines\"\nh = \"über\"\n";
+        let sheet = Sheet::new(text);
+        let table = sheet.parse().unwrap();
+        let top = sheet.top(&table);
+        assert_eq!(top.text("a"), None);
+        top.section("e").scalars();
+        assert_eq!(top.section("f").texts().len(), 1);
+        let failure = sheet.finish(Path::new("f.toml")).unwrap_err();
+        let said = failure.what.as_str();
+        for part in ["`a` in this file", "U+202E", "`b` in [e]", "U+0007", "U+200B", "`g` in [f]", "U+000A"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
+
+    #[test]
+    fn one_broken_line_is_one_mistake() {
+        for text in [
+            "[training]\ninstance_type = \n",
+            "[training]\ninstance_type = ml.m5.large\n",
+            "[training\ninstance_count = 1\n",
+            "a = \"x\n",
+            "a = 1\na = 2\n",
+            "a = [1, 2\n",
+            "[[metrics]]\nregex = \"\\d\"\n",
+            "a = [1, 2\nb = 3\n",
+            "a = [1, 2\nb = 3\nc = 4\n[d]\ne = [5]\n",
+            "a = 'x\nb = 1\n",
+            "key\n",
+            "= 3\n",
+            "a = 1 2\n",
+            "[a]\n[a]\n",
+            "a = tru\n",
+            "a == 1\n",
+            "x = { a = 1\nb = 2\n",
+            "a = 1.\n",
+            "a = 01\n",
+            "[a]]\n",
+            "a = \"\"\"x\n",
+            "a b = 1\n",
+            "a = 24h\n",
+            "a = m5.large, 3\n",
+        ] {
+            let sheet = Sheet::new(text);
+            sheet.parse();
+            let failure = sheet.finish(Path::new("f.toml")).unwrap_err();
+            assert_eq!(failure.what.lines().count(), 2, "{text:?}: {}", failure.what);
+        }
     }
 
     #[test]

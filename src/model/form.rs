@@ -70,6 +70,8 @@ pub struct Preview {
     /// Short facts: price per hour, at most, image, upload size ….
     pub facts: Vec<(Safe, Safe)>,
     pub problems: Vec<Problem>,
+    /// Not all was known in time; the same look again tells more.
+    pub more: bool,
     /// The request in full, pretty-printed JSON.
     pub request: Safe,
 }

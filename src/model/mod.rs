@@ -3,6 +3,7 @@
 pub mod failure;
 pub mod form;
 pub mod item;
+pub mod length;
 pub mod log;
 pub mod order;
 pub mod recipe;

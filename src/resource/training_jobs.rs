@@ -1,8 +1,10 @@
 //! SageMaker training jobs.
 
 mod check;
+mod curves;
 mod describe;
 mod detail;
+mod extras;
 mod form;
 mod launch;
 mod list;
@@ -57,6 +59,9 @@ static SPEC: Spec = Spec {
         "logs:DescribeLogStreams",
         "logs:GetLogEvents",
         "cloudwatch:GetMetricData",
+        "servicequotas:ListServiceQuotas",
+        "servicequotas:ListAWSDefaultServiceQuotas",
+        "pricing:GetProducts",
         "s3:ListBucket",
         "s3:CreateBucket",
         "s3:PutObject",

@@ -167,7 +167,13 @@ fn curve(pen: &mut Pen<'_>, area: Area, app: &App) {
     let series = curves[at];
     let title: Safe =
         if curves.len() > 1 { format!("{}  {} of {}", series.name, at + 1, curves.len()).into() } else { series.name.clone() };
-    pen.put(area.x + 9, area.y, area.width.saturating_sub(9), &title, Role::Head);
+    let wide = pen.put(area.x + 9, area.y, area.width.saturating_sub(9), &title, Role::Head);
+    // The instances' own curves must not hide that the job's are missing.
+    let rules = app.detail().map(|detail| detail.metrics.as_slice()).unwrap_or_default();
+    let found = curves.iter().any(|series| rules.iter().any(|rule| rule.name == series.name.as_str()));
+    if !rules.is_empty() && !found {
+        pen.say(area.x + 11 + wide, area.y, area.width.saturating_sub(wide + 12), "no value of a metric so far", Role::Quiet);
+    }
     chart::draw(pen, Area { y: area.y + 1, height: area.height.saturating_sub(1), ..area }, series, app.log_scale);
 }
 
@@ -177,6 +183,10 @@ fn phases(pen: &mut Pen<'_>, area: Area, spans: &[PhaseSpan], app: &App) {
     let lengths: Vec<f64> =
         spans.iter().map(|span| show::seconds_between(span.start, span.end.unwrap_or(app.clock.now))).collect();
     let total: f64 = lengths.iter().sum();
+    // The parts of the bill add up to the bill, which counts begun seconds and not what spot capacity has saved.
+    let billed: f64 = spans.iter().zip(&lengths).filter(|(span, _)| span.billed).map(|(_, length)| length).sum();
+    let money = |cell: &&Cell| matches!(cell, Cell::Money(_) | Cell::Accrues { .. });
+    let bill = app.selected().and_then(|item| item.cells.iter().find(money)).and_then(|cell| cell.number(&app.clock));
     // Each part gets room for its word first; what is left goes by its length.
     let words: Vec<u16> = spans.iter().map(|span| columns(span.word.as_str()).max(6) + 2).collect();
     let spare = f64::from(width.saturating_sub(words.iter().sum()));
@@ -198,10 +208,9 @@ fn phases(pen: &mut Pen<'_>, area: Area, spans: &[PhaseSpan], app: &App) {
         };
         let text_wide = pen.put(x, area.y, room - 1, &span.word, role);
         pen.fill(x + text_wide + 1, area.y, room.saturating_sub(text_wide + 2), if pen.ascii { "=" } else { "━" }, role);
-        let rate = app.selected().and_then(|item| item.per_hour);
         let mut said = show::span(*length);
-        if let (true, Some(rate)) = (span.billed, rate) {
-            said = format!("{said} · {}", show::money(rate * length / 3600.0));
+        if let (true, Some(bill)) = (span.billed && billed > 0.0, bill) {
+            said = format!("{said} · {}", show::money(bill * length / billed));
         }
         pen.put(x, area.y + 1, room - 1, &said.into(), Role::Quiet);
         x += room;

@@ -29,7 +29,10 @@ pub fn draw(pen: &mut Pen<'_>, screen: Area, view: &FormView, app: &App) {
         }
         outlook(pen, Area { x: body.x + left + 2, width: body.width - left - 2, ..body }, view);
     } else {
-        fields(pen, body, view);
+        let brief = brief(view);
+        let row = u16::from(!brief.is_empty());
+        fields(pen, Area { height: body.height.saturating_sub(row), ..body }, view);
+        pen.put(body.x, footer.saturating_sub(1), body.width * row, &brief, Role::Money);
     }
     let mut x = inside.x;
     for (key, word) in [("Ctrl-s", "launch"), ("Tab", "next"), ("Ctrl-r", "start afresh"), ("Esc", "back")] {
@@ -145,6 +148,17 @@ fn value(pen: &mut Pen<'_>, area: Area, view: &FormView, at: usize, here: bool) 
     if lines.is_empty() {
         pen.say(area.x, area.y, area.width, "–", Role::Quiet);
     }
+}
+
+/// What it costs and what the account may have, in the one line that a small window has for it.
+fn brief(view: &FormView) -> Safe {
+    let Some(Ok(preview)) = &view.preview else { return Safe::default() };
+    // The limit first: in the smallest window it is all there is room for.
+    let told = ["at most", "quota", "price"].into_iter().filter_map(|wanted| {
+        let (name, value) = preview.facts.iter().find(|(name, _)| name.as_str() == wanted)?;
+        Some(if wanted == "price" { value.to_string() } else { format!("{name} {value}") })
+    });
+    told.collect::<Vec<_>>().join(" · ").into()
 }
 
 fn problem_role(problem: &Problem) -> Role {

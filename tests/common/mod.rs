@@ -288,6 +288,7 @@ pub fn preview() -> Preview {
     Preview {
         facts: vec![("price".into(), "$0.461 per hour, at most $11.06".into()), ("upload".into(), "1,797 files, 412 kB".into())],
         problems: Vec::new(),
+        more: false,
         request: "{\n  \"TrainingJobName\": \"digits-2026-11-22-14-03-00-000\"\n}".into(),
     }
 }

@@ -7,8 +7,8 @@ use aws_sdk_sagemaker::Client;
 use aws_sdk_sagemaker::operation::create_training_job::builders::CreateTrainingJobFluentBuilder;
 use aws_sdk_sagemaker::operation::describe_training_job::DescribeTrainingJobOutput;
 use aws_sdk_sagemaker::types::{
-    AlgorithmSpecification, Channel, DataSource, MetricDefinition, OutputDataConfig, ResourceConfig, S3DataDistribution,
-    S3DataSource, S3DataType, StoppingCondition, Tag, TrainingInputMode, TrainingInstanceType,
+    AlgorithmSpecification, Channel, CheckpointConfig, DataSource, MetricDefinition, OutputDataConfig, ResourceConfig,
+    S3DataDistribution, S3DataSource, S3DataType, StoppingCondition, Tag, TrainingInputMode, TrainingInstanceType, VpcConfig,
 };
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
@@ -16,7 +16,16 @@ use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterce
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
-use crate::model::MetricRule;
+use super::distribution;
+use crate::model::{Extras, MetricRule};
+
+/// The channel that brings the code of a job without network, as the Python SDK names it.
+pub const CODE_CHANNEL: &str = "code";
+/// Where that channel's files are inside of the container.
+const CODE_FOLDER: &str = "/opt/ml/input/data/code/";
+
+/// The longest wait for spot capacity that is asked for unless somebody names another: 28 days, in seconds.
+const LONGEST_WAIT: i32 = 28 * 86_400;
 
 /// The script of a job in script mode.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +58,7 @@ pub struct Job {
     pub metrics: Vec<MetricRule>,
     pub environment: Vec<(String, String)>,
     pub tags: Vec<(String, String)>,
+    pub extras: Extras,
     /// The job that this one is a copy of: what the fields above do not say is as it was there.
     pub parent: Option<Arc<DescribeTrainingJobOutput>>,
 }
@@ -68,8 +78,12 @@ impl Job {
             .output_data_config(self.output())
             .resource_config(self.resources())
             .stopping_condition(self.limits());
+        call = self.beyond(call);
         for (name, place) in &self.channels {
             call = call.input_data_config(self.channel(name, place));
+        }
+        if let Some(archive) = self.isolated_code() {
+            call = call.input_data_config(channel(CODE_CHANNEL, archive));
         }
         for (key, value) in self.hyperparameters.iter().cloned().chain(self.machinery()) {
             call = call.hyper_parameters(key, value);
@@ -104,6 +118,31 @@ impl Job {
         }
     }
 
+    /// What goes beyond the ordinary, where it is asked for.
+    fn beyond(&self, call: CreateTrainingJobFluentBuilder) -> CreateTrainingJobFluentBuilder {
+        let extras = &self.extras;
+        let vpc = VpcConfig::builder()
+            .set_subnets(Some(extras.subnets.clone()))
+            .set_security_group_ids(Some(extras.security_groups.clone()))
+            .build();
+        let path = self.parent().and_then(|parent| parent.checkpoint_config()).and_then(|config| config.local_path());
+        let checkpoints = extras
+            .checkpoints
+            .as_ref()
+            .map(|place| CheckpointConfig::builder().s3_uri(place).set_local_path(path.map(str::to_owned)).build());
+        call.set_vpc_config((!extras.subnets.is_empty()).then_some(vpc))
+            .set_checkpoint_config(checkpoints)
+            .set_enable_managed_spot_training(extras.spot.then_some(true))
+            .set_enable_network_isolation(extras.network_isolation.then_some(true))
+            .set_enable_inter_container_traffic_encryption(extras.encrypt_traffic.then_some(true))
+    }
+
+    /// The archive of the script, when the container has no network to fetch it by itself and a channel must bring it.
+    fn isolated_code(&self) -> Option<&str> {
+        let script = self.script.as_ref().filter(|_| self.extras.network_isolation)?;
+        Some(&script.submit_directory)
+    }
+
     fn parent(&self) -> Option<&DescribeTrainingJobOutput> {
         self.parent.as_deref()
     }
@@ -126,8 +165,7 @@ impl Job {
         let kept = self.parent().and_then(|parent| parent.output_data_config.clone());
         let mut output = kept.unwrap_or_else(|| OutputDataConfig::builder().build());
         output.s3_output_path = Some(self.output.clone());
-        // Describe answers "" where none was given; Create does not take that.
-        output.kms_key_id = output.kms_key_id.filter(|key| !key.is_empty());
+        output.kms_key_id.clone_from(&self.extras.output_kms_key);
         output
     }
 
@@ -144,6 +182,8 @@ impl Job {
         resources.instance_count = Some(self.instance_count);
         resources.volume_size_in_gb = Some(self.volume_gb);
         resources.instance_groups = None;
+        resources.volume_kms_key_id.clone_from(&self.extras.volume_kms_key);
+        resources.keep_alive_period_in_seconds = self.extras.keep_alive_seconds.and_then(|seconds| seconds.try_into().ok());
         resources
     }
 
@@ -151,9 +191,23 @@ impl Job {
         let kept = self.parent().and_then(|parent| parent.stopping_condition.clone());
         let mut limits = kept.unwrap_or_else(|| StoppingCondition::builder().build());
         limits.max_runtime_in_seconds = Some(self.max_runtime_seconds);
-        // The service wants the wait for spot instances to be at least as long as the run.
-        limits.max_wait_time_in_seconds = limits.max_wait_time_in_seconds.map(|wait| wait.max(self.max_runtime_seconds));
+        limits.max_wait_time_in_seconds = self.extras.spot.then(|| self.longest_wait());
         limits
+    }
+
+    /// How long run and waiting for spot capacity may take together; the service wants it to be no less than the run.
+    #[must_use]
+    pub fn longest_wait(&self) -> i32 {
+        let named = self.extras.max_wait_seconds.and_then(|seconds| i32::try_from(seconds).ok());
+        named.unwrap_or_else(|| self.max_runtime_seconds.saturating_mul(2).min(LONGEST_WAIT).max(self.max_runtime_seconds))
+    }
+
+    /// Each host gets a part of the data, as the parent's channels say; ours are replicated.
+    #[must_use]
+    pub fn is_sharded(&self) -> bool {
+        let source = |channel: &Channel| channel.data_source.as_ref().and_then(|source| source.s3_data_source.clone());
+        let sharded = |source: S3DataSource| source.s3_data_distribution_type == Some(S3DataDistribution::ShardedByS3Key);
+        self.channels.iter().any(|(name, place)| source(&self.channel(name, place)).is_some_and(sharded))
     }
 
     /// A channel; with a parent's channel of that name, all but the place is as it was there.
@@ -177,10 +231,25 @@ impl Job {
         let Some(script) = &self.script else { return BTreeMap::new() };
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
         let mut all = BTreeMap::from([("sagemaker_container_log_level".to_owned(), "20".to_owned())]);
-        let kept = self.parent().and_then(|parent| parent.hyper_parameters()).into_iter().flatten();
-        all.extend(kept.filter(|(key, _)| key.starts_with("sagemaker_")).map(|(key, value)| (key.clone(), value.clone())));
+        if let Some(before) = self.parent().and_then(|parent| parent.hyper_parameters()) {
+            let ours = |key: &String| key.starts_with("sagemaker_") && !distribution::is_key(key);
+            all.extend(before.iter().filter(|(key, _)| ours(key)).map(|(key, value)| (key.clone(), value.clone())));
+            let (name, processes) = distribution::of(before);
+            if (name, processes) == (self.extras.distribution.clone(), self.extras.processes_per_host) {
+                all.extend(distribution::kept(before, &self.instance_type));
+            } else {
+                distribution::put(&mut all, &self.extras, &self.instance_type);
+            }
+        } else {
+            distribution::put(&mut all, &self.extras, &self.instance_type);
+        }
+        let archive = script.submit_directory.rsplit('/').next().unwrap_or_default();
+        let directory = match self.isolated_code() {
+            Some(_) => format!("{CODE_FOLDER}{archive}"),
+            None => script.submit_directory.clone(),
+        };
         all.extend([
-            ("sagemaker_submit_directory".to_owned(), quoted(&script.submit_directory)),
+            ("sagemaker_submit_directory".to_owned(), quoted(&directory)),
             ("sagemaker_program".to_owned(), quoted(&script.program)),
             ("sagemaker_job_name".to_owned(), quoted(&self.name)),
             ("sagemaker_region".to_owned(), quoted(&self.region)),
@@ -191,12 +260,7 @@ impl Job {
 
 /// What no field of the form speaks of, as the parent had it.
 fn as_before(call: CreateTrainingJobFluentBuilder, parent: &DescribeTrainingJobOutput) -> CreateTrainingJobFluentBuilder {
-    call.set_vpc_config(parent.vpc_config.clone())
-        .set_enable_network_isolation(parent.enable_network_isolation)
-        .set_enable_inter_container_traffic_encryption(parent.enable_inter_container_traffic_encryption)
-        .set_enable_managed_spot_training(parent.enable_managed_spot_training)
-        .set_checkpoint_config(parent.checkpoint_config.clone())
-        .set_debug_hook_config(parent.debug_hook_config.clone())
+    call.set_debug_hook_config(parent.debug_hook_config.clone())
         .set_debug_rule_configurations(parent.debug_rule_configurations.clone())
         .set_tensor_board_output_config(parent.tensor_board_output_config.clone())
         .set_experiment_config(parent.experiment_config.clone())
@@ -208,6 +272,18 @@ fn as_before(call: CreateTrainingJobFluentBuilder, parent: &DescribeTrainingJobO
         .set_serverless_job_config(parent.serverless_job_config.clone())
         .set_mlflow_config(parent.mlflow_config.clone())
         .set_model_package_config(parent.model_package_config.clone())
+}
+
+/// Where a job's code came from, and whether a channel brought it: the archive's address in S3, as far as it is known.
+#[must_use]
+pub fn code_of(job: &DescribeTrainingJobOutput) -> (String, bool) {
+    let raw = job.hyper_parameters().and_then(|all| all.get("sagemaker_submit_directory"));
+    let directory = raw.map(|raw| super::hyperparameters::decode(raw)).unwrap_or_default();
+    let channel = job.input_data_config().iter().find(|channel| channel.channel_name() == Some(CODE_CHANNEL));
+    match channel {
+        Some(channel) if directory.starts_with(CODE_FOLDER) => (place_of(channel), true),
+        _ => (directory, false),
+    }
 }
 
 /// A channel's place in one line: its S3 address, or what other source it has.
@@ -256,104 +332,4 @@ impl Intercept for Capture {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::aws::scripted::{Notes, Scripted};
-    use crate::aws::with_order;
-
-    fn job() -> Job {
-        let name = "dog-pytorch-2026-11-22-07-18-36-364";
-        Job {
-            name: name.into(),
-            role: "arn:aws:iam::111122223333:role/SM".into(),
-            image: "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:1.9-cpu-py38".into(),
-            region: "us-east-1".into(),
-            instance_type: "ml.m5.2xlarge".into(),
-            instance_count: 4,
-            volume_gb: 30,
-            max_runtime_seconds: 86400,
-            output: "s3://sagemaker-us-east-1-111122223333/".into(),
-            channels: vec![("training".into(), "s3://aj-aws-project4/".into())],
-            hyperparameters: vec![
-                ("batch_size".into(), "128".into()),
-                ("learning_rate".into(), "\"0.002555801302205963\"".into()),
-            ],
-            script: Some(Script {
-                submit_directory: format!("s3://sagemaker-us-east-1-111122223333/{name}/source/sourcedir.tar.gz"),
-                program: "hpo.py".into(),
-            }),
-            metrics: Vec::new(),
-            environment: Vec::new(),
-            tags: Vec::new(),
-            parent: None,
-        }
-    }
-
-    /// The Python SDK's request for the same job ("train plain"), recorded, less `DebugHookConfig` and `ProfilerConfig`.
-    fn golden() -> serde_json::Value {
-        json!({
-            "AlgorithmSpecification": {
-                "TrainingInputMode": "File",
-                "TrainingImage": "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:1.9-cpu-py38",
-                "EnableSageMakerMetricsTimeSeries": true
-            },
-            "OutputDataConfig": { "S3OutputPath": "s3://sagemaker-us-east-1-111122223333/" },
-            "TrainingJobName": "dog-pytorch-2026-11-22-07-18-36-364",
-            "StoppingCondition": { "MaxRuntimeInSeconds": 86400 },
-            "ResourceConfig": { "VolumeSizeInGB": 30, "InstanceCount": 4, "InstanceType": "ml.m5.2xlarge" },
-            "RoleArn": "arn:aws:iam::111122223333:role/SM",
-            "InputDataConfig": [{
-                "DataSource": { "S3DataSource": {
-                    "S3DataType": "S3Prefix",
-                    "S3Uri": "s3://aj-aws-project4/",
-                    "S3DataDistributionType": "FullyReplicated"
-                } },
-                "ChannelName": "training"
-            }],
-            "HyperParameters": {
-                "batch_size": "128",
-                "learning_rate": "\"0.002555801302205963\"",
-                "sagemaker_submit_directory": "\"s3://sagemaker-us-east-1-111122223333/dog-pytorch-2026-11-22-07-18-36-364/source/sourcedir.tar.gz\"",
-                "sagemaker_program": "\"hpo.py\"",
-                "sagemaker_container_log_level": "20",
-                "sagemaker_job_name": "\"dog-pytorch-2026-11-22-07-18-36-364\"",
-                "sagemaker_region": "\"us-east-1\""
-            }
-        })
-    }
-
-    #[tokio::test]
-    async fn the_request_is_the_python_sdks() {
-        let http =
-            Scripted::new(|_| (200, br#"{"TrainingJobArn":"arn:aws:sagemaker:us-east-1:000000000000:training-job/x"}"#.to_vec()));
-        let aws = http.connect(false, Some(Arc::new(Notes::default()))).await;
-        Box::pin(with_order("o".into(), job().request(&aws.sagemaker).send())).await.unwrap();
-        assert_eq!(http.bodies("CreateTrainingJob"), [golden()]);
-    }
-
-    #[tokio::test]
-    async fn the_preview_is_the_request_and_sends_nothing() {
-        let http = Scripted::new(|_| (500, Vec::new()));
-        let aws = http.connect(true, None).await;
-        let shown: serde_json::Value = serde_json::from_str(&job().json(&aws.sagemaker).await).unwrap();
-        assert_eq!(shown, golden());
-        assert!(http.operations().is_empty());
-    }
-
-    #[tokio::test]
-    async fn tags_metrics_and_environment_go_only_when_given() {
-        let aws = Scripted::new(|_| (500, Vec::new())).connect(true, None).await;
-        let full = Job {
-            metrics: vec![MetricRule { name: "loss".into(), regex: "loss: ([0-9.]+)".into() }],
-            environment: vec![("A".into(), "b".into())],
-            tags: vec![("footplate:order".into(), "o".into())],
-            ..job()
-        };
-        let shown: serde_json::Value = serde_json::from_str(&full.json(&aws.sagemaker).await).unwrap();
-        assert_eq!(shown["AlgorithmSpecification"]["MetricDefinitions"], json!([{ "Name": "loss", "Regex": "loss: ([0-9.]+)" }]));
-        assert_eq!(shown["Environment"], json!({ "A": "b" }));
-        assert_eq!(shown["Tags"], json!([{ "Key": "footplate:order", "Value": "o" }]));
-    }
-}
+mod tests;

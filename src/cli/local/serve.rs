@@ -16,8 +16,8 @@ use crate::cli::print;
 use crate::cli::session::local_folder;
 use crate::cli::signals::Signals;
 use crate::config::dirs::{private_folder, replace_file};
-use crate::config::sheet::seconds;
 use crate::local::sagemaker::EngineOptions;
+use crate::model::length::seconds;
 use crate::model::{Failure, FailureKind};
 
 /// Arguments of `local serve`.

@@ -64,7 +64,8 @@ fn judge(section: &Section, objective: &Section, ranges: &Section, tuning: &Tuni
         };
         objective.wrong("metric", &what);
     }
-    if tuning.ranges.is_empty() {
+    // A range that is wrong has been told.
+    if ranges.keys().is_empty() {
         ranges.note(ranges.place(), "[tuning.ranges] is empty; add what to search, for instance lr = { min = 0.001, max = 0.1 }");
     }
     if tuning.ranges.len() > RANGES {

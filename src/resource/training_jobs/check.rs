@@ -4,17 +4,23 @@ use std::collections::HashSet;
 
 use regex::Regex;
 
+use super::extras;
 use crate::aws::instance_types;
 use crate::aws::s3_uri::S3Uri;
 use crate::aws::script_mode::hyperparameters::{encode, is_machinery, lines};
 use crate::aws::script_mode::names;
-use crate::model::{FieldKind, Form, Problem, Safe};
+use crate::model::{FieldKind, Form, Problem, Safe, length};
 
 pub(super) fn check(form: &Form) -> Vec<Problem> {
     let mut problems = Problems(Vec::new());
     problems.add("name", names::problem(form.value("name")));
     problems.add("instance_type", instance_type(form.value("instance_type")));
     wholes(form, &mut problems);
+    if let Some(field) = form.fields.iter().find(|field| field.name == "max_runtime") {
+        let sound = length::seconds(&field.value).is_some_and(|seconds| (1..=extras::LONGEST).contains(&seconds));
+        let said = || format!("a length of time from 1s to 28d, e.g. 90m or 24h, not '{}'", field.value);
+        problems.add("max_runtime", (!sound).then(said));
+    }
     code(form, &mut problems);
     pairs(form, "hyperparameters", 100, &mut problems, |key, value| {
         if is_machinery(key) {
@@ -59,6 +65,7 @@ pub(super) fn check(form: &Form) -> Vec<Problem> {
     let bucket = form.value("bucket");
     let sound = bucket.is_empty() || S3Uri::parse(&format!("s3://{bucket}/")).is_some();
     problems.add("bucket", (!sound).then(|| format!("'{bucket}' is no bucket name: 3 to 63 small letters, digits, '-' and '.'")));
+    problems.0.extend(extras::check(form));
     problems.0
 }
 
@@ -88,6 +95,9 @@ fn wholes(form: &Form, problems: &mut Problems) {
         if let FieldKind::Whole { min, max } = field.kind {
             let inside = field.value.trim().parse::<i64>().is_ok_and(|value| (min..=max).contains(&value));
             problems.add(&field.name, (!inside).then(|| format!("a whole number from {min} to {max}, not '{}'", field.value)));
+        }
+        if field.kind == FieldKind::Toggle && !["yes", "no"].contains(&field.value.as_str()) {
+            problems.add(&field.name, Some(format!("yes or no, not '{}'", field.value)));
         }
     }
 }
@@ -180,10 +190,52 @@ mod tests {
             ("role", "my role", "without spaces"),
             ("bucket", "My Bucket", "no bucket name"),
             ("framework_version", "", "a version is needed"),
+            ("max_runtime", "soon", "length of time"),
+            ("max_runtime", "29d", "28d"),
+            ("max_wait", "2h", "set spot to yes"),
+            ("spot", "maybe", "yes or no"),
+            ("checkpoints", "/tmp", "no S3 address"),
+            ("keep_alive", "2h", "at most 1h"),
+            ("distribution", "smddp", "ml.p4d.24xlarge"),
+            ("distribution", "horovod", "none of"),
+            ("output_kms_key", "my key", "arn:aws:kms"),
         ];
         for (field, value, part) in table {
             let said = said(field, value);
             assert!(said.len() == 1 && said[0].starts_with(field) && said[0].contains(part), "{field}={value}: {said:?}");
         }
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_told_with_the_remedy() {
+        let with = |changes: &[(&str, &str)]| {
+            let mut form = launch(&recipe());
+            for (name, value) in changes {
+                form.fields.iter_mut().find(|field| field.name == *name).expect(name).value = (*value).to_owned();
+            }
+            check(&form)
+        };
+        let only = |changes: &[(&str, &str)], field: &str, part: &str, fatal: bool| {
+            let said = with(changes);
+            let fits = said.len() == 1 && said[0].field == field && said[0].message.as_str().contains(part);
+            assert!(fits && said[0].fatal == fatal, "{changes:?}: {said:?}");
+        };
+        let spot: &[(&str, &str)] = &[("spot", "yes"), ("checkpoints", "s3://bkt/c/")];
+        assert_eq!(with(spot), []);
+        only(&[("spot", "yes")], "spot", "without checkpoints", false);
+        only(&[spot, &[("max_wait", "1h")]].concat(), "max_wait", "24h or more", true);
+        only(&[spot, &[("keep_alive", "10m")]].concat(), "keep_alive", "cannot be kept warm", true);
+        only(&[("subnets", "subnet-1, subnet-2")], "security_groups", "at least one security group", true);
+        only(&[("security_groups", "sg-1")], "subnets", "at least one subnet", true);
+        only(&[("subnets", "net-1"), ("security_groups", "sg-1")], "subnets", "subnet-0a1b2c3d", true);
+        assert_eq!(with(&[("subnets", "subnet-1 subnet-2"), ("security_groups", "sg-1")]), []);
+        only(&[("distribution", "torchrun"), ("framework_version", "2.6")], "distribution", "one per host", false);
+        only(&[("distribution", "torchrun"), ("instance_type", "ml.g5.xlarge")], "distribution", "1.13.1", true);
+        only(&[("processes_per_host", "4")], "processes_per_host", "mpi only", true);
+        only(&[("processes_per_host", "0"), ("distribution", "mpi")], "processes_per_host", "1 to 64", true);
+        assert_eq!(with(&[("processes_per_host", "4"), ("distribution", "mpi")]), []);
+        only(&[("instance_type", "ml.g5.xlarge"), ("volume_kms_key", "k")], "volume_kms_key", "encrypted anyway", true);
+        only(&[("network_isolation", "yes"), ("channels", "code = data")], "channels", "another name", true);
+        only(&[("encrypt_traffic", "yes")], "encrypt_traffic", "changes nothing", false);
     }
 }

@@ -4,13 +4,23 @@ use aws_sdk_sagemaker::operation::describe_training_job::DescribeTrainingJobOutp
 use aws_sdk_sagemaker::types::TrainingJobSummary;
 use jiff::Timestamp;
 
-use crate::aws::{Aws, fault, price, time};
+use crate::aws::spending::Use;
+use crate::aws::{Aws, fault, pricing, time};
 use crate::model::{Cell, Failure, Item, ItemId, Phase, Safe, State};
 
 /// Asks for everything about one job.
 pub(in crate::resource) async fn describe(aws: &Aws, name: &str) -> Result<DescribeTrainingJobOutput, Failure> {
     let asked = aws.sagemaker.describe_training_job().training_job_name(name).send().await;
     asked.map_err(|error| fault::tell(&format!("describing {name}"), &error))
+}
+
+/// Describes a job, and sees to it that the price of its instances is known.
+pub(super) async fn describe_priced(aws: &Aws, name: &str) -> Result<DescribeTrainingJobOutput, Failure> {
+    let job = describe(aws, name).await?;
+    if let Some(kind) = job.resource_config().and_then(|config| config.instance_type()) {
+        pricing::quote(aws, Use::Training, kind.as_str()).await;
+    }
+    Ok(job)
 }
 
 /// A job as the list knows it.
@@ -48,12 +58,12 @@ impl Row {
         }
     }
 
-    pub fn of_description(region: &str, job: &DescribeTrainingJobOutput) -> Self {
+    pub fn of_description(aws: &Aws, job: &DescribeTrainingJobOutput) -> Self {
         Self {
             name: job.training_job_name().unwrap_or_default().to_owned(),
             state: state_of(job),
             created: job.creation_time().map(time::ours),
-            more: Some(More::of(region, job)),
+            more: Some(More::of(aws, job)),
         }
     }
 
@@ -91,7 +101,7 @@ impl Row {
 }
 
 impl More {
-    fn of(region: &str, job: &DescribeTrainingJobOutput) -> Self {
+    fn of(aws: &Aws, job: &DescribeTrainingJobOutput) -> Self {
         let resources = job.resource_config();
         let instance_type = resources.and_then(|config| config.instance_type()).map_or("", |kind| kind.as_str()).to_owned();
         let hosts = resources
@@ -102,7 +112,7 @@ impl More {
         let ended = job.training_end_time().map(time::ours);
         let between = started.zip(ended).map(|(started, ended)| (ended - started).total(jiff::Unit::Second).unwrap_or(0.0));
         Self {
-            per_hour: price::training(region, &instance_type).map(|price| price.per_hour * f64::from(hosts)),
+            per_hour: pricing::known(aws, Use::Training, &instance_type).map(|quote| quote.per_hour * f64::from(hosts)),
             metric: first_metric(job),
             seconds: job.training_time_in_seconds().map(f64::from).or(between),
             billable: job.billable_time_in_seconds().map(f64::from),

@@ -7,15 +7,14 @@ use aws_sdk_sagemaker::types::{ResourceConfig, StoppingCondition};
 use regex::Regex;
 
 use super::detail::rules;
+use super::extras;
 use super::parent::{Parent, line_of_raw};
 use crate::aws::s3_uri::S3Uri;
 use crate::aws::script_mode::hyperparameters::{decode, is_machinery, line_of};
-use crate::aws::script_mode::place_of;
+use crate::aws::script_mode::{CODE_CHANNEL, code_of, place_of};
 use crate::aws::{Aws, instance_types};
-use crate::model::{Failure, Field, FieldKind, Form, ItemId, MetricRule, Recipe, Safe, Verb};
-
-/// The longest run that SageMaker allows by default: 28 days, in seconds.
-const LONGEST: i64 = 28 * 24 * 3600;
+use crate::model::length::written;
+use crate::model::{Extras, Failure, Field, FieldKind, Form, ItemId, MetricRule, Recipe, Safe, Verb};
 
 /// What the form starts with.
 struct Start {
@@ -36,6 +35,7 @@ struct Start {
     framework_version: String,
     py_version: String,
     bucket: String,
+    extras: Extras,
 }
 
 /// From the project file.
@@ -59,6 +59,7 @@ pub(super) fn launch(recipe: &Recipe) -> Form {
         framework_version: recipe.framework_version.clone(),
         py_version: recipe.py_version.clone(),
         bucket: recipe.bucket.clone().unwrap_or_default(),
+        extras: recipe.extras.clone(),
     };
     form("Launch a training job", Verb::Launch, None, start)
 }
@@ -71,7 +72,9 @@ pub(super) async fn clone(aws: &Aws, parent: &ItemId) -> Result<Form, Failure> {
     let machinery = |key: &str| all.get(key).map(|raw| decode(raw)).unwrap_or_default();
     let mut own: Vec<(&String, &String)> = all.iter().filter(|(key, _)| !is_machinery(key)).collect();
     own.sort();
-    let channels = job.input_data_config().iter().map(|channel| (channel.channel_name().unwrap_or_default(), place_of(channel)));
+    let (source_dir, in_channel) = code_of(job);
+    let channels = job.input_data_config().iter().filter(|channel| !in_channel || channel.channel_name() != Some(CODE_CHANNEL));
+    let channels = channels.map(|channel| (channel.channel_name().unwrap_or_default(), place_of(channel)));
     let mut environment: Vec<(&String, &String)> = job.environment().into_iter().flatten().collect();
     environment.sort();
     let resources = job.resource_config();
@@ -84,7 +87,7 @@ pub(super) async fn clone(aws: &Aws, parent: &ItemId) -> Result<Form, Failure> {
         instance_count: resources.and_then(ResourceConfig::instance_count).map_or(1, i64::from),
         max_runtime_seconds: limit.map_or(86_400, i64::from),
         volume_gb: resources.and_then(ResourceConfig::volume_size_in_gb).map_or(30, i64::from),
-        source_dir: machinery("sagemaker_submit_directory"),
+        source_dir,
         entry_point: machinery("sagemaker_program"),
         hyperparameters: lines(own.into_iter().map(|(key, raw)| (key.as_str(), line_of_raw(raw)))),
         metrics: metric_lines(&rules(job)),
@@ -97,6 +100,7 @@ pub(super) async fn clone(aws: &Aws, parent: &ItemId) -> Result<Form, Failure> {
         framework_version: String::new(),
         py_version: String::new(),
         bucket: output.map(|output| output.bucket).unwrap_or_default(),
+        extras: extras::of(job),
     };
     Ok(form(&format!("Clone {}", parent.as_str()), Verb::Clone, Some(parent.clone()), start))
 }
@@ -126,7 +130,7 @@ fn form(title: &str, verb: Verb, parent: Option<ItemId>, start: Start) -> Form {
     };
     let types = instance_types::training().into_iter().map(Cow::Borrowed).collect();
     let whole = |min, max| FieldKind::Whole { min, max };
-    let fields = vec![
+    let mut fields = vec![
         field(
             "name",
             "name",
@@ -149,11 +153,11 @@ fn form(title: &str, verb: Verb, parent: Option<ItemId>, start: Start) -> Form {
             "How many machines run the script; it must divide the work itself.",
         ),
         field(
-            "max_runtime_seconds",
-            "at most, seconds",
-            whole(1, LONGEST),
-            start.max_runtime_seconds.to_string(),
-            "SageMaker stops the job after so many seconds: the limit of what it can cost.",
+            "max_runtime",
+            "run at most",
+            FieldKind::Line,
+            written(start.max_runtime_seconds),
+            "SageMaker stops the job after so long: the limit of what it can cost. E.g. 90m, 24h; at most 28d.",
         ),
         field(
             "volume_gb",
@@ -211,6 +215,7 @@ fn form(title: &str, verb: Verb, parent: Option<ItemId>, start: Start) -> Form {
             "Where code, data and model go; empty: sagemaker-{region}-{account}.",
         ),
     ];
+    fields.extend(extras::fields(&start.extras));
     Form { title: Safe::line(title), resource: super::SPEC.id.to_owned(), verb, parent, fields }
 }
 

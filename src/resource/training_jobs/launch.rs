@@ -6,17 +6,20 @@ use jiff::Timestamp;
 
 use super::check::check;
 use super::describe::describe;
+use super::extras;
 use super::parent::Parent;
 use super::warn::warnings;
 use crate::aws::s3_uri::S3Uri;
 use crate::aws::script_mode::hyperparameters::{encode, pairs};
 use crate::aws::script_mode::sourcedir::Package;
 use crate::aws::script_mode::{Job, names};
-use crate::aws::spending::{self, Use};
+use crate::aws::spending::{self, Spending, Use};
 use crate::aws::upload::Plan;
 use crate::aws::{Aws, bucket, fault};
-use crate::model::show::size;
-use crate::model::{Failure, FailureKind, Form, ItemId, MetricRule, Outcome, Preview, Problem, Progress, Recipe, Safe, Verb};
+use crate::model::show::{money, size};
+use crate::model::{
+    Failure, FailureKind, Form, ItemId, MetricRule, Outcome, Preview, Problem, Progress, Recipe, Safe, Verb, length,
+};
 use crate::resource::staging;
 
 /// A launch, worked out but with nothing sent.
@@ -32,10 +35,12 @@ pub(super) struct Draft {
 
 /// Looks at everything, changes nothing; what cannot be worked out becomes a problem.
 pub(super) async fn preview(aws: &Aws, recipe: &Recipe, form: &Form) -> Preview {
-    let mut preview = Preview { problems: check(form), ..Preview::default() };
-    if !preview.problems.is_empty() {
-        return preview;
+    let checked = check(form);
+    if checked.iter().any(|problem| problem.fatal) {
+        return Preview { problems: checked, ..Preview::default() };
     }
+    // What is merely unwise the form has said by itself.
+    let mut preview = Preview::default();
     let draft = match draft(aws, recipe, form).await {
         Ok(draft) => draft,
         Err(failure) => {
@@ -43,25 +48,45 @@ pub(super) async fn preview(aws: &Aws, recipe: &Recipe, form: &Form) -> Preview 
             return preview;
         }
     };
-    let (facts, problems) = facts(aws, &draft).await;
-    preview.facts = facts;
-    preview.problems.extend(problems);
-    preview.problems.extend(warnings(aws, &draft).await);
+    let before = before_spending(aws, &draft).await;
+    preview.facts = facts(&draft, &before);
+    preview.more = before.more;
+    preview.problems.extend(before.problems);
+    preview.problems.extend(warnings(aws, recipe, &draft).await);
     preview.request = Safe::text(&draft.job.json(&aws.sagemaker).await);
     preview
 }
 
+/// Price and quota of the run and, if the instances are kept warm after it, of that.
+async fn before_spending(aws: &Aws, draft: &Draft) -> Spending {
+    let (job, extras) = (&draft.job, &draft.job.extras);
+    let wanted = if extras.spot { Use::Spot } else { Use::Training };
+    let mut found = spending::look(aws, wanted, &job.instance_type, job.instance_count, Some(job.max_runtime_seconds)).await;
+    if let Some(seconds) = extras.keep_alive_seconds.and_then(|seconds| i32::try_from(seconds).ok()) {
+        let warm = spending::look(aws, Use::WarmPool, &job.instance_type, job.instance_count, Some(seconds)).await;
+        let cost = warm.per_hour.map(|hour| format!(", {} at most", money(hour * f64::from(seconds) / 3600.0)));
+        let said = format!("{} after the run{}", spending::length(seconds), cost.unwrap_or_default());
+        found.facts.push(("kept warm".into(), Safe::line(&said)));
+        // Its quota is its own, and 0 until one asks.
+        let problems = warm.problems.into_iter().map(|problem| Problem { field: "keep_alive".to_owned(), ..problem });
+        found.problems.extend(problems);
+        found.more |= warm.more;
+    }
+    found
+}
+
 /// Short, for a narrow column; all the rest is in the request below it.
-async fn facts(aws: &Aws, draft: &Draft) -> (Vec<(Safe, Safe)>, Vec<Problem>) {
+fn facts(draft: &Draft, spending: &Spending) -> Vec<(Safe, Safe)> {
     let job = &draft.job;
     let mut facts: Vec<(Safe, Safe)> = Vec::new();
     let mut fact = |name: &str, value: String| facts.push((name.into(), Safe::line(&value)));
     fact("name", job.name.clone());
     fact("instances", format!("{} × {}", job.instance_count, job.instance_type));
-    let seconds = Some(job.max_runtime_seconds);
-    let spending = spending::look(aws, Use::Training, &job.instance_type, job.instance_count, seconds).await;
-    facts.extend(spending.facts);
+    facts.extend(spending.facts.iter().cloned());
     let mut fact = |name: &str, value: String| facts.push((name.into(), Safe::line(&value)));
+    if job.extras.spot {
+        fact("wait", format!("at most {}, run included", spending::length(job.longest_wait())));
+    }
     if let Some((package, _)) = &draft.code {
         fact("code", format!("{}, {}", staging::files(package.files), size(package.bytes.len() as u64)));
     }
@@ -76,10 +101,10 @@ async fn facts(aws: &Aws, draft: &Draft) -> (Vec<(Safe, Safe)>, Vec<Problem>) {
     if !carried.is_empty() {
         fact("kept", carried.join(", "));
     }
-    if let Some(source) = spending.source {
+    if let Some(source) = &spending.source {
         fact("prices", source.to_string());
     }
-    (facts, spending.problems)
+    facts
 }
 
 /// Works the job out from the form.
@@ -111,7 +136,7 @@ async fn draft(aws: &Aws, recipe: &Recipe, form: &Form) -> Result<Draft, Failure
         instance_type: form.value("instance_type").to_owned(),
         instance_count: number("instance_count")?,
         volume_gb: number("volume_gb")?,
-        max_runtime_seconds: number("max_runtime_seconds")?,
+        max_runtime_seconds: seconds(form, "max_runtime")?,
         output: parent
             .as_ref()
             .and_then(|parent| parent.output_in(&bucket))
@@ -129,9 +154,16 @@ async fn draft(aws: &Aws, recipe: &Recipe, form: &Form) -> Result<Draft, Failure
         metrics: pairs(form.value("metrics")).into_iter().map(|(name, regex)| MetricRule { name, regex }).collect(),
         environment: pairs(form.value("environment")),
         tags,
+        extras: extras::read(form),
         parent: parent.as_ref().map(|parent| Arc::clone(&parent.job)),
     };
     Ok(Draft { job, code, data, parent })
+}
+
+/// A length of time that has been checked before.
+fn seconds(form: &Form, field: &str) -> Result<i32, Failure> {
+    let read = length::seconds(form.value(field)).and_then(|seconds| i32::try_from(seconds).ok());
+    read.ok_or_else(|| staging::invalid(&format!("{field}: not a length of time"), "write e.g. 90m or 24h"))
 }
 
 /// Uploads what is needed and creates the job.

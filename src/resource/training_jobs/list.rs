@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use aws_sdk_sagemaker::operation::list_training_jobs::ListTrainingJobsOutput;
 use aws_sdk_sagemaker::types::{SortBy, SortOrder};
 
-use super::describe::{Row, describe};
+use super::describe::{Row, describe_priced};
 use crate::aws::{Aws, fault, time};
 use crate::model::{Failure, FailureKind, Item, Page};
 
@@ -49,7 +49,7 @@ pub(super) async fn list(aws: &Aws, page: &(dyn Fn(Page) + Send + Sync)) -> Resu
     page(Page { items, whole, more: more(aws) });
     backfill(aws, page).await?;
     for name in aws.memo(MEMO, |known: &mut Known| known.to_describe()) {
-        let job = match describe(aws, &name).await {
+        let job = match describe_priced(aws, &name).await {
             Ok(job) => job,
             // Deleted since it was listed.
             Err(failure) if failure.kind == FailureKind::NotFound => {
@@ -58,7 +58,7 @@ pub(super) async fn list(aws: &Aws, page: &(dyn Fn(Page) + Send + Sync)) -> Resu
             }
             Err(failure) => return Err(failure),
         };
-        let row = Row::of_description(aws.region(), &job);
+        let row = Row::of_description(aws, &job);
         let item = row.item();
         remember(aws, row);
         page(Page { items: vec![item], whole: false, more: more(aws) });
@@ -181,6 +181,9 @@ mod tests {
     /// 3,000 jobs, the newest two in progress.
     fn account() -> Scripted {
         Scripted::new(|asked| {
+            if asked.operation == "GetProducts" {
+                return (200, br#"{"PriceList":[]}"#.to_vec());
+            }
             let body = asked.json();
             let status = |n: u64| if n < 2 { "InProgress" } else { "Completed" };
             let answer = if asked.operation == "ListTrainingJobs" {

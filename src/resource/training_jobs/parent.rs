@@ -12,6 +12,8 @@ use crate::aws::{Aws, fault};
 use crate::model::{Failure, ItemId, Safe, Scalar};
 
 const MEMO: &str = "clone-parent";
+/// Where checkpoints are in the container unless a job says otherwise.
+const CHECKPOINTS: &str = "/opt/ml/checkpoints";
 
 /// A job with its tags. A job's request never changes, so one that was read is kept for the next preview.
 #[derive(Debug)]
@@ -65,25 +67,20 @@ impl Parent {
     /// What the copy keeps of it beside the fields of the form, in a few words.
     pub fn carried(&self) -> Vec<&'static str> {
         let job = &self.job;
-        let (resources, output, algorithm) = (job.resource_config(), job.output_data_config(), job.algorithm_specification());
+        let (resources, algorithm) = (job.resource_config(), job.algorithm_specification());
         let limits = job.stopping_condition();
         let said = [
-            (job.vpc_config().is_some(), "VPC"),
-            (job.enable_managed_spot_training() == Some(true), "spot"),
-            (job.checkpoint_config().is_some(), "checkpoints"),
-            (job.enable_network_isolation() == Some(true), "network isolation"),
-            (job.enable_inter_container_traffic_encryption() == Some(true), "encrypted traffic"),
-            (
-                resources.is_some_and(|resources| resources.volume_kms_key_id().is_some())
-                    || output.is_some_and(|output| output.kms_key_id().is_some_and(|key| !key.is_empty())),
-                "KMS keys",
-            ),
-            (resources.is_some_and(|resources| resources.keep_alive_period_in_seconds().is_some()), "warm pool"),
             (resources.is_some_and(|resources| resources.training_plan_arn().is_some()), "training plan"),
             (limits.is_some_and(|limits| limits.max_pending_time_in_seconds().is_some()), "pending time"),
             (
                 algorithm.is_some_and(|it| !it.container_entrypoint().is_empty() || !it.container_arguments().is_empty()),
                 "entry point of the image",
+            ),
+            (
+                job.checkpoint_config()
+                    .and_then(|config| config.local_path())
+                    .is_some_and(|path| path.trim_end_matches('/') != CHECKPOINTS),
+                "folder of the checkpoints",
             ),
             (job.retry_strategy().is_some(), "retries"),
             (job.debug_hook_config().is_some() || !job.debug_rule_configurations().is_empty(), "debugger"),

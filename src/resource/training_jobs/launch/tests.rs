@@ -48,6 +48,13 @@ fn account(sagemaker: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Scri
             text(200, "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
         }
         Some(("PUT", _)) => text(200, ""),
+        None if asked.operation == "ListServiceQuotas" => text(
+            200,
+            r#"{"Quotas":[{"QuotaName":"ml.m5.2xlarge for training job usage","Value":15},{"QuotaName":"ml.m5.2xlarge for training warm pool usage","Value":0},{"QuotaName":"ml.m5.2xlarge for spot training job usage","Value":4}]}"#,
+        ),
+        None if asked.operation == "ListAWSDefaultServiceQuotas" => text(200, r#"{"Quotas":[]}"#),
+        None if asked.operation == "GetProducts" => text(200, r#"{"PriceList":[]}"#),
+        None if asked.operation == "ListTrainingJobs" => text(200, r#"{"TrainingJobSummaries":[]}"#),
         _ => sagemaker(asked),
     })
 }
@@ -118,6 +125,8 @@ async fn the_preview_tells_cost_and_request_and_changes_nothing() {
     let facts: Vec<String> = shown.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     assert!(facts.iter().any(|fact| fact.starts_with("price: $0.92/h")), "{facts:?}");
     assert!(facts.iter().any(|fact| fact.starts_with("at most: $22.13")), "{facts:?}");
+    assert!(facts.contains(&"quota: 0 of 15 used".to_owned()), "{facts:?}");
+    assert!(!shown.more);
     assert!(
         shown.problems.iter().all(|problem| !problem.fatal) && shown.problems[0].field == "instance_count",
         "{:?}",
@@ -138,13 +147,49 @@ async fn the_preview_tells_cost_and_request_and_changes_nothing() {
     assert!(http.operations().iter().all(|name| !name.starts_with("PUT") && name != "CreateTrainingJob"));
 }
 
+#[tokio::test]
+async fn the_preview_of_spot_and_of_warm_instances_says_what_is_known() {
+    let http = account(|_| text(500, ""));
+    let aws = http.connect(true, None).await;
+    let (_folder, recipe) = project();
+    let shown = |changes: &'static [(&'static str, &'static str)]| {
+        let mut form = form::launch(&recipe);
+        for (name, value) in changes {
+            form.fields.iter_mut().find(|field| field.name == *name).unwrap().value = (*value).into();
+        }
+        let (aws, recipe) = (&aws, &recipe);
+        async move { preview(aws, recipe, &form).await }
+    };
+    let spot = shown(&[("spot", "yes"), ("checkpoints", "s3://bkt/c/"), ("max_runtime", "1h")]).await;
+    let facts: Vec<String> = spot.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    for fact in [
+        "quota: 0 of 4 used",
+        "wait: at most 2 h, run included",
+        "spot: has no list price: this is on demand, the bill will be lower",
+    ] {
+        assert!(facts.contains(&fact.to_owned()), "{fact}: {facts:?}");
+    }
+    let warm = shown(&[("keep_alive", "10m"), ("hyperparameters", "backend = gloo")]).await;
+    let facts: Vec<String> = warm.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    assert!(facts.contains(&"kept warm: 10 min after the run, $0.15 at most".to_owned()), "{facts:?}");
+    let [problem] = &warm.problems[..] else { panic!("{:?}", warm.problems) };
+    assert!(problem.fatal && problem.field == "keep_alive", "{problem:?}");
+    assert!(problem.message.as_str().starts_with("quota 0 for ml.m5.2xlarge training warm pools"), "{problem:?}");
+    // Two hosts under a launcher are no waste; this one is not to be had here.
+    let mpi = shown(&[("distribution", "mpi")]).await;
+    let [problem] = &mpi.problems[..] else { panic!("{:?}", mpi.problems) };
+    assert!(problem.fatal && problem.field == "distribution", "{problem:?}");
+    let torchrun = shown(&[("distribution", "torchrun"), ("framework_version", "2.6")]).await;
+    assert_eq!(torchrun.problems, []);
+}
+
 /// A job with all that a form has no field for.
 fn rich_parent() -> serde_json::Value {
     json!({
         "TrainingJobName": "p", "TrainingJobArn": "arn:p", "TrainingJobStatus": "Completed", "RoleArn": "arn:aws:iam::1:role/r",
         "HyperParameters": {
-            "lr": "\"0.1\"", "bare": "hello", "sagemaker_program": "\"t.py\"", "sagemaker_submit_directory": "\"s3://code/x.tar.gz\"",
-            "sagemaker_job_name": "\"p\"", "sagemaker_region": "\"us-east-1\"", "sagemaker_mpi_enabled": "true",
+            "lr": "\"0.1\"", "bare": "hello", "sagemaker_program": "\"t.py\"", "sagemaker_submit_directory": "\"/opt/ml/input/data/code/x.tar.gz\"",
+            "sagemaker_job_name": "\"p\"", "sagemaker_region": "\"us-east-1\"", "sagemaker_mpi_enabled": "true", "sagemaker_mpi_custom_mpi_options": "\"-x A\"",
             "_tuning_objective_metric": "loss"
         },
         "AlgorithmSpecification": {
@@ -154,14 +199,16 @@ fn rich_parent() -> serde_json::Value {
         "InputDataConfig": [
             { "ChannelName": "train", "ContentType": "text/csv", "InputMode": "Pipe", "ShuffleConfig": { "Seed": 7 },
               "DataSource": { "S3DataSource": { "S3DataType": "ManifestFile", "S3Uri": "s3://data/m", "S3DataDistributionType": "ShardedByS3Key" } } },
-            { "ChannelName": "fs", "DataSource": { "FileSystemDataSource": { "FileSystemId": "fs-0123456789", "FileSystemAccessMode": "ro", "FileSystemType": "EFS", "DirectoryPath": "/d" } } }
+            { "ChannelName": "fs", "DataSource": { "FileSystemDataSource": { "FileSystemId": "fs-0123456789", "FileSystemAccessMode": "ro", "FileSystemType": "EFS", "DirectoryPath": "/d" } } },
+            { "ChannelName": "code",
+              "DataSource": { "S3DataSource": { "S3DataType": "S3Prefix", "S3Uri": "s3://code/x.tar.gz", "S3DataDistributionType": "FullyReplicated" } } }
         ],
         "OutputDataConfig": { "S3OutputPath": "s3://out/deep/er/", "KmsKeyId": "key-o" },
-        "ResourceConfig": { "InstanceType": "ml.m5.2xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30, "VolumeKmsKeyId": "key-v", "KeepAlivePeriodInSeconds": 60 },
-        "VpcConfig": { "SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"] },
+        "ResourceConfig": { "InstanceType": "ml.m5.2xlarge", "InstanceCount": 2, "VolumeSizeInGB": 30, "VolumeKmsKeyId": "key-v" },
+        "VpcConfig": { "SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1", "subnet-2"] },
         "StoppingCondition": { "MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 900 },
         "EnableNetworkIsolation": true, "EnableInterContainerTrafficEncryption": true, "EnableManagedSpotTraining": true,
-        "CheckpointConfig": { "S3Uri": "s3://out/cp", "LocalPath": "/opt/ml/checkpoints" },
+        "CheckpointConfig": { "S3Uri": "s3://out/cp", "LocalPath": "/opt/ml/model/cp" },
         "Environment": { "A": "b" }, "RetryStrategy": { "MaximumRetryAttempts": 2 }
     })
 }
@@ -181,8 +228,15 @@ async fn a_copy_keeps_all_that_the_form_does_not_change() {
     let aws = http.connect(false, Some(Arc::new(Notes::default()))).await;
     let recipe = Recipe { name: "digits".into(), ..Recipe::default() };
     let mut form = form::clone(&aws, &ItemId("p".into())).await.unwrap();
+    let shown = ["spot", "max_wait", "checkpoints", "distribution", "subnets", "volume_kms_key", "output_kms_key", "source_dir"];
+    assert_eq!(
+        shown.map(|name| form.value(name).to_owned()),
+        ["yes", "15m", "s3://out/cp", "mpi", "subnet-1 subnet-2", "key-v", "key-o", "s3://code/x.tar.gz"]
+    );
     assert_eq!(form.value("channels"), "train = s3://data/m\nfs = file system fs-0123456789 /d");
-    form.fields.iter_mut().find(|field| field.name == "max_runtime_seconds").unwrap().value = "1200".into();
+    for (name, value) in [("max_runtime", "1200"), ("max_wait", "20m")] {
+        form.fields.iter_mut().find(|field| field.name == name).unwrap().value = value.into();
+    }
     assert_eq!(check(&form), []);
     Box::pin(with_order("o2".into(), launch(&aws, &recipe, &form, &|_| {}))).await.unwrap();
     let sent = http.bodies("CreateTrainingJob").remove(0);
@@ -205,6 +259,8 @@ async fn a_copy_keeps_all_that_the_form_does_not_change() {
     assert_eq!(sent["StoppingCondition"], json!({ "MaxRuntimeInSeconds": 1200, "MaxWaitTimeInSeconds": 1200 }));
     let hyperparameters = &sent["HyperParameters"];
     assert_eq!((&hyperparameters["bare"], &hyperparameters["sagemaker_mpi_enabled"]), (&json!("hello"), &json!("true")));
+    assert_eq!(hyperparameters["sagemaker_mpi_custom_mpi_options"], json!("\"-x A\""));
+    assert_eq!(hyperparameters["sagemaker_submit_directory"], parent["HyperParameters"]["sagemaker_submit_directory"]);
     assert_eq!(hyperparameters["sagemaker_job_name"], json!(sent["TrainingJobName"].to_string()));
     assert!(hyperparameters.get("_tuning_objective_metric").is_none());
     let tags: Vec<&str> = sent["Tags"].as_array().unwrap().iter().map(|tag| tag["Key"].as_str().unwrap()).collect();

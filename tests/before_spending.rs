@@ -1,0 +1,82 @@
+//! What a launch is told before it costs anything, against the real local region: quota, use, price, and what to take
+//! instead. The seed's account has no GPU for training and fifteen of the ordinary types.
+
+#[path = "common/region.rs"]
+mod region;
+
+use footplate::model::{Form, Preview, Verb};
+use region::{Place, found, set};
+
+/// Looks as a cockpit does: again, as long as there is more to read.
+async fn looked(place: &Place, form: &Form) -> Preview {
+    for _ in 0..20 {
+        let preview = found("training-jobs").preview(&place.aws, &place.recipe, form).await.unwrap();
+        if !preview.more {
+            return preview;
+        }
+    }
+    panic!("the look has no end");
+}
+
+fn fact(preview: &Preview, name: &str) -> String {
+    let found = preview.facts.iter().find(|(known, _)| known.as_str() == name);
+    found.unwrap_or_else(|| panic!("no {name}: {:?}", preview.facts)).1.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gpu_that_the_account_may_not_have_is_refused_with_what_it_may_have() {
+    let place = Place::new("print('loss=1')\n").await;
+    let form = place.form("training-jobs", Verb::Launch, None).await;
+    let gpu = looked(&place, &set(form.clone(), &[("instance_type", "ml.g4dn.xlarge")])).await;
+    assert_eq!(fact(&gpu, "quota"), "0");
+    let fatal: Vec<_> = gpu.problems.iter().filter(|problem| problem.fatal).collect();
+    let [problem] = &fatal[..] else { panic!("{fatal:?}") };
+    let said = problem.message.as_str();
+    assert_eq!(problem.field, "instance_type");
+    assert!(said.starts_with("quota 0 for ml.g4dn.xlarge training; take ml.m5."), "{said}");
+    assert!(said.contains("ml.m5.2xlarge: quota 15, $0.46/h") && said.ends_with("Service Quotas"), "{said}");
+    assert!(place.wire.changes().is_empty(), "a look changes nothing");
+
+    // What is offered is what the region really takes.
+    let ordinary = looked(&place, &form).await;
+    assert_eq!((fact(&ordinary, "quota"), fact(&ordinary, "at most")), ("0 of 15 used".into(), "$0.08 (10 min)".into()));
+    assert!(ordinary.problems.iter().all(|problem| !problem.fatal), "{:?}", ordinary.problems);
+    assert!(fact(&ordinary, "prices").contains(", 20"), "a price says of which day it is");
+    let many = looked(&place, &set(form, &[("instance_count", "16")])).await;
+    let said: Vec<_> = many.problems.iter().filter(|problem| problem.fatal).map(|problem| problem.message.as_str()).collect();
+    assert!(said.len() == 1 && said[0].starts_with("quota 15 for ml.m5.2xlarge training; take at most 15"), "{said:?}");
+    place.region.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_counts_and_prices_and_quotas_are_asked_once() {
+    let place = Place::new("import time\nprint('loss=1', flush=True)\ntime.sleep(600)\n").await;
+    let job = place.launch_with(&[("instance_count", "3"), ("hyperparameters", "backend = gloo")]).await;
+    place.until(&job, |_, secondary| secondary == "Training").await;
+    let form = place.form("training-jobs", Verb::Launch, None).await;
+    let beside = looked(&place, &form).await;
+    assert_eq!(fact(&beside, "quota"), "3 of 15 used");
+    let (quotas, prices) = (place.wire.count("ListServiceQuotas"), place.wire.count("GetProducts"));
+    assert!(quotas > 0 && prices == 1, "{quotas} {prices}");
+    let full = looked(&place, &set(form, &[("instance_count", "13"), ("hyperparameters", "backend = gloo")])).await;
+    let [problem] = &full.problems[..] else { panic!("{:?}", full.problems) };
+    assert!(!problem.fatal && problem.message.as_str().starts_with("3 of the 15 ml.m5.2xlarge"), "{problem:?}");
+    assert_eq!((place.wire.count("ListServiceQuotas"), place.wire.count("GetProducts")), (quotas, prices));
+    place.run(&region::bare("training-jobs", Verb::Stop, &[&job])).await.unwrap();
+    place.ended(&job).await;
+    place.region.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kept_warm_and_spot_are_looked_up_by_their_own_quotas() {
+    let place = Place::new("print('loss=1')\n").await;
+    let form = place.form("training-jobs", Verb::Launch, None).await;
+    let warm = looked(&place, &set(form.clone(), &[("keep_alive", "10m")])).await;
+    let [problem] = &warm.problems[..] else { panic!("{:?}", warm.problems) };
+    assert!(problem.fatal && problem.field == "keep_alive" && problem.message.as_str().starts_with("quota 0"), "{problem:?}");
+    assert_eq!(fact(&warm, "kept warm"), "10 min after the run, $0.08 at most");
+    let spot = looked(&place, &set(form, &[("spot", "yes"), ("max_wait", "1h")])).await;
+    assert_eq!((fact(&spot, "quota"), fact(&spot, "wait")), ("0 of 15 used".into(), "at most 1 h, run included".into()));
+    assert!(spot.request.as_str().contains("\"MaxWaitTimeInSeconds\": 3600"), "{}", spot.request);
+    place.region.close().await;
+}
