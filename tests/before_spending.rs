@@ -4,7 +4,7 @@
 #[path = "common/region.rs"]
 mod region;
 
-use footplate::model::{Form, Preview, Verb};
+use footplate::model::{Form, Preview, Problem, Verb};
 use region::{Place, found, set};
 
 /// Looks as a cockpit does: again, as long as there is more to read.
@@ -16,6 +16,11 @@ async fn looked(place: &Place, form: &Form) -> Preview {
         }
     }
     panic!("the look has no end");
+}
+
+/// The problems that are not the lint's, which has something to say about so short a script.
+fn of_money(preview: &Preview) -> Vec<&Problem> {
+    preview.problems.iter().filter(|problem| problem.field != "hyperparameters").collect()
 }
 
 fn fact(preview: &Preview, name: &str) -> String {
@@ -59,7 +64,8 @@ async fn what_runs_counts_and_prices_and_quotas_are_asked_once() {
     let (quotas, prices) = (place.wire.count("ListServiceQuotas"), place.wire.count("GetProducts"));
     assert!(quotas > 0 && prices == 1, "{quotas} {prices}");
     let full = looked(&place, &set(form, &[("instance_count", "13"), ("hyperparameters", "backend = gloo")])).await;
-    let [problem] = &full.problems[..] else { panic!("{:?}", full.problems) };
+    let full = of_money(&full);
+    let [problem] = &full[..] else { panic!("{full:?}") };
     assert!(!problem.fatal && problem.message.as_str().starts_with("3 of the 15 ml.m5.2xlarge"), "{problem:?}");
     assert_eq!((place.wire.count("ListServiceQuotas"), place.wire.count("GetProducts")), (quotas, prices));
     place.run(&region::bare("training-jobs", Verb::Stop, &[&job])).await.unwrap();
@@ -72,11 +78,33 @@ async fn kept_warm_and_spot_are_looked_up_by_their_own_quotas() {
     let place = Place::new("print('loss=1')\n").await;
     let form = place.form("training-jobs", Verb::Launch, None).await;
     let warm = looked(&place, &set(form.clone(), &[("keep_alive", "10m")])).await;
-    let [problem] = &warm.problems[..] else { panic!("{:?}", warm.problems) };
+    let found = of_money(&warm);
+    let [problem] = &found[..] else { panic!("{found:?}") };
     assert!(problem.fatal && problem.field == "keep_alive" && problem.message.as_str().starts_with("quota 0"), "{problem:?}");
     assert_eq!(fact(&warm, "kept warm"), "10 min after the run, $0.08 at most");
     let spot = looked(&place, &set(form, &[("spot", "yes"), ("max_wait", "1h")])).await;
     assert_eq!((fact(&spot, "quota"), fact(&spot, "wait")), ("0 of 15 used".into(), "at most 1 h, run included".into()));
     assert!(spot.request.as_str().contains("\"MaxWaitTimeInSeconds\": 3600"), "{}", spot.request);
+    place.region.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_lint_finds_stands_at_its_field_until_it_is_silenced() {
+    let mut place = Place::new("import no_such_module_at_all\nprint('loss=1')\n").await;
+    place.recipe.lint_silenced = vec!["no-such-rule".to_owned()];
+    let form = set(place.form("training-jobs", Verb::Launch, None).await, &[("instance_count", "4")]);
+    let said = |shown: &Preview, field: &str| -> String {
+        let found = shown.problems.iter().filter(|problem| problem.field == field && !problem.fatal);
+        found.map(|problem| problem.message.to_string()).collect::<Vec<_>>().join("\n")
+    };
+    let shown = looked(&place, &form).await;
+    let copies = said(&shown, "instance_count");
+    assert!(copies.starts_with("train.py:1: ") && copies.ends_with("(identical-copies)"), "{copies}");
+    assert!(said(&shown, "entry_point").contains("does not have no_such_module_at_all"), "{:?}", shown.problems);
+    assert!(said(&shown, "").contains("'no-such-rule', which is no rule"), "{:?}", shown.problems);
+
+    place.recipe.lint_silenced = vec!["identical-copies".to_owned()];
+    let quiet = looked(&place, &form).await;
+    assert_eq!((said(&quiet, "instance_count").as_str(), said(&quiet, "").as_str()), ("", ""));
     place.region.close().await;
 }

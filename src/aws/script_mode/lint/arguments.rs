@@ -92,9 +92,12 @@ fn type_bool(package: &Package<'_>, found: &mut Vec<Finding>) {
 fn ignored(package: &Package<'_>, hyperparameters: &[String], found: &mut Vec<Finding>) {
     if !hyperparameters.is_empty() && !package.names(READERS) && !package.says(SOURCES) {
         let names = hyperparameters.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
-        found.push(finding("hyperparameters-ignored", package.entry(), 1, &format!(
-            "the script reads no arguments, so {names} change nothing, and trials would all be the same: read them with argparse"
-        )));
+        found.push(finding(
+            "hyperparameters-ignored",
+            package.entry(),
+            1,
+            &format!("the script reads no arguments, so hyperparameters change nothing ({names}): read them with argparse"),
+        ));
     }
 }
 

@@ -36,7 +36,9 @@ pub fn outside(codes: &[Code<'_>]) -> Vec<String> {
     let own = own(codes);
     let all = codes.iter().flat_map(|code| modules_of(code, Depth::Top));
     let firsts: BTreeSet<String> = all.map(|module| first(&module).to_owned()).collect();
-    firsts.into_iter().filter(|module| !own.contains(module.as_str()) && !is_standard(module)).collect()
+    // Text that is no Python may name nothing.
+    let named = firsts.into_iter().filter(|module| !module.is_empty());
+    named.filter(|module| !own.contains(module.as_str()) && !is_standard(module)).collect()
 }
 
 /// What these files and their folders may be imported as, by the first part of the name.

@@ -128,7 +128,8 @@ async fn the_preview_tells_cost_and_request_and_changes_nothing() {
     assert!(facts.contains(&"quota: 0 of 15 used".to_owned()), "{facts:?}");
     assert!(!shown.more);
     assert!(
-        shown.problems.iter().all(|problem| !problem.fatal) && shown.problems[0].field == "instance_count",
+        shown.problems.iter().all(|problem| !problem.fatal)
+            && shown.problems.iter().any(|problem| problem.field == "instance_count"),
         "{:?}",
         shown.problems
     );
@@ -172,15 +173,22 @@ async fn the_preview_of_spot_and_of_warm_instances_says_what_is_known() {
     let warm = shown(&[("keep_alive", "10m"), ("hyperparameters", "backend = gloo")]).await;
     let facts: Vec<String> = warm.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     assert!(facts.contains(&"kept warm: 10 min after the run, $0.15 at most".to_owned()), "{facts:?}");
-    let [problem] = &warm.problems[..] else { panic!("{:?}", warm.problems) };
+    let found = besides_the_script(&warm);
+    let [problem] = &found[..] else { panic!("{found:?}") };
     assert!(problem.fatal && problem.field == "keep_alive", "{problem:?}");
     assert!(problem.message.as_str().starts_with("quota 0 for ml.m5.2xlarge training warm pools"), "{problem:?}");
     // Two hosts under a launcher are no waste; this one is not to be had here.
     let mpi = shown(&[("distribution", "mpi")]).await;
-    let [problem] = &mpi.problems[..] else { panic!("{:?}", mpi.problems) };
+    let found = besides_the_script(&mpi);
+    let [problem] = &found[..] else { panic!("{found:?}") };
     assert!(problem.fatal && problem.field == "distribution", "{problem:?}");
     let torchrun = shown(&[("distribution", "torchrun"), ("framework_version", "2.6")]).await;
-    assert_eq!(torchrun.problems, []);
+    assert_eq!(besides_the_script(&torchrun), Vec::<&Problem>::new());
+}
+
+/// The lint has something to say about so short a script; that is tested elsewhere.
+fn besides_the_script(preview: &Preview) -> Vec<&Problem> {
+    preview.problems.iter().filter(|problem| problem.field != "hyperparameters").collect()
 }
 
 /// A job with all that a form has no field for.
