@@ -42,14 +42,33 @@ pub const OPERATIONS: &[(&str, &str, Effect)] = &[
     ("SageMaker", "ListTags", Effect::Reads),
     ("SageMaker", "CreateTrainingJob", Effect::Changes),
     ("SageMaker", "StopTrainingJob", Effect::Changes),
+    ("SageMaker", "ListEndpoints", Effect::Reads),
+    ("SageMaker", "DescribeEndpoint", Effect::Reads),
+    ("SageMaker", "ListEndpointConfigs", Effect::Reads),
+    ("SageMaker", "DescribeEndpointConfig", Effect::Reads),
+    ("SageMaker", "ListModels", Effect::Reads),
+    ("SageMaker", "DescribeModel", Effect::Reads),
+    ("SageMaker", "CreateModel", Effect::Changes),
+    ("SageMaker", "CreateEndpointConfig", Effect::Changes),
+    ("SageMaker", "CreateEndpoint", Effect::Changes),
+    ("SageMaker", "UpdateEndpoint", Effect::Changes),
+    ("SageMaker", "UpdateEndpointWeightsAndCapacities", Effect::Changes),
+    ("SageMaker", "AddTags", Effect::Changes),
+    ("SageMaker", "DeleteEndpoint", Effect::Changes),
+    ("SageMaker", "DeleteEndpointConfig", Effect::Changes),
+    ("SageMaker", "DeleteModel", Effect::Changes),
+    // It asks a model; what it answers changes nothing in the account.
+    ("SageMaker Runtime", "InvokeEndpoint", Effect::Reads),
     ("CloudWatch Logs", "DescribeLogStreams", Effect::Reads),
     ("CloudWatch Logs", "GetLogEvents", Effect::Reads),
+    ("CloudWatch Logs", "DeleteLogGroup", Effect::Changes),
     ("CloudWatch", "GetMetricData", Effect::Reads),
     ("S3", "ListBuckets", Effect::Reads),
     ("S3", "ListObjectsV2", Effect::Reads),
     ("S3", "HeadBucket", Effect::Reads),
     ("S3", "HeadObject", Effect::Reads),
     ("S3", "GetObject", Effect::Reads),
+    ("S3", "ListMultipartUploads", Effect::Reads),
     ("S3", "CreateBucket", Effect::Changes),
     ("S3", "PutObject", Effect::ChangesInBulk),
     ("S3", "CreateMultipartUpload", Effect::Changes),
@@ -277,7 +296,9 @@ fn bulk_key(request: &HttpRequest, path: &str) -> String {
 /// The name that makes a repetition of a SageMaker call harmless.
 fn name_in(body: &[u8]) -> String {
     let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(body) else { return String::new() };
-    ["TrainingJobName", "ClientToken"].iter().find_map(|key| members.get(*key)?.as_str()).unwrap_or_default().to_owned()
+    let names = ["TrainingJobName", "EndpointName", "EndpointConfigName", "ModelName", "ResourceArn", "ClientToken"];
+    // An endpoint is created with its configuration's name as well: the thing's own name comes first.
+    names.iter().find_map(|key| members.get(*key)?.as_str()).unwrap_or_default().to_owned()
 }
 
 impl Intercept for Guard {

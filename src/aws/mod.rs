@@ -11,10 +11,13 @@ mod deadline;
 pub mod download;
 pub mod fault;
 pub mod guard;
+pub mod hosting;
 pub mod instance_types;
 mod order;
+pub mod orphans;
 pub mod price;
 mod profiles;
+pub mod repack;
 pub mod s3_uri;
 pub mod script_mode;
 #[cfg(test)]

@@ -36,6 +36,19 @@ pub fn training(region: &str, instance_type: &str) -> Option<Price> {
     Some(Price { per_hour: *per_hour, region: "us-east-1", source, date })
 }
 
+/// us-east-1, on-demand hosting (`Host:ml.…`).
+const HOSTING: &[(&str, f64, &str, &str)] = &[("ml.m5.large", 0.115, LIST, "2026-08-11"), ("ml.t2.medium", 0.056, TABLES, "2026-08")];
+
+/// The price of one such instance behind an endpoint for an hour; `None` when the table does not know.
+#[must_use]
+pub fn hosting(region: &str, instance_type: &str) -> Option<Price> {
+    if region != "us-east-1" {
+        return None;
+    }
+    let (_, per_hour, source, date) = HOSTING.iter().find(|(name, ..)| *name == instance_type)?;
+    Some(Price { per_hour: *per_hour, region: "us-east-1", source, date })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

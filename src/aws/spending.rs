@@ -8,6 +8,8 @@ use crate::model::{Problem, Safe};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
     Training,
+    /// Behind an endpoint: from its creation until it is deleted, whether it is called or not.
+    Endpoint,
 }
 
 /// What is known of the price.
@@ -28,6 +30,7 @@ pub async fn look(aws: &Aws, wanted: Use, instance_type: &str, count: i32, secon
     let mut fact = |name: &str, value: String| out.facts.push((name.into(), Safe::line(&value)));
     let price = match wanted {
         Use::Training => price::training(aws.region(), instance_type),
+        Use::Endpoint => price::hosting(aws.region(), instance_type),
     };
     let Some(price) = price else {
         fact("price", format!("not known in {}", aws.region()));

@@ -8,4 +8,4 @@ pub mod names;
 pub mod prints;
 pub mod sourcedir;
 
-pub use job::{Job, Script, place_of};
+pub use job::{Capture, Job, Script, place_of};
