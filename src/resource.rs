@@ -2,6 +2,7 @@
 //! command line and the IAM policy follow from it.
 
 mod data;
+pub(crate) mod endpoints;
 mod staging;
 mod training_jobs;
 
@@ -45,7 +46,7 @@ pub trait Resource: Sync {
 }
 
 /// All resources, in the order of the tabs.
-pub static ALL: &[&dyn Resource] = &[&training_jobs::TrainingJobs, &data::Data];
+pub static ALL: &[&dyn Resource] = &[&training_jobs::TrainingJobs, &endpoints::Endpoints, &data::Data];
 
 /// The resource of that id.
 #[must_use]
