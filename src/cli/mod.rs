@@ -9,9 +9,11 @@ mod attach;
 mod cockpit;
 mod completions;
 mod connector;
+mod deploy;
 mod doctor;
 mod globals;
 mod gutter;
+mod invoke;
 mod json;
 mod keeper;
 mod kind;
@@ -21,6 +23,7 @@ mod logs;
 mod ls;
 mod man;
 mod orders;
+mod orphans;
 mod print;
 mod session;
 mod show;
@@ -73,6 +76,12 @@ enum Command {
     Upload(upload::Args),
     /// Launch a training job from the project file
     Train(train::Args),
+    /// Put a trained model behind an endpoint
+    Deploy(deploy::Args),
+    /// Send an endpoint something to predict
+    Invoke(invoke::Args),
+    /// List what is left behind and costs or clutters
+    Orphans(orphans::Args),
     /// Check this machine, the project, the journal, credentials and permissions
     Doctor(doctor::Args),
     /// Serve, inspect or reset the local region
@@ -132,6 +141,9 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Delete(args) => stop::run(&globals, Verb::Delete, &args).await,
             Command::Upload(args) => upload::run(&globals, &args).await,
             Command::Train(args) => train::run(&globals, &args).await,
+            Command::Deploy(args) => deploy::run(&globals, &args).await,
+            Command::Invoke(args) => invoke::run(&globals, &args).await,
+            Command::Orphans(args) => orphans::run(&globals, &args).await,
             Command::Doctor(args) => doctor::run(&globals, &args).await,
             Command::Local(args) => local::run(&globals, &args).await,
             Command::Completions(_) | Command::Man(_) => Ok(ExitCode::SUCCESS),

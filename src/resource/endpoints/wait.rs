@@ -20,7 +20,7 @@ const TROUBLES: u32 = 5;
 ///
 /// # Errors
 /// When it cannot be looked at, or does not settle.
-pub(super) async fn settled(
+pub async fn settled(
     aws: &Aws,
     name: &str,
     progress: &(dyn Fn(Progress) + Send + Sync),
