@@ -18,7 +18,7 @@ use footplate::aws::s3_uri::S3Uri;
 use footplate::aws::script_mode::sourcedir;
 use footplate::aws::with_order;
 use footplate::model::{
-    Block, Cell, EndpointRecipe, Failure, FailureKind, Form, ItemId, Order, Outcome, Phase, Progress, Settled, Verb,
+    Block, Cell, EndpointRecipe, Failure, FailureKind, Form, ItemId, Outcome, Phase, Progress, Settled, Verb,
 };
 use region::{Place, bare, found, order_of, set};
 
@@ -159,7 +159,13 @@ async fn a_finished_job_is_deployed_asked_and_taken_down_in_order() {
     assert_eq!((form.value("framework_version"), form.value("py_version")), ("1.9", "py38"), "as it was trained");
     let shown = found("endpoints").preview(&place.aws, &place.recipe, &form).await.unwrap();
     assert!(shown.problems.is_empty(), "{:?}", shown.problems);
-    for part in ["SAGEMAKER_PROGRAM", "/opt/ml/model/code", "pytorch-inference:1.9-cpu-py38", "AllTraffic", "\"EndpointName\": \"digits\""] {
+    for part in [
+        "SAGEMAKER_PROGRAM",
+        "/opt/ml/model/code",
+        "pytorch-inference:1.9-cpu-py38",
+        "AllTraffic",
+        "\"EndpointName\": \"digits\"",
+    ] {
         assert!(shown.request.as_str().contains(part), "{part}: {}", shown.request);
     }
     forget(&place);
@@ -180,13 +186,16 @@ async fn a_finished_job_is_deployed_asked_and_taken_down_in_order() {
     let container = model.primary_container().unwrap();
     let mut environment: Vec<_> = container.environment().unwrap().iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     environment.sort_unstable();
-    assert_eq!(environment, [
-        ("MODE", "fast"),
-        ("SAGEMAKER_CONTAINER_LOG_LEVEL", "20"),
-        ("SAGEMAKER_PROGRAM", "inference.py"),
-        ("SAGEMAKER_REGION", "us-east-1"),
-        ("SAGEMAKER_SUBMIT_DIRECTORY", "/opt/ml/model/code"),
-    ]);
+    assert_eq!(
+        environment,
+        [
+            ("MODE", "fast"),
+            ("SAGEMAKER_CONTAINER_LOG_LEVEL", "20"),
+            ("SAGEMAKER_PROGRAM", "inference.py"),
+            ("SAGEMAKER_REGION", "us-east-1"),
+            ("SAGEMAKER_SUBMIT_DIRECTORY", "/opt/ml/model/code"),
+        ]
+    );
     let archive = container.model_data_url().unwrap().to_owned();
     assert!(archive.starts_with("s3://sagemaker-us-east-1-000000000000/tiny/model/"), "{archive}");
 
@@ -199,12 +208,17 @@ async fn a_finished_job_is_deployed_asked_and_taken_down_in_order() {
     assert!(answer.contains("p50") && answer.contains("[0.125, 0.75, 0.125]"), "{answer}");
     let detail = found("endpoints").detail(&place.aws, &id).await.unwrap();
     let told = facts(&detail);
-    for (name, part) in
-        [("configuration", config_name), ("model", model_name), ("archive", archive.as_str()), ("last call", "ms"), ("script", "inference.py")]
-    {
+    for (name, part) in [
+        ("configuration", config_name),
+        ("model", model_name),
+        ("archive", archive.as_str()),
+        ("last call", "ms"),
+        ("script", "inference.py"),
+    ] {
         assert!(told.iter().any(|(known, value)| known == name && value.contains(part)), "{name} {part}: {told:?}");
     }
-    let curves = detail.blocks.iter().find_map(|block| if let Block::Curves { series, .. } = block { Some(series) } else { None });
+    let curves =
+        detail.blocks.iter().find_map(|block| if let Block::Curves { series, .. } = block { Some(series) } else { None });
     let names: Vec<_> = curves.unwrap().iter().map(|series| series.name.to_string()).collect();
     assert!(names.contains(&"your calls, ms".to_owned()) && names.contains(&"calls".to_owned()), "{names:?}");
 
@@ -245,7 +259,8 @@ async fn an_endpoint_takes_another_model_type_and_count() {
     // Another script makes another model: a new configuration, and the old one is asked about.
     write(&place, "code/helper.py", "def scores():\n    return [0.0, 0.0, 1.0]\n");
     forget(&place);
-    let form = set(place.form("endpoints", Verb::Update, Some("live")).await, &[("model", &job), ("instance_type", "ml.m5.xlarge")]);
+    let form =
+        set(place.form("endpoints", Verb::Update, Some("live")).await, &[("model", &job), ("instance_type", "ml.m5.xlarge")]);
     assert_eq!(form.value("instance_count"), "2", "as it runs, not as it was made");
     let shown = found("endpoints").preview(&place.aws, &place.recipe, &form).await.unwrap();
     assert!(shown.problems.is_empty() && shown.facts.iter().any(|(name, _)| name.as_str() == "how"), "{:?}", shown.problems);
@@ -387,9 +402,7 @@ async fn what_cannot_be_deployed_is_refused_and_leaves_nothing() {
     let (place, job) = place().await;
     let bucket = "sagemaker-us-east-1-000000000000";
     let put = async |name: &str, bytes: Vec<u8>| {
-        let sent = async {
-            place.aws.s3.put_object().bucket(bucket).key(name).body(bytes.into()).send().await.map(drop)
-        };
+        let sent = async { place.aws.s3.put_object().bucket(bucket).key(name).body(bytes.into()).send().await.map(drop) };
         with_order("by-hand".into(), sent).await.unwrap();
         format!("s3://{bucket}/{name}")
     };
@@ -427,7 +440,8 @@ async fn what_cannot_be_deployed_is_refused_and_leaves_nothing() {
     let outcome = place.run(&order_of(form, &[])).await.unwrap();
     assert!(outcome.said().as_str().contains("in service"));
     let detail = found("endpoints").detail(&place.aws, &ItemId("split".into())).await.unwrap();
-    let instances: Vec<String> = facts(&detail).into_iter().filter(|(name, _)| name == "instances").map(|(_, text)| text).collect();
+    let instances: Vec<String> =
+        facts(&detail).into_iter().filter(|(name, _)| name == "instances").map(|(_, text)| text).collect();
     assert_eq!(instances, ["1 × ml.m5.large · AllTraffic, weight 1", "1 × ml.m5.large · old, weight 0.25"]);
     let outcome = delete(&place, &["taken", "split"]).await;
     assert!(outcome.said().as_str().starts_with("deleted 2 endpoints, 2 configurations, 2 models"), "{}", outcome.said());
@@ -562,4 +576,81 @@ async fn an_order_called_off_leaves_no_parts() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     place.region.close().await;
+}
+
+/// A project with an endpoint part in a home of its own.
+fn home() -> Home {
+    let home = Home::new();
+    home.project("open(os.path.join(os.environ['SM_MODEL_DIR'], 'weights.txt'), 'w').write('heavy'); print('loss=0.5')");
+    home.write("code/inference.py", INFERENCE);
+    home.write("code/helper.py", HELPER);
+    home.write("sample.json", "{}");
+    let project = fs::read_to_string(home.path("footplate.toml")).unwrap();
+    let endpoint = "\n[endpoint]\nsmoke_test = \"sample.json\"\nclasses = [\"cat\", \"dog\", \"bird\"]\n";
+    home.write("footplate.toml", format!("{project}{endpoint}"));
+    home
+}
+
+#[test]
+fn the_command_line_deploys_asks_and_clears_up() {
+    let home = home();
+    home.run(&["--local", "deploy", "--wait"]).expect(3, &["footplate local serve"]);
+    home.run(&["--local", "orphans"]).expect(0, &["nothing left behind"]);
+    let (region, _) = Served::start(&home, &["local", "serve"]);
+    home.run(&["--local", "deploy", "--wait"]).expect(2, &["model: a model is needed"]);
+    home.run(&["--local", "train", "--wait"]).expect(0, &[]);
+    let dry = home.run(&["--local", "deploy", "--dry-run", "--json", "--name", "shop"]);
+    dry.expect(0, &[]);
+    let requests: serde_json::Value = serde_json::from_str(&dry.out).unwrap();
+    assert_eq!(requests["CreateEndpoint"]["EndpointName"], "shop");
+    assert_eq!(requests["CreateModel"]["PrimaryContainer"]["Environment"]["SAGEMAKER_PROGRAM"], "inference.py");
+    home.run(&["--local", "ls", "endpoints", "--json"]).expect(0, &["[]"]);
+
+    home.run(&["--local", "deploy", "--wait", "--name", "shop"]).expect(0, &["shop\n", "in service", "dog, 75.0 %"]);
+    home.run(&["--local", "deploy", "--name", "shop"]).expect(2, &["there is an endpoint shop already"]);
+    home.run(&["--local", "ls", "endpoints"]).expect(0, &["shop", "InService", "ml.m5.large"]);
+    home.run(&["--local", "show", "endpoints", "shop"]).expect(0, &["configuration", "inference.py", "1 × ml.m5.large"]);
+    home.run(&["--local", "invoke", "shop", "--body", "sample.json"]).expect(0, &["dog, 75.0 %", "\"model\": \"heavy\""]);
+    let told = home.run(&["--local", "invoke", "shop", "--body", "sample.json", "--json"]);
+    told.expect(0, &[]);
+    let told: serde_json::Value = serde_json::from_str(&told.out).unwrap();
+    assert_eq!((&told["class"], &told["answer"]["probabilities"][1]), (&"dog".into(), &0.75.into()));
+    // Standard input, another folder, and what the model says when it fails.
+    home.write("elsewhere/raise.json", "{\"raise\": 1}");
+    let piped = fs::File::open(home.path("elsewhere/raise.json")).unwrap();
+    let failed = binary::finish(home.command(&["--local", "invoke", "shop", "--body", "-"]).stdin(piped));
+    failed.expect(1, &["RuntimeError: the model is tired", "footplate logs endpoints shop"]);
+    let project = home.root().to_str().unwrap().to_owned();
+    let mut command = home.command(&["--local", "--project", &project, "invoke", "shop", "--body", "raise.json"]);
+    binary::finish(command.current_dir(home.path("elsewhere"))).expect(1, &["the model is tired"]);
+    home.run(&["--local", "invoke", "shop", "--body", "nowhere.json"]).expect(2, &["nowhere.json"]);
+    home.run(&["--local", "logs", "endpoints", "shop"]).expect(0, &["loading ['code', 'weights.txt']"]);
+
+    home.run(&["--local", "delete", "endpoints", "shop"]).expect(3, &["--yes"]);
+    let kept = home.run(&["--local", "delete", "endpoints", "shop", "--yes"]);
+    kept.expect(0, &["deleted shop, 1 configuration, 1 model", "left: s3://", "left: log group", "--leftovers"]);
+    home.run(&["--local", "delete", "endpoints", "shop", "--yes"]).expect(1, &["ould not find endpoint"]);
+    home.run(&["--local", "orphans", "--json"]).expect(0, &["\"kind\": \"artefact\""]);
+    home.run(&["--local", "orphans", "--delete"]).expect(3, &["--yes"]);
+    home.run(&["--local", "orphans", "--delete", "--yes"]).expect(0, &["deleted artefact"]);
+    home.run(&["--local", "orphans", "--json"]).expect(0, &["[]"]);
+    assert_eq!(region.end("-TERM"), 0);
+    home.nothing_runs();
+}
+
+#[test]
+fn an_interrupted_deployment_is_found_and_a_served_region_brings_endpoints_back() {
+    let home = home();
+    let (region, _) = Served::start(&home, &["local", "serve"]);
+    home.run(&["--local", "train", "--wait"]).expect(0, &[]);
+    home.run(&["--local", "deploy", "--wait", "--name", "stays"]).expect(0, &["in service"]);
+    assert_eq!(region.end("-KILL"), -1);
+    // A command that holds the region by itself starts the endpoint again, asks it, and ends it.
+    home.run(&["--local", "invoke", "stays", "--body", "sample.json"]).expect(0, &["dog, 75.0 %"]);
+    home.nothing_runs();
+    let (region, _) = Served::start(&home, &["local", "serve"]);
+    home.run(&["--local", "delete", "endpoints", "stays", "--yes", "--leftovers", "--json"]).expect(0, &["\"left\": []"]);
+    home.run(&["--local", "orphans"]).expect(0, &["nothing left behind"]);
+    assert_eq!(region.end("-TERM"), 0);
+    home.nothing_runs();
 }

@@ -179,7 +179,9 @@ pub async fn used(aws: &Aws, besides: &[&str]) -> Result<Vec<Used>, Failure> {
         let config_name = found.endpoint_config_name().unwrap_or_default().to_owned();
         let models = match missing(config(aws, &config_name).await)? {
             Some(config) => models_in(&config),
-            None => tag(&tags(aws, found.endpoint_arn().unwrap_or_default()).await?, MODEL).map(str::to_owned).into_iter().collect(),
+            None => {
+                tag(&tags(aws, found.endpoint_arn().unwrap_or_default()).await?, MODEL).map(str::to_owned).into_iter().collect()
+            }
         };
         Ok(Some(Used { endpoint: name, config: config_name, models }))
     });

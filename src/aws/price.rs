@@ -37,7 +37,8 @@ pub fn training(region: &str, instance_type: &str) -> Option<Price> {
 }
 
 /// us-east-1, on-demand hosting (`Host:ml.…`).
-const HOSTING: &[(&str, f64, &str, &str)] = &[("ml.m5.large", 0.115, LIST, "2026-08-11"), ("ml.t2.medium", 0.056, TABLES, "2026-08")];
+const HOSTING: &[(&str, f64, &str, &str)] =
+    &[("ml.m5.large", 0.115, LIST, "2026-08-11"), ("ml.t2.medium", 0.056, TABLES, "2026-08")];
 
 /// The price of one such instance behind an endpoint for an hour; `None` when the table does not know.
 #[must_use]

@@ -137,6 +137,7 @@ async fn confirm(session: &Session, form: &Form, yes: bool) -> Result<(), Failur
         return Ok(());
     }
     let account = if yes { String::new() } else { session.aws.identity().await?.account };
-    let question = format!("{}: it costs until it is deleted. Create in account {account}, {}?", form.title, session.aws.region());
+    let question =
+        format!("{}: it costs until it is deleted. Create in account {account}, {}?", form.title, session.aws.region());
     ask::confirm(&question, yes)
 }

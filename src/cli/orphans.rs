@@ -108,9 +108,9 @@ fn show(found: &[Orphan], open: &[Open]) -> Result<(), Failure> {
 }
 
 fn show_json(found: &[Orphan], open: &[Open]) -> Result<(), Failure> {
-    let things = found.iter().map(|orphan| {
-        json!({ "kind": orphan.kind.word(), "name": orphan.name, "since": orphan.since, "why": orphan.kind.why() })
-    });
+    let things = found.iter().map(
+        |orphan| json!({ "kind": orphan.kind.word(), "name": orphan.name, "since": orphan.since, "why": orphan.kind.why() }),
+    );
     let calls = open.iter().map(|open| {
         let name = format!("{} {}", open.intent.operation, open.intent.token);
         json!({ "kind": "call", "name": name, "since": open.at, "why": "never answered" })

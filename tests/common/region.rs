@@ -17,7 +17,8 @@ use footplate::journal::Journal;
 use footplate::local::sagemaker::EngineOptions;
 use footplate::local::{Body, LocalRegion, Options};
 use footplate::model::{
-    Channel, Failure, Form, Intent, Item, ItemId, Ledger, MetricRule, Order, Outcome, Page, Recipe, Scalar, Settled, Verb,
+    Channel, EndpointRecipe, Failure, Form, Intent, Item, ItemId, Ledger, MetricRule, Order, Outcome, Page, Recipe, Scalar,
+    Settled, Verb,
 };
 use footplate::resource::{self, Resource};
 use http_body_util::BodyExt as _;
@@ -128,6 +129,24 @@ impl Place {
         let ledger: Arc<dyn Ledger> = Arc::clone(&witness) as _;
         let aws = connect(&wire, false, Some(ledger)).await;
         Self { recipe: recipe(&project), folder, region, wire, witness, aws }
+    }
+
+    /// The project with a script that answers and a file to ask it with.
+    pub fn serving(mut self) -> Self {
+        let script = "def model_fn(model_dir):\n    return None\n\ndef predict_fn(data, model):\n    return data\n";
+        std::fs::write(self.recipe.root.join("code/inference.py"), script).unwrap();
+        std::fs::write(self.recipe.root.join("sample.json"), "[0.25, 0.75]").unwrap();
+        self.recipe.endpoint = Some(EndpointRecipe {
+            instance_type: "ml.m5.large".into(),
+            instance_count: 1,
+            entry_point: "inference.py".into(),
+            content_type: "application/json".into(),
+            accept: "application/json".into(),
+            classes: Vec::new(),
+            smoke_test: Some("sample.json".into()),
+            environment: Vec::new(),
+        });
+        self
     }
 
     /// The same region through clients with other rights.

@@ -11,8 +11,7 @@ const HEX: usize = 256;
 /// The longest text that is shown as it is.
 const TEXT: usize = 64 << 10;
 /// Members under which models put what they give for each class.
-const SCORES: [&str; 8] =
-    ["probabilities", "predictions", "prediction", "scores", "logits", "outputs", "output", "score"];
+const SCORES: [&str; 8] = ["probabilities", "predictions", "prediction", "scores", "logits", "outputs", "output", "score"];
 
 /// An answer for reading, whatever it is.
 #[must_use]
@@ -273,7 +272,8 @@ mod tests {
 
     /// Small enough to be shown whole.
     fn json() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from), ".*".prop_map(Value::from)];
+        let leaf =
+            prop_oneof![any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from), ".*".prop_map(Value::from)];
         leaf.prop_recursive(4, 32, 6, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),

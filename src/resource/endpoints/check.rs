@@ -85,22 +85,25 @@ fn model(form: &Form, problems: &mut Problems) {
         problems.add("framework_version", Some("a version is needed, e.g. 2.6, or a full image".to_owned()));
     }
     for line in lines(form.value("environment")) {
-        problems.add("environment", match line {
-            Err((number, text)) => Some(format!("line {number}: '{text}' is not of the form NAME = value")),
-            // The service model's limits for a container's environment: 16 variables of 1024 characters.
-            Ok((name, value)) if name.len() > 1024 || value.len() > 1024 => {
-                Some(format!("'{name}' is too long: at most 1024 characters"))
-            }
-            Ok((name, _)) if name.starts_with("SAGEMAKER_PROGRAM") || name.starts_with("SAGEMAKER_SUBMIT_DIRECTORY") => {
-                Some(format!("'{name}' belongs to SageMaker; the field `script` sets it"))
-            }
-            Ok((name, _)) => {
-                let mut bytes = name.bytes();
-                let legal = bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
-                    && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-                (!legal).then(|| format!("'{name}' is no variable name: letters, digits and '_', not a digit first"))
-            }
-        });
+        problems.add(
+            "environment",
+            match line {
+                Err((number, text)) => Some(format!("line {number}: '{text}' is not of the form NAME = value")),
+                // The service model's limits for a container's environment: 16 variables of 1024 characters.
+                Ok((name, value)) if name.len() > 1024 || value.len() > 1024 => {
+                    Some(format!("'{name}' is too long: at most 1024 characters"))
+                }
+                Ok((name, _)) if name.starts_with("SAGEMAKER_PROGRAM") || name.starts_with("SAGEMAKER_SUBMIT_DIRECTORY") => {
+                    Some(format!("'{name}' belongs to SageMaker; the field `script` sets it"))
+                }
+                Ok((name, _)) => {
+                    let mut bytes = name.bytes();
+                    let legal = bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+                        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+                    (!legal).then(|| format!("'{name}' is no variable name: letters, digits and '_', not a digit first"))
+                }
+            },
+        );
     }
     let role = form.value("role");
     problems.add("role", role.contains(char::is_whitespace).then(|| "a role is an ARN or a name, without spaces".to_owned()));

@@ -3,7 +3,7 @@
 //! What belongs to an endpoint is worked out before the first step and noted on the things themselves (the tag
 //! [`hosting::ENDPOINT`]), so that the same call, repeated after a crash, finds what the endpoint can tell no more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_sagemaker::types::Tag;
 
@@ -74,7 +74,8 @@ impl Plan {
         let pairs: BTreeMap<String, String> =
             all.into_iter().filter_map(|one| Some((one.endpoint_config_name?, one.endpoint_config_arn?))).collect();
         let configs = hosting::tagged(aws, pairs.clone(), ours).await?;
-        let configs: Vec<_> = configs.into_iter().filter_map(|(name, _)| Some((name.clone(), pairs.get(&name)?.clone()))).collect();
+        let configs: Vec<_> =
+            configs.into_iter().filter_map(|(name, _)| Some((name.clone(), pairs.get(&name)?.clone()))).collect();
         let all = hosting::models(aws, Some(stem)).await?;
         let pairs: BTreeMap<String, String> = all.into_iter().filter_map(|one| Some((one.model_name?, one.model_arn?))).collect();
         let models = hosting::tagged(aws, pairs.clone(), ours).await?;
@@ -166,8 +167,9 @@ pub(super) async fn delete(
 }
 
 fn said(plans: &[Plan], kept: &[String]) -> String {
-    let configs: usize = plans.iter().map(|plan| plan.configs.len()).sum();
-    let models: usize = plans.iter().map(|plan| plan.models.len()).sum();
+    // Two of them may have had one in common.
+    let configs = plans.iter().flat_map(|plan| plan.configs.keys()).collect::<BTreeSet<_>>().len();
+    let models = plans.iter().flat_map(|plan| plan.models.keys()).collect::<BTreeSet<_>>().len();
     let counted = |count: usize, word: &str| match count {
         0 => String::new(),
         1 => format!(", 1 {word}"),

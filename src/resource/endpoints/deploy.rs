@@ -121,7 +121,8 @@ pub(super) async fn preview(aws: &Aws, recipe: &Recipe, form: &Form) -> Preview 
     preview.problems.extend(smoke_problems(recipe, form));
     preview.request = Safe::text(&plan.json(aws).await);
     if hosting::missing(hosting::endpoint(aws, &plan.endpoint).await).is_ok_and(|found| found.is_some()) {
-        let message = Safe::line(&format!("there is an endpoint {} already; update that one, or choose another name", plan.endpoint));
+        let message =
+            Safe::line(&format!("there is an endpoint {} already; update that one, or choose another name", plan.endpoint));
         preview.problems.push(Problem { field: "name".to_owned(), message, fatal: true });
     }
     preview
@@ -204,34 +205,29 @@ async fn create(
     told("creating the configuration");
     make(aws, Thing::Config, &plan.config, &|| {
         Box::pin(async move {
-        let sent = plan.config(aws).send().await;
-        sent.map(drop).map_err(|error| fault::tell("creating the configuration", &error))
-    })
+            let sent = plan.config(aws).send().await;
+            sent.map(drop).map_err(|error| fault::tell("creating the configuration", &error))
+        })
     })
     .await?;
     made.config = Some(plan.config.clone());
     told("creating the endpoint");
     make(aws, Thing::Endpoint, &plan.endpoint, &|| {
         Box::pin(async move {
-        let sent = plan.endpoint(aws).send().await;
-        sent.map(drop).map_err(|error| fault::tell(&format!("creating endpoint {}", plan.endpoint), &error))
-    })
+            let sent = plan.endpoint(aws).send().await;
+            sent.map(drop).map_err(|error| fault::tell(&format!("creating endpoint {}", plan.endpoint), &error))
+        })
     })
     .await
 }
 
 /// Makes the model.
-pub(super) async fn create_model(
-    aws: &Aws,
-    model: &Draft,
-    served: &Repacked,
-    tags: &[(String, String)],
-) -> Result<(), Failure> {
+pub(super) async fn create_model(aws: &Aws, model: &Draft, served: &Repacked, tags: &[(String, String)]) -> Result<(), Failure> {
     make(aws, Thing::Model, &model.name, &|| {
         Box::pin(async move {
-        let sent = model.request(aws, served, tags).send().await;
-        sent.map(drop).map_err(|error| fault::tell("creating the model", &error))
-    })
+            let sent = model.request(aws, served, tags).send().await;
+            sent.map(drop).map_err(|error| fault::tell("creating the model", &error))
+        })
     })
     .await
 }
@@ -240,11 +236,7 @@ pub(super) async fn create_model(
 ///
 /// # Errors
 /// Why it is not, with the container's own words.
-pub(super) async fn in_service(
-    aws: &Aws,
-    name: &str,
-    progress: &(dyn Fn(Progress) + Send + Sync),
-) -> Result<(), Failure> {
+pub(super) async fn in_service(aws: &Aws, name: &str, progress: &(dyn Fn(Progress) + Send + Sync)) -> Result<(), Failure> {
     let Some(endpoint) = wait::settled(aws, name, progress).await? else {
         return Err(Failure::new(FailureKind::NotFound, format!("{name} has been deleted meanwhile"), ""));
     };

@@ -10,9 +10,7 @@ use super::delete::Plan;
 use super::list::{More, remember, state_of};
 use crate::aws::{Aws, Mode, fault, hosting, time};
 use crate::model::show::money;
-use crate::model::{
-    Block, Cell, Detail, Failure, FailureKind, ItemId, Phase, PhaseSpan, Point, Safe, Series, State,
-};
+use crate::model::{Block, Cell, Detail, Failure, FailureKind, ItemId, Phase, PhaseSpan, Point, Safe, Series, State};
 
 /// How far back the charts go.
 const HOURS: i64 = 3;
@@ -86,10 +84,13 @@ fn bill(aws: &Aws, endpoint: &DescribeEndpointOutput, config: Option<&DescribeEn
     {
         add("cost", Cell::Accrues { since, per_hour });
     }
-    add("price", match more.per_hour {
-        Some(per_hour) => text(&format!("{}/h{free}", money(per_hour))),
-        None => text("not known for this type and region"),
-    });
+    add(
+        "price",
+        match more.per_hour {
+            Some(per_hour) => text(&format!("{}/h{free}", money(per_hour))),
+            None => text("not known for this type and region"),
+        },
+    );
     for variant in endpoint.production_variants() {
         add("instances", text(&instances(variant, config)));
     }
@@ -120,7 +121,8 @@ fn instances(
 
 /// Its life as far as the times that the service gives tell it.
 fn phases(endpoint: &DescribeEndpointOutput, config: Option<&DescribeEndpointConfigOutput>, state: &State) -> Vec<PhaseSpan> {
-    let (Some(created), Some(updated)) = (endpoint.creation_time().map(time::ours), endpoint.last_modified_time().map(time::ours))
+    let (Some(created), Some(updated)) =
+        (endpoint.creation_time().map(time::ours), endpoint.last_modified_time().map(time::ours))
     else {
         return Vec::new();
     };
@@ -131,7 +133,8 @@ fn phases(endpoint: &DescribeEndpointOutput, config: Option<&DescribeEndpointCon
         (Phase::Waiting, _) if word == "Creating" => vec![span("Creating", created, None, false)],
         // It serves the way it did before its present configuration was made, then changes, then serves again.
         (Phase::Active, Some(switched)) => {
-            let (before, change) = (span("Serving", created, Some(switched), true), span("Updating", switched, Some(updated), true));
+            let (before, change) =
+                (span("Serving", created, Some(switched), true), span("Updating", switched, Some(updated), true));
             vec![before, change, span("InService", updated, None, true)]
         }
         (Phase::Active, None) => vec![span("Creating", created, Some(updated), false), span("InService", updated, None, true)],
@@ -199,7 +202,9 @@ async fn curves(aws: &Aws, endpoint: &DescribeEndpointOutput) -> Result<Vec<Seri
     }
     let count = queries.len();
     let call = aws.cloudwatch.get_metric_data().set_metric_data_queries(Some(queries)).scan_by(ScanBy::TimestampAscending);
-    let call = call.start_time(time::theirs(from)).end_time(time::theirs(now));
+    // A minute on: what was counted in this very second is stamped with it.
+    let end = now.checked_add(SignedDuration::from_mins(1)).unwrap_or(now);
+    let call = call.start_time(time::theirs(from)).end_time(time::theirs(end));
     // Three hours by the minute fit into one page: 180 values of each.
     let page = call.send().await.map_err(|error| fault::tell("reading the metrics", &error))?;
     let mut found: Vec<Vec<Point>> = vec![Vec::new(); count];

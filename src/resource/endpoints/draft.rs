@@ -151,7 +151,10 @@ mod tests {
     #[test]
     fn names_are_made_from_the_endpoints_without_its_time() {
         assert_eq!(stem("digits-2026-11-22-07-18-36-364"), "digits");
-        assert_eq!([stem("digits"), stem("a-much-longer-name-without-a-stamp")], ["digits", "a-much-longer-name-without-a-stamp"]);
+        assert_eq!(
+            [stem("digits"), stem("a-much-longer-name-without-a-stamp")],
+            ["digits", "a-much-longer-name-without-a-stamp"]
+        );
         let long = "x".repeat(63);
         assert!(names::problem(&names::job_name(stem(&long), Timestamp::UNIX_EPOCH)).is_none());
         assert!(names::job_name(stem(&long), Timestamp::UNIX_EPOCH).contains(stem(&long)));

@@ -27,13 +27,7 @@ pub(super) fn served(recipe: &Recipe) -> EndpointRecipe {
     })
 }
 
-fn field(
-    name: &'static str,
-    label: &'static str,
-    kind: FieldKind,
-    value: impl Into<String>,
-    help: &'static str,
-) -> Field {
+fn field(name: &'static str, label: &'static str, kind: FieldKind, value: impl Into<String>, help: &'static str) -> Field {
     let value = value.into();
     Field { name: name.into(), label: label.into(), help: help.into(), kind, initial: value.clone(), value }
 }
@@ -161,7 +155,13 @@ fn script(recipe: &Recipe, endpoint: &EndpointRecipe, version: String, py: Strin
             environment.join("\n"),
             "One `NAME = value` a line, set for the script.",
         ),
-        field("framework_version", "version", FieldKind::Line, version, "The framework's version, as the model was trained with."),
+        field(
+            "framework_version",
+            "version",
+            FieldKind::Line,
+            version,
+            "The framework's version, as the model was trained with.",
+        ),
         field("py_version", "python", FieldKind::Line, py, "e.g. py312; empty: what the version comes with."),
         field("image", "image", FieldKind::Line, "", "A full image URI, instead of PyTorch's inference image of that version."),
     ]

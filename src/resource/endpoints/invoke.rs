@@ -80,8 +80,9 @@ pub fn request(recipe: &Recipe, form: &Form) -> Result<Request, Failure> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let unreadable =
-        |error: std::io::Error| invalid(&format!("body: {} cannot be read: {error}", path.display()), "name a file that is there");
+    let unreadable = |error: std::io::Error| {
+        invalid(&format!("body: {} cannot be read: {error}", path.display()), "name a file that is there")
+    };
     let mut body = Vec::new();
     // One byte more than may be sent tells that it is too many; how many there are does not matter.
     std::fs::File::open(path).map_err(unreadable)?.take(LIMIT + 1).read_to_end(&mut body).map_err(unreadable)?;
@@ -154,11 +155,7 @@ pub async fn call(aws: &Aws, recipe: &Recipe, endpoint: &str, request: &Request)
 }
 
 /// What the model's container said, with the traceback from its log.
-async fn model_error(
-    aws: &Aws,
-    endpoint: &str,
-    error: &aws_sdk_sagemakerruntime::types::error::ModelError,
-) -> Failure {
+async fn model_error(aws: &Aws, endpoint: &str, error: &aws_sdk_sagemakerruntime::types::error::ModelError) -> Failure {
     let status = error.original_status_code().unwrap_or(0);
     let said = error.original_message().or(error.message()).unwrap_or_default();
     let stream = error.log_stream_arn().and_then(|arn| arn.split_once(":log-stream:")).map(|(_, stream)| stream);

@@ -105,18 +105,20 @@ struct Known {
 
 /// One poll.
 pub(super) async fn list(aws: &Aws, page: &(dyn Fn(Page) + Send + Sync)) -> Result<(), Failure> {
-    let rows: Vec<Row> = hosting::endpoints(aws).await?.iter().map(|summary| Row {
-        name: summary.endpoint_name().unwrap_or_default().to_owned(),
-        state: state(summary.endpoint_status().map_or("", |status| status.as_str())),
-        created: summary.creation_time().map(time::ours),
-        updated: summary.last_modified_time().map(time::ours),
-        more: None,
-    }).collect();
+    let rows: Vec<Row> = hosting::endpoints(aws)
+        .await?
+        .iter()
+        .map(|summary| Row {
+            name: summary.endpoint_name().unwrap_or_default().to_owned(),
+            state: state(summary.endpoint_status().map_or("", |status| status.as_str())),
+            created: summary.creation_time().map(time::ours),
+            updated: summary.last_modified_time().map(time::ours),
+            more: None,
+        })
+        .collect();
     let (rows, wanted) = aws.memo(MEMO, |known: &mut Known| {
-        let rows: Vec<Row> = rows
-            .into_iter()
-            .map(|row| Row { more: known.rows.get(&row.name).and_then(|old| old.more.clone()), ..row })
-            .collect();
+        let rows: Vec<Row> =
+            rows.into_iter().map(|row| Row { more: known.rows.get(&row.name).and_then(|old| old.more.clone()), ..row }).collect();
         known.rows = rows.iter().map(|row| (row.name.clone(), row.clone())).collect();
         let changed = rows.iter().filter(|row| known.described.get(&row.name) != Some(&row.updated));
         let wanted: Vec<String> = changed.take(DESCRIBED).map(|row| row.name.clone()).collect();

@@ -58,7 +58,9 @@ impl Made {
             left.push(archive.to_string());
         }
         let hint = match (left.is_empty(), failure.hint.as_str()) {
-            (true, hint) => format!("{hint}{}what was made on the way has been taken back", if hint.is_empty() { "" } else { "; " }),
+            (true, hint) => {
+                format!("{hint}{}what was made on the way has been taken back", if hint.is_empty() { "" } else { "; " })
+            }
             (false, _) => format!("left behind: {}; `footplate orphans --delete` takes it away", left.join(", ")),
         };
         Failure::new(failure.kind, failure.what.as_str(), hint)

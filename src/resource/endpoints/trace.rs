@@ -64,7 +64,8 @@ fn last_in(lines: &[&str]) -> Option<Safe> {
     let start = lines.iter().rposition(|line| line.contains("Traceback (most recent call last)"))?;
     // Model servers put their own words before each line, so how far it is indented counts from there.
     let indent = lines[start].find("Traceback").unwrap_or(0);
-    let frames = lines[start + 1..].iter().take_while(|line| line.get(indent..).is_some_and(|rest| rest.starts_with([' ', '\t'])));
+    let frames =
+        lines[start + 1..].iter().take_while(|line| line.get(indent..).is_some_and(|rest| rest.starts_with([' ', '\t'])));
     let end = (start + 2 + frames.count()).min(lines.len());
     let from = start.max(end.saturating_sub(LINES));
     Some(Safe::text(&lines[from..end].join("\n")))

@@ -184,25 +184,28 @@ async fn switch(
     made: &mut Made,
 ) -> Result<(), Failure> {
     let instances = count(form)?;
-    let variants: Vec<ProductionVariant> = change.config.production_variants().iter().map(|old| {
-        let mut new = old.clone();
-        (new.initial_variant_weight, new.initial_instance_count) = {
-            let (weight, count) = running(&change.endpoint, old);
-            (weight, Some(count))
-        };
-        if new.variant_name() == Some(change.variant.as_str()) {
-            new.initial_instance_count = Some(instances);
-            new.instance_type = Some(ProductionVariantInstanceType::from(form.value("instance_type")));
-            new.model_name = model.map(str::to_owned).or(new.model_name);
-        }
-        new
-    }).collect();
+    let variants: Vec<ProductionVariant> = change
+        .config
+        .production_variants()
+        .iter()
+        .map(|old| {
+            let mut new = old.clone();
+            (new.initial_variant_weight, new.initial_instance_count) = {
+                let (weight, count) = running(&change.endpoint, old);
+                (weight, Some(count))
+            };
+            if new.variant_name() == Some(change.variant.as_str()) {
+                new.initial_instance_count = Some(instances);
+                new.instance_type = Some(ProductionVariantInstanceType::from(form.value("instance_type")));
+                new.model_name = model.map(str::to_owned).or(new.model_name);
+            }
+            new
+        })
+        .collect();
     make(aws, Thing::Config, config, &|| {
         let call = as_before(aws, &change.config, config).set_production_variants(Some(variants.clone()));
         let call = call.set_tags(Some(hosting::sent(tags)));
-        Box::pin(async move {
-            call.send().await.map(drop).map_err(|error| fault::tell("creating the configuration", &error))
-        })
+        Box::pin(async move { call.send().await.map(drop).map_err(|error| fault::tell("creating the configuration", &error)) })
     })
     .await?;
     made.config = Some(config.to_owned());
@@ -250,5 +253,10 @@ async fn afterwards(aws: &Aws, change: &Change, replaced: bool, said: &str) -> O
         return Outcome::Said(said);
     }
     let question = "Delete what it no longer uses?".into();
-    Outcome::Then { said, question, lines: lines.iter().map(|line| Safe::line(line)).collect(), order: Box::new(sweep_order(&lines)) }
+    Outcome::Then {
+        said,
+        question,
+        lines: lines.iter().map(|line| Safe::line(line)).collect(),
+        order: Box::new(sweep_order(&lines)),
+    }
 }
