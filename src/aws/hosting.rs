@@ -25,6 +25,9 @@ const PAGES: usize = 20;
 /// Looks at once.
 const PARALLEL: usize = 4;
 
+/// Keys with their values.
+pub type Tags = Vec<(String, String)>;
+
 /// What one endpoint uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Used {
@@ -94,7 +97,7 @@ pub fn data_of(model: &DescribeModelOutput) -> Option<&str> {
 ///
 /// # Errors
 /// As the service says.
-pub async fn tags(aws: &Aws, arn: &str) -> Result<Vec<(String, String)>, Failure> {
+pub async fn tags(aws: &Aws, arn: &str) -> Result<Tags, Failure> {
     let asked = aws.sagemaker.list_tags().resource_arn(arn).max_results(100).send().await;
     let asked = asked.map_err(|error| fault::tell("reading tags", &error))?;
     Ok(asked.tags().iter().filter_map(|tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned()))).collect())
@@ -197,9 +200,9 @@ pub async fn tagged(
     aws: &Aws,
     things: impl IntoIterator<Item = (String, String)>,
     wanted: impl Fn(&str, &str) -> bool,
-) -> Result<Vec<(String, Vec<(String, String)>)>, Failure> {
+) -> Result<Vec<(String, Tags)>, Failure> {
     let looks = things.into_iter().map(|(name, arn)| async move { Ok((name, missing(tags(aws, &arn).await)?)) });
-    let all: Vec<(String, Option<Vec<(String, String)>>)> = stream::iter(looks).buffered(PARALLEL).try_collect().await?;
+    let all: Vec<(String, Option<Tags>)> = stream::iter(looks).buffered(PARALLEL).try_collect().await?;
     let all = all.into_iter().filter_map(|(name, tags)| Some((name, tags?)));
     Ok(all.filter(|(_, tags)| tags.iter().any(|(key, value)| wanted(key, value))).collect())
 }

@@ -19,7 +19,7 @@ use crate::model::{Failure, FailureKind, Form, ItemId, Order, Outcome, Preview, 
 /// Arguments of `deploy`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// A completed training job, or s3://…/model.tar.gz; by default the newest completed job of this project
+    /// A completed training job, or the S3 address of a model.tar.gz; by default the newest completed job of this project
     #[arg(value_name = "TRAINING_JOB|S3_URI")]
     model: Option<String>,
     /// Override a field of the form, e.g. `instance_type=ml.c5.xlarge` or environment.MODE=fast

@@ -141,9 +141,9 @@ impl Resource for Endpoints {
     ) -> Job<'a, Outcome> {
         Box::pin(async move {
             match (order.verb, &order.form) {
-                (Verb::Launch | Verb::Deploy, Some(form)) => deploy::deploy(aws, recipe, form, progress).await,
+                (Verb::Launch | Verb::Deploy, Some(form)) => Box::pin(deploy::deploy(aws, recipe, form, progress)).await,
                 (Verb::Invoke, Some(form)) => invoke::run(aws, recipe, form).await,
-                (Verb::Update, Some(form)) => update::update(aws, recipe, form, progress).await,
+                (Verb::Update, Some(form)) => Box::pin(update::update(aws, recipe, form, progress)).await,
                 (Verb::Delete, Some(form)) => delete::sweep(aws, form).await,
                 (Verb::Delete, None) => delete::delete(aws, &order.targets, progress).await,
                 _ => Err(Failure::new(FailureKind::Invalid, format!("'{}' cannot be done here", order.verb.name()), "")),

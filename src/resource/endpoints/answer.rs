@@ -176,7 +176,7 @@ fn line(number: usize, indent: usize, out: &mut String) {
 
 fn fold(count: usize, shown: usize, before: &str, out: &mut String) {
     if count > shown {
-        out.push_str(&format!(",{before}… {} more", count - shown));
+        out.extend([",", before, "… ", &(count - shown).to_string(), " more"]);
     }
 }
 

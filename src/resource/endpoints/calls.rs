@@ -66,13 +66,10 @@ impl Calls {
         Cell::Trend { last: self.percentile(0.5), values: self.0.iter().map(|(_, millis)| *millis).collect() }
     }
 
-    /// Median and 95th percentile in words.
+    /// How many there were, with median and 95th percentile; nothing of a single one.
     pub fn said(&self) -> Option<String> {
         let (half, most) = (self.percentile(0.5)?, self.percentile(0.95)?);
-        Some(match self.count() {
-            1 => format!("{}, the only call yet", millis(half)),
-            count => format!("p50 {}, p95 {} of {count} calls", millis(half), millis(most)),
-        })
+        (self.count() > 1).then(|| format!("{}: p50 {}, p95 {}", self.count(), millis(half), millis(most)))
     }
 
     pub fn series(&self) -> Option<Series> {

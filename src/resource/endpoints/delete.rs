@@ -41,16 +41,13 @@ impl Plan {
         if let Some(endpoint) = hosting::missing(there.clone())? {
             plan.arn = endpoint.endpoint_arn.clone();
             let config_name = endpoint.endpoint_config_name().unwrap_or_default();
-            match hosting::missing(hosting::config(aws, config_name).await)? {
-                Some(config) => {
-                    models = hosting::models_in(&config);
-                    plan.configs.insert(config_name.to_owned(), config.endpoint_config_arn.unwrap_or_default());
-                }
+            if let Some(config) = hosting::missing(hosting::config(aws, config_name).await)? {
+                models = hosting::models_in(&config);
+                plan.configs.insert(config_name.to_owned(), config.endpoint_config_arn.unwrap_or_default());
+            } else {
                 // It was deleted under the endpoint; we have noted the model on the endpoint itself.
-                None => {
-                    let tags = hosting::tags(aws, endpoint.endpoint_arn().unwrap_or_default()).await?;
-                    models.extend(hosting::tag(&tags, hosting::MODEL).map(str::to_owned));
-                }
+                let tags = hosting::tags(aws, endpoint.endpoint_arn().unwrap_or_default()).await?;
+                models.extend(hosting::tag(&tags, hosting::MODEL).map(str::to_owned));
             }
         }
         for model in models {

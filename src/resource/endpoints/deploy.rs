@@ -10,7 +10,7 @@ use super::check::{check, more_variants};
 use super::draft::{Draft, base};
 use super::made::{Made, Thing, make};
 use super::{invoke, trace, wait};
-use crate::aws::repack::{How, Repacked};
+use crate::aws::repack::Repacked;
 use crate::aws::script_mode::{Capture, names};
 use crate::aws::spending::{self, Use};
 use crate::aws::{Aws, fault, hosting};
@@ -84,13 +84,11 @@ impl Plan {
 
     /// The three requests as they would leave; nothing leaves.
     async fn json(&self, aws: &Aws) -> String {
-        let (model, config, endpoint) = (Capture::default(), Capture::default(), Capture::default());
-        let served = Repacked { at: self.model.archive(), how: How::Found };
+        let (config, endpoint) = (Capture::default(), Capture::default());
         // The captures stop the calls before they are signed, so these are always errors.
-        let _ = self.model.request(aws, &served, &self.tags).customize().interceptor(model.clone()).send().await;
         let _ = self.config(aws).customize().interceptor(config.clone()).send().await;
         let _ = self.endpoint(aws).customize().interceptor(endpoint.clone()).send().await;
-        let all = json!({"CreateModel": model.json(), "CreateEndpointConfig": config.json(), "CreateEndpoint": endpoint.json()});
+        let all = json!({"CreateModel": self.model.json(aws, &self.tags).await, "CreateEndpointConfig": config.json(), "CreateEndpoint": endpoint.json()});
         serde_json::to_string_pretty(&all).unwrap_or_default()
     }
 }
@@ -145,7 +143,7 @@ pub(super) fn smoke_problems(recipe: &Recipe, form: &Form) -> Option<Problem> {
     }
 }
 
-/// A failure as a problem of the field that it is about: "entry_point: there is no script …".
+/// A failure as a problem of the field that it is about, whose name it begins with.
 pub(super) fn problem(form: &Form, failure: &Failure) -> Problem {
     let (field, message) = match failure.what.as_str().split_once(": ") {
         Some((name, rest)) if form.fields.iter().any(|field| field.name == name) => (name, rest),

@@ -91,17 +91,26 @@ fn bill(aws: &Aws, endpoint: &DescribeEndpointOutput, config: Option<&DescribeEn
             None => text("not known for this type and region"),
         },
     );
-    for variant in endpoint.production_variants() {
-        add("instances", text(&instances(variant, config)));
+    let variants = endpoint.production_variants();
+    for variant in variants {
+        // One of several goes by its name, with its share of the calls.
+        let (name, weight) = match (variants.len(), variant.current_weight()) {
+            (1, _) | (_, None) => ("instances", String::new()),
+            (_, Some(weight)) => (variant.variant_name().unwrap_or_default(), format!(" · weight {weight}")),
+        };
+        add(name, text(&format!("{}{weight}", instances(variant, config))));
     }
     let calls = Calls::of(aws, endpoint.endpoint_name().unwrap_or_default());
-    if let (Some(last), Some(said)) = (calls.last(), calls.said()) {
-        add("last call", text(&format!("{} ({said})", millis(last))));
+    if let Some(last) = calls.last() {
+        add("last call", text(&millis(last)));
+    }
+    if let Some(said) = calls.said() {
+        add("calls", text(&said));
     }
     Block::Facts { title: "cost".into(), facts }
 }
 
-/// `2 × ml.m5.large`, with what is coming and, beside others, name and share of the calls.
+/// `2 × ml.m5.large`, or how many of how many while that changes.
 fn instances(
     variant: &aws_sdk_sagemaker::types::ProductionVariantSummary,
     config: Option<&DescribeEndpointConfigOutput>,
@@ -114,9 +123,7 @@ fn instances(
         _ => now.to_string(),
     };
     let kind = known.map_or("a type not known any more", |kind| kind.as_str());
-    let name = variant.variant_name().unwrap_or_default();
-    let weight = variant.current_weight().unwrap_or(1.0);
-    format!("{count} × {kind} · {name}, weight {weight}")
+    format!("{count} × {kind}")
 }
 
 /// Its life as far as the times that the service gives tell it.

@@ -11,10 +11,10 @@ use super::model::Origin;
 use crate::aws::repack::{self, Code, How, Repacked, Source};
 use crate::aws::s3_uri::S3Uri;
 use crate::aws::script_mode::hyperparameters::pairs;
-use crate::aws::script_mode::{names, sourcedir};
+use crate::aws::script_mode::{Capture, names, sourcedir};
 use crate::aws::{Aws, bucket, hosting};
 use crate::model::show::size;
-use crate::model::{Failure, Form, Progress, Recipe, Safe};
+use crate::model::{Failure, FailureKind, Form, Progress, Recipe, Safe};
 use crate::resource::staging;
 
 /// A model, worked out but with nothing sent.
@@ -28,7 +28,6 @@ pub(super) struct Draft {
     code: Option<(Arc<Code>, S3Uri)>,
     /// Files of the code and their bytes, packed.
     packed: (usize, u64),
-    region: String,
 }
 
 /// What a configuration or model of that endpoint is named after: its name without the time stamp, short enough for one.
@@ -49,9 +48,15 @@ impl Draft {
     /// With the field's name first where one of them is wrong.
     pub async fn of(aws: &Aws, recipe: &Recipe, form: &Form, endpoint: &str) -> Result<Self, Failure> {
         let origin = Origin::read(aws, form.value("model")).await?;
-        let source = repack::source(aws, &origin.archive)
-            .await
-            .map_err(|failure| Failure::new(failure.kind, format!("model: {}", failure.what), failure.hint.as_str()))?;
+        let source = repack::source(aws, &origin.archive).await.map_err(|failure| {
+            let nothing = failure.kind == FailureKind::NotFound && origin.job.is_some();
+            let hint = if nothing {
+                "the training script left nothing in its model folder (SM_MODEL_DIR)"
+            } else {
+                failure.hint.as_str()
+            };
+            Failure::new(failure.kind, format!("model: {}", failure.what), hint)
+        })?;
         let program = form.value("entry_point").to_owned();
         let mut environment = pairs(form.value("environment"));
         let (mut code, mut packed) = (None, (0, 0));
@@ -86,7 +91,6 @@ impl Draft {
             environment,
             code,
             packed,
-            region: aws.region().to_owned(),
         })
     }
 
@@ -104,7 +108,7 @@ impl Draft {
     /// As [`repack::repack`].
     pub async fn pack(&self, aws: &Aws, progress: &(dyn Fn(Progress) + Send + Sync)) -> Result<Repacked, Failure> {
         match &self.code {
-            Some((code, folder)) => repack::repack(aws, &self.source, code, folder, progress).await,
+            Some((code, folder)) => Box::pin(repack::repack(aws, &self.source, code, folder, progress)).await,
             None => Ok(Repacked { at: self.source.at.clone(), how: How::AsItWas }),
         }
     }
@@ -123,6 +127,16 @@ impl Draft {
         call.primary_container(container.build()).set_tags(Some(hosting::sent(&tags)))
     }
 
+    /// The request as it would leave; nothing leaves.
+    pub async fn json(&self, aws: &Aws, tags: &[(String, String)]) -> serde_json::Value {
+        let capture = Capture::default();
+        let how = if self.code.is_some() { How::Found } else { How::AsItWas };
+        let served = Repacked { at: self.archive(), how };
+        // The capture stops the call before it is signed, so this is always an error.
+        let _ = self.request(aws, &served, tags).customize().interceptor(capture.clone()).send().await;
+        capture.json()
+    }
+
     /// Short facts for a form.
     pub fn facts(&self) -> Vec<(Safe, Safe)> {
         let mut facts: Vec<(Safe, Safe)> = Vec::new();
@@ -133,7 +147,6 @@ impl Draft {
             fact("code", format!("{}, {}; goes into the archive", staging::files(files), size(bytes)));
         }
         fact("image", self.image.rsplit('/').next().unwrap_or(&self.image).to_owned());
-        fact("region", self.region.clone());
         facts
     }
 }

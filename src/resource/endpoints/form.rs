@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use aws_sdk_sagemaker::types::ProductionVariantSummary;
 use jiff::Timestamp;
 
 use super::model::{self, Origin};
@@ -213,7 +214,8 @@ pub(super) async fn update(aws: &Aws, recipe: &Recipe, target: &ItemId) -> Resul
     let Some(first) = config.production_variants().first() else { return Err(config_gone(target, config_name)) };
     let variant = first.variant_name().unwrap_or_default();
     let running = there.production_variants().iter().find(|running| running.variant_name() == Some(variant));
-    let count = running.and_then(|running| running.desired_instance_count()).or(first.initial_instance_count()).unwrap_or(1);
+    let count =
+        running.and_then(ProductionVariantSummary::desired_instance_count).or(first.initial_instance_count()).unwrap_or(1);
     let names = config.production_variants().iter().filter_map(|one| one.variant_name());
     let names: Vec<Cow<'static, str>> = names.map(|name| Cow::Owned(name.to_owned())).collect();
     let endpoint = served(recipe);

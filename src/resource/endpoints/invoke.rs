@@ -39,7 +39,7 @@ pub struct Answered {
     pub variant: String,
     /// From here, the way included.
     pub millis: f64,
-    /// The last calls, this one among them, in words.
+    /// The last calls, this one among them, in words; empty for the first one.
     pub lately: String,
     pub best: Option<Best>,
     /// Why no class is named although the project has classes.
@@ -197,7 +197,8 @@ pub(super) fn preview(aws: &Aws, recipe: &Recipe, form: &Form) -> Preview {
     let mut fact = |name: &str, value: &str| preview.facts.push((name.into(), Safe::line(value)));
     fact("endpoint", endpoint);
     let given = form.value("content_type").trim();
-    fact("content type", if given.is_empty() { content_type(recipe, file) } else { given.to_owned() }.as_str());
+    let kind = if given.is_empty() { content_type(recipe, file) } else { given.to_owned() };
+    fact("content type", &kind);
     // Looked at, not read: it may be a pipe.
     let bytes = if file.is_empty() {
         Ok(form.value("text").len() as u64)
@@ -217,8 +218,13 @@ pub(super) fn preview(aws: &Aws, recipe: &Recipe, form: &Form) -> Preview {
         }),
     }
     if let Some(said) = Calls::of(aws, endpoint).said() {
-        preview.facts.push(("lately".into(), Safe::line(&said)));
+        preview.facts.push(("calls".into(), Safe::line(&said)));
     }
+    let mut head = format!("POST /endpoints/{endpoint}/invocations\nContent-Type: {kind}\nAccept: {}", form.value("accept"));
+    if !form.value("variant").is_empty() {
+        head.extend(["\nX-Amzn-SageMaker-Target-Variant: ", form.value("variant")]);
+    }
+    preview.request = Safe::text(&head);
     preview
 }
 
@@ -237,8 +243,9 @@ pub(super) async fn run(aws: &Aws, recipe: &Recipe, form: &Form) -> Result<Outco
         file => Some(save(&recipe.root.join(file), &answered.body)?),
     };
     let title = match answered.class() {
-        Some(class) => format!("{endpoint} says: {class}"),
-        None => format!("{endpoint} answers"),
+        // What matters first: a narrow window cuts the end off.
+        Some(class) => format!("{class} · {endpoint}"),
+        None => format!("answer of {endpoint}"),
     };
     Ok(Outcome::Answer { title: Safe::line(&title), text: Safe::text(&told(&answered, saved.as_deref())) })
 }
@@ -257,9 +264,9 @@ pub fn save(path: &Path, body: &[u8]) -> Result<PathBuf, Failure> {
 /// The answer in words.
 fn told(answered: &Answered, saved: Option<&Path>) -> String {
     let mut lines: Vec<String> = Vec::new();
-    lines.extend(answered.class());
     lines.extend(answered.unfit.clone());
-    lines.push(format!("{} ({})", millis(answered.millis), answered.lately));
+    let lately = if answered.lately.is_empty() { String::new() } else { format!(" · of the last {}", answered.lately) };
+    lines.push(format!("{}{lately}", millis(answered.millis)));
     let about = [answered.content_type.as_str(), answered.variant.as_str()];
     let about = about.iter().filter(|text| !text.is_empty()).map(|text| (*text).to_owned());
     lines.push(about.chain([size(answered.body.len() as u64)]).collect::<Vec<_>>().join(" · "));

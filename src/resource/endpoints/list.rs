@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_sagemaker::operation::describe_endpoint::DescribeEndpointOutput;
 use aws_sdk_sagemaker::operation::describe_endpoint_config::DescribeEndpointConfigOutput;
+use aws_sdk_sagemaker::types::ProductionVariantSummary;
 use jiff::Timestamp;
 
 use super::calls::Calls;
@@ -31,7 +32,7 @@ impl More {
     pub fn of(region: &str, endpoint: &DescribeEndpointOutput, config: Option<&DescribeEndpointConfigOutput>) -> Self {
         let count = |name: &str| {
             let variant = endpoint.production_variants().iter().find(|variant| variant.variant_name() == Some(name));
-            variant.and_then(|variant| variant.current_instance_count())
+            variant.and_then(ProductionVariantSummary::current_instance_count)
         };
         let mut more = Self { per_hour: Some(0.0), ..Self::default() };
         let mut types: Vec<&str> = Vec::new();
@@ -46,14 +47,13 @@ impl More {
             more.per_hour = more.per_hour.zip(price).map(|(sum, price)| sum + price);
         }
         more.types = types.join("+");
-        match config {
-            Some(config) => more.models = hosting::models_in(config).join("+"),
+        if let Some(config) = config {
+            more.models = hosting::models_in(config).join("+");
+        } else {
             // Its configuration was deleted under it: what it runs on is not told any more.
-            None => {
-                more.per_hour = None;
-                let counts = endpoint.production_variants().iter().filter_map(|variant| variant.current_instance_count());
-                more.count = counts.filter_map(|count| u64::try_from(count).ok()).sum();
-            }
+            more.per_hour = None;
+            let counts = endpoint.production_variants().iter().filter_map(ProductionVariantSummary::current_instance_count);
+            more.count = counts.filter_map(|count| u64::try_from(count).ok()).sum();
         }
         more
     }

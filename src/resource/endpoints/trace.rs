@@ -36,15 +36,14 @@ pub(super) async fn last(aws: &Aws, endpoint: &str, stream: Option<&str>) -> Opt
 
 async fn look(aws: &Aws, endpoint: &str, stream: Option<&str>) -> Result<Option<Safe>, Failure> {
     let group = group(endpoint);
-    let streams = match stream {
-        Some(stream) => vec![stream.to_owned()],
-        None => {
-            let call = aws.logs.describe_log_streams().log_group_name(&group).order_by("LastEventTime".into()).descending(true);
-            let found = call.limit(10).send().await.map_err(|error| fault::tell("looking for the log", &error));
-            let Some(found) = hosting::missing(found)? else { return Ok(None) };
-            let names = found.log_streams().iter().filter_map(|stream| stream.log_stream_name());
-            names.take(STREAMS).map(str::to_owned).collect()
-        }
+    let streams = if let Some(stream) = stream {
+        vec![stream.to_owned()]
+    } else {
+        let call = aws.logs.describe_log_streams().log_group_name(&group).order_by("LastEventTime".into()).descending(true);
+        let found = call.limit(10).send().await.map_err(|error| fault::tell("looking for the log", &error));
+        let Some(found) = hosting::missing(found)? else { return Ok(None) };
+        let names = found.log_streams().iter().filter_map(|stream| stream.log_stream_name());
+        names.take(STREAMS).map(str::to_owned).collect()
     };
     for stream in streams {
         let call = aws.logs.get_log_events().log_group_name(&group).log_stream_name(stream).start_from_head(false).limit(EVENTS);

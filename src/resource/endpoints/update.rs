@@ -5,14 +5,18 @@ use std::collections::BTreeMap;
 use aws_sdk_sagemaker::operation::create_endpoint_config::builders::CreateEndpointConfigFluentBuilder;
 use aws_sdk_sagemaker::operation::describe_endpoint::DescribeEndpointOutput;
 use aws_sdk_sagemaker::operation::describe_endpoint_config::DescribeEndpointConfigOutput;
-use aws_sdk_sagemaker::types::{DesiredWeightAndCapacity, ProductionVariant, ProductionVariantInstanceType, Tag};
+use aws_sdk_sagemaker::operation::update_endpoint_weights_and_capacities::builders::UpdateEndpointWeightsAndCapacitiesFluentBuilder;
+use aws_sdk_sagemaker::types::{
+    DesiredWeightAndCapacity, ProductionVariant, ProductionVariantInstanceType, ProductionVariantSummary, Tag,
+};
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::delete::{archives, sweep_order};
 use super::deploy::{count, create_model, in_service, problem, smoke, smoke_problems, sound, tags};
 use super::draft::{Draft, stem};
 use super::made::{Made, Thing, make};
-use crate::aws::script_mode::names;
+use crate::aws::script_mode::{Capture, names};
 use crate::aws::spending::{self, Use};
 use crate::aws::{Aws, fault, hosting};
 use crate::model::{Failure, FailureKind, Form, ItemId, Outcome, Preview, Problem, Progress, Recipe, Safe};
@@ -46,8 +50,8 @@ async fn change(aws: &Aws, form: &Form) -> Result<Change, Failure> {
 /// Weight and instances that a variant has now, which need not be those that it was made with.
 fn running(endpoint: &DescribeEndpointOutput, variant: &ProductionVariant) -> (Option<f32>, i32) {
     let now = endpoint.production_variants().iter().find(|now| now.variant_name() == variant.variant_name());
-    let count = now.and_then(|now| now.desired_instance_count()).or(variant.initial_instance_count()).unwrap_or(1);
-    (now.and_then(|now| now.desired_weight()).or(variant.initial_variant_weight()), count)
+    let count = now.and_then(ProductionVariantSummary::desired_instance_count).or(variant.initial_instance_count()).unwrap_or(1);
+    (now.and_then(ProductionVariantSummary::desired_weight).or(variant.initial_variant_weight()), count)
 }
 
 /// What would happen.
@@ -65,17 +69,32 @@ pub(super) async fn preview(aws: &Aws, recipe: &Recipe, form: &Form) -> Preview 
 async fn look(aws: &Aws, recipe: &Recipe, form: &Form, preview: &mut Preview) -> Result<(), Failure> {
     let change = change(aws, form).await?;
     let name = change.endpoint.endpoint_name().unwrap_or_default();
+    let mut requests = serde_json::Map::new();
     preview.facts.push(("endpoint".into(), Safe::line(name)));
     let instances = count(form)?;
     preview.facts.push(("instances".into(), Safe::line(&format!("{instances} × {}", form.value("instance_type")))));
     let spending = spending::look(aws, Use::Endpoint, form.value("instance_type"), instances, None).await;
     preview.facts.extend(spending.facts);
     preview.problems.extend(spending.problems);
-    if change.model {
-        let draft = Draft::of(aws, recipe, form, name).await?;
+    let (tags, capture) = (tags(recipe, name), Capture::default());
+    let draft = if change.model { Some(Draft::of(aws, recipe, form, name).await?) } else { None };
+    if let Some(draft) = &draft {
         preview.facts.extend(draft.facts());
         preview.problems.extend(smoke_problems(recipe, form));
+        requests.insert("CreateModel".to_owned(), draft.json(aws, &tags).await);
     }
+    if change.model || change.kind {
+        let config = names::job_name(stem(name), Timestamp::now());
+        let variants = variants(form, &change, draft.as_ref().map(|draft| draft.name.as_str()))?;
+        // The capture stops the call before it is signed, so this is always an error.
+        let _ = new_config(aws, &change, &config, &variants, &tags).customize().interceptor(capture.clone()).send().await;
+        requests.insert("CreateEndpointConfig".to_owned(), capture.json());
+        requests.insert("UpdateEndpoint".to_owned(), json!({"EndpointName": name, "EndpointConfigName": config}));
+    } else if change.count {
+        let _ = scaled(aws, name, &change.variant, instances).customize().interceptor(capture.clone()).send().await;
+        requests.insert("UpdateEndpointWeightsAndCapacities".to_owned(), capture.json());
+    }
+    preview.request = Safe::text(&serde_json::to_string_pretty(&requests).unwrap_or_default());
     let how = match (change.model || change.kind, change.count) {
         (true, _) => "a new configuration; new instances come up beside the old ones",
         (false, true) => "in place; instances that stay go on",
@@ -156,14 +175,12 @@ async fn scale(
     count: i32,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Outcome, Failure> {
-    let wanted = DesiredWeightAndCapacity::builder().variant_name(variant).desired_instance_count(count).build();
-    let call = aws.sagemaker.update_endpoint_weights_and_capacities().endpoint_name(name);
-    let sent = call.desired_weights_and_capacities(wanted).send().await;
+    let sent = scaled(aws, name, variant, count).send().await;
     sent.map_err(|error| fault::tell(&format!("scaling {name}"), &error))?;
     in_service(aws, name, progress).await?;
     let now = hosting::endpoint(aws, name).await?;
     let running = now.production_variants().iter().find(|now| now.variant_name() == Some(variant));
-    let running = running.and_then(|running| running.current_instance_count()).unwrap_or(count);
+    let running = running.and_then(ProductionVariantSummary::current_instance_count).unwrap_or(count);
     if running != count {
         let reason = now.failure_reason().unwrap_or("no reason was given");
         let what = format!("{name} runs on {running} instances, not on {count}: {reason}");
@@ -171,6 +188,12 @@ async fn scale(
     }
     let instances = if count == 1 { "1 instance".to_owned() } else { format!("{count} instances") };
     Ok(Outcome::Said(Safe::line(&format!("{name} runs on {instances}"))))
+}
+
+fn scaled(aws: &Aws, name: &str, variant: &str, count: i32) -> UpdateEndpointWeightsAndCapacitiesFluentBuilder {
+    let wanted = DesiredWeightAndCapacity::builder().variant_name(variant).desired_instance_count(count).build();
+    let call = aws.sagemaker.update_endpoint_weights_and_capacities().endpoint_name(name);
+    call.desired_weights_and_capacities(wanted)
 }
 
 /// Makes the configuration with the change in it, and has the endpoint take it.
@@ -183,28 +206,9 @@ async fn switch(
     tags: &[(String, String)],
     made: &mut Made,
 ) -> Result<(), Failure> {
-    let instances = count(form)?;
-    let variants: Vec<ProductionVariant> = change
-        .config
-        .production_variants()
-        .iter()
-        .map(|old| {
-            let mut new = old.clone();
-            (new.initial_variant_weight, new.initial_instance_count) = {
-                let (weight, count) = running(&change.endpoint, old);
-                (weight, Some(count))
-            };
-            if new.variant_name() == Some(change.variant.as_str()) {
-                new.initial_instance_count = Some(instances);
-                new.instance_type = Some(ProductionVariantInstanceType::from(form.value("instance_type")));
-                new.model_name = model.map(str::to_owned).or(new.model_name);
-            }
-            new
-        })
-        .collect();
+    let variants = variants(form, change, model)?;
     make(aws, Thing::Config, config, &|| {
-        let call = as_before(aws, &change.config, config).set_production_variants(Some(variants.clone()));
-        let call = call.set_tags(Some(hosting::sent(tags)));
+        let call = new_config(aws, change, config, &variants, tags);
         Box::pin(async move { call.send().await.map(drop).map_err(|error| fault::tell("creating the configuration", &error)) })
     })
     .await?;
@@ -214,9 +218,34 @@ async fn switch(
     sent.map(drop).map_err(|error| fault::tell(&format!("updating {name}"), &error))
 }
 
-/// All that the form does not speak of, as the old configuration had it.
-fn as_before(aws: &Aws, old: &DescribeEndpointConfigOutput, name: &str) -> CreateEndpointConfigFluentBuilder {
+/// The variants as they run now, with the change in one of them.
+fn variants(form: &Form, change: &Change, model: Option<&str>) -> Result<Vec<ProductionVariant>, Failure> {
+    let instances = count(form)?;
+    let changed = change.config.production_variants().iter().map(|old| {
+        let mut new = old.clone();
+        let (weight, count) = running(&change.endpoint, old);
+        (new.initial_variant_weight, new.initial_instance_count) = (weight, Some(count));
+        if new.variant_name() == Some(change.variant.as_str()) {
+            new.initial_instance_count = Some(instances);
+            new.instance_type = Some(ProductionVariantInstanceType::from(form.value("instance_type")));
+            new.model_name = model.map(str::to_owned).or(new.model_name);
+        }
+        new
+    });
+    Ok(changed.collect())
+}
+
+/// The new configuration; all that the form does not speak of is as the old one had it.
+fn new_config(
+    aws: &Aws,
+    change: &Change,
+    name: &str,
+    variants: &[ProductionVariant],
+    tags: &[(String, String)],
+) -> CreateEndpointConfigFluentBuilder {
+    let old = &change.config;
     let call = aws.sagemaker.create_endpoint_config().endpoint_config_name(name);
+    let call = call.set_production_variants(Some(variants.to_vec())).set_tags(Some(hosting::sent(tags)));
     call.set_data_capture_config(old.data_capture_config.clone())
         .set_kms_key_id(old.kms_key_id.clone().filter(|key| !key.is_empty()))
         .set_async_inference_config(old.async_inference_config.clone())
