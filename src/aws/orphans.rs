@@ -66,16 +66,19 @@ pub struct Orphan {
 /// # Errors
 /// As the services say.
 pub async fn find(aws: &Aws, buckets: &[String], places: &[S3Uri]) -> Result<Vec<Orphan>, Failure> {
-    let used = hosting::used(aws, &[]).await?;
-    let configs: HashSet<&str> = used.iter().map(|used| used.config.as_str()).collect();
-    let models: HashSet<&str> = used.iter().flat_map(|used| &used.models).map(String::as_str).collect();
     let ours = |key: &str, _: &str| key.starts_with("footplate:");
-    let mut found = Vec::new();
-
     let all = hosting::endpoints(aws).await?;
     let failed = all.iter().filter(|summary| summary.endpoint_status().is_some_and(|status| status.as_str() == "Failed"));
     let failed = failed.filter_map(|summary| pair(summary.endpoint_name(), summary.endpoint_arn()));
-    for (name, _) in hosting::tagged(aws, failed.collect::<Vec<_>>(), ours).await? {
+    let failed = hosting::tagged(aws, failed.collect::<Vec<_>>(), ours).await?;
+    // What only these have is of no use either.
+    let useless: Vec<&str> = failed.iter().map(|(name, _)| name.as_str()).collect();
+    let used = hosting::used(aws, &useless).await?;
+    let configs: HashSet<&str> = used.iter().map(|used| used.config.as_str()).collect();
+    let models: HashSet<&str> = used.iter().flat_map(|used| &used.models).map(String::as_str).collect();
+    let mut found = Vec::new();
+
+    for (name, _) in failed {
         let since = all.iter().find(|summary| summary.endpoint_name() == Some(name.as_str())).and_then(|one| one.creation_time());
         found.push(Orphan { kind: Kind::Endpoint, since: since.map(time::ours), name, upload: None });
     }

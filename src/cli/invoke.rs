@@ -1,5 +1,6 @@
 //! `footplate invoke ENDPOINT --body FILE`: sends an endpoint something to predict.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -121,6 +122,10 @@ fn show(answered: &Answered, args: &Args) -> Result<(), Failure> {
     }
     match &args.output {
         Some(output) => print::line(&output.display().to_string()),
-        None => print::line(&answered.readable()),
+        // A program wants all of it, as it came; a person wants to read it.
+        None => match std::str::from_utf8(&answered.body) {
+            Ok(text) if !std::io::stdout().is_terminal() => print::line(text),
+            _ => print::line(&answered.readable()),
+        },
     }
 }

@@ -89,7 +89,7 @@ fn model(form: &Form, problems: &mut Problems) {
             "environment",
             match line {
                 Err((number, text)) => Some(format!("line {number}: '{text}' is not of the form NAME = value")),
-                // The service model's limits for a container's environment: 16 variables of 1024 characters.
+                // The service model's limit for a container's environment.
                 Ok((name, value)) if name.len() > 1024 || value.len() > 1024 => {
                     Some(format!("'{name}' is too long: at most 1024 characters"))
                 }

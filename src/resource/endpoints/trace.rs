@@ -58,16 +58,26 @@ async fn look(aws: &Aws, endpoint: &str, stream: Option<&str>) -> Result<Option<
     Ok(None)
 }
 
-/// The last `Traceback` with its frames and the exception's line.
+/// The last traceback that is about the model, and not about a connection that somebody closed.
 fn last_in(lines: &[&str]) -> Option<Safe> {
-    let start = lines.iter().rposition(|line| line.contains("Traceback (most recent call last)"))?;
+    let starts = (0..lines.len()).rev().filter(|at| lines[*at].contains("Traceback (most recent call last)"));
+    let mut found = starts.map(|start| traceback(lines, start));
+    found
+        .find(|found| {
+            let last = found.last().unwrap_or(&"");
+            !last.contains("BrokenPipeError") && !last.contains("ConnectionResetError")
+        })
+        .map(|found| Safe::text(&found.join("\n")))
+}
+
+/// A `Traceback` with its frames and the exception's line, or the end of it.
+fn traceback<'a>(lines: &'a [&'a str], start: usize) -> &'a [&'a str] {
     // Model servers put their own words before each line, so how far it is indented counts from there.
     let indent = lines[start].find("Traceback").unwrap_or(0);
     let frames =
         lines[start + 1..].iter().take_while(|line| line.get(indent..).is_some_and(|rest| rest.starts_with([' ', '\t'])));
     let end = (start + 2 + frames.count()).min(lines.len());
-    let from = start.max(end.saturating_sub(LINES));
-    Some(Safe::text(&lines[from..end].join("\n")))
+    &lines[start.max(end.saturating_sub(LINES))..end]
 }
 
 #[cfg(test)]
@@ -83,6 +93,8 @@ mod tests {
             "Traceback (most recent call last):\n  File \"b.py\", line 2\nValueError: no"
         );
         assert_eq!(last_in(&["all is well"]), None);
+        let closed = [lines.as_slice(), &["Traceback (most recent call last):", "  x", "BrokenPipeError: [Errno 32]"]].concat();
+        assert_eq!(last_in(&closed), last_in(&lines), "somebody hung up: that is not what the model failed of");
         let served = ["W-1 Traceback (most recent call last):", "W-1   File \"b.py\"", "W-1 ValueError: no", "W-1 on"];
         assert!(last_in(&served).unwrap().as_str().ends_with("ValueError: no"));
         assert!(last_in(&["Traceback (most recent call last):"]).is_some(), "cut at the end of what was read");

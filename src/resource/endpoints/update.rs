@@ -224,7 +224,9 @@ fn variants(form: &Form, change: &Change, model: Option<&str>) -> Result<Vec<Pro
     let changed = change.config.production_variants().iter().map(|old| {
         let mut new = old.clone();
         let (weight, count) = running(&change.endpoint, old);
-        (new.initial_variant_weight, new.initial_instance_count) = (weight, Some(count));
+        new.initial_variant_weight = weight;
+        // A serverless variant has none.
+        new.initial_instance_count = old.initial_instance_count.map(|_| count);
         if new.variant_name() == Some(change.variant.as_str()) {
             new.initial_instance_count = Some(instances);
             new.instance_type = Some(ProductionVariantInstanceType::from(form.value("instance_type")));
