@@ -402,6 +402,42 @@ async fn a_deletion_works_without_its_configuration_and_can_be_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_called_off_in_the_middle_is_found_and_taken_away() {
+    let (place, job) = place().await;
+    let order = order_of(deploy_form(&place, &job, &[("name", "half")]).await, &[&job]);
+    let (reached, has_reached) = tokio::sync::oneshot::channel();
+    let reached = std::sync::Mutex::new(Some(reached));
+    let progress = |progress: Progress| {
+        if progress.said.as_str() == "creating the endpoint"
+            && let Some(reached) = reached.lock().unwrap().take()
+        {
+            let _ = reached.send(());
+        }
+    };
+    // The region does not answer CreateEndpoint any more: as a program that is killed there would leave it.
+    place.wire.lose("CreateEndpoint");
+    tokio::select! {
+        ended = with_order("half".into(), found("endpoints").run(&place.aws, &place.recipe, &order, &progress)) => panic!("{ended:?}"),
+        () = async { has_reached.await.unwrap(); place.wire.lost("CreateEndpoint").await } => {}
+    }
+    place.wire.lose("");
+    assert_eq!(place.witness.settled.lock().unwrap().iter().filter(|end| matches!(end, Settled::Unknown(_))).count(), 1);
+    let left = orphans(&place).await;
+    assert_eq!(left.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(), [Kind::Config, Kind::Model], "{left:?}");
+    let bucket = "sagemaker-us-east-1-000000000000";
+    for _ in 0..2 {
+        let found = orphans::find(&place.aws, &[], &[S3Uri::new(bucket, "tiny/model/")]).await.unwrap();
+        for orphan in &found {
+            with_order("sweep".into(), orphans::remove(&place.aws, orphan)).await.unwrap();
+            // Again does no harm.
+            with_order("sweep".into(), orphans::remove(&place.aws, orphan)).await.unwrap();
+        }
+    }
+    assert_eq!(orphans(&place).await, [], "the archive is free when its model is gone");
+    place.region.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_deployed_is_refused_and_leaves_nothing() {
     let (place, job) = place().await;
     let bucket = "sagemaker-us-east-1-000000000000";

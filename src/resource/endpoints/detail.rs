@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::calls::{Calls, millis};
 use super::delete::Plan;
-use super::list::{More, remember, state_of};
+use super::list::{More, remember, served, state_of};
 use crate::aws::{Aws, Mode, fault, hosting, time};
 use crate::model::show::money;
 use crate::model::{Block, Cell, Detail, Failure, FailureKind, ItemId, Phase, PhaseSpan, Point, Safe, Series, State};
@@ -36,7 +36,7 @@ pub(super) async fn detail(aws: &Aws, id: &ItemId) -> Result<Detail, Failure> {
         blocks.push(Block::Text { title: "configuration deleted".into(), text: Safe::text(&text) });
     }
     blocks.push(bill(aws, &endpoint, config.as_ref(), &state));
-    blocks.push(Block::Phases(phases(&endpoint, config.as_ref(), &state)));
+    blocks.push(Block::Phases(phases(aws, &endpoint, config.as_ref(), &state)));
     // Charts are an extra: without them the rest is still worth showing.
     let mut series: Vec<Series> = Calls::of(aws, id.as_str()).series().into_iter().collect();
     match curves(aws, &endpoint).await {
@@ -127,7 +127,12 @@ fn instances(
 }
 
 /// Its life as far as the times that the service gives tell it.
-fn phases(endpoint: &DescribeEndpointOutput, config: Option<&DescribeEndpointConfigOutput>, state: &State) -> Vec<PhaseSpan> {
+fn phases(
+    aws: &Aws,
+    endpoint: &DescribeEndpointOutput,
+    config: Option<&DescribeEndpointConfigOutput>,
+    state: &State,
+) -> Vec<PhaseSpan> {
     let (Some(created), Some(updated)) =
         (endpoint.creation_time().map(time::ours), endpoint.last_modified_time().map(time::ours))
     else {
@@ -144,7 +149,10 @@ fn phases(endpoint: &DescribeEndpointOutput, config: Option<&DescribeEndpointCon
                 (span("Serving", created, Some(switched), true), span("Updating", switched, Some(updated), true));
             vec![before, change, span("InService", updated, None, true)]
         }
-        (Phase::Active, None) => vec![span("Creating", created, Some(updated), false), span("InService", updated, None, true)],
+        (Phase::Active, None) => {
+            let since = served(aws, endpoint.endpoint_name().unwrap_or_default()).unwrap_or(updated);
+            vec![span("Creating", created, Some(since), false), span("InService", since, None, true)]
+        }
         (Phase::Failed, _) => vec![span("Creating", created, Some(updated), false)],
         _ => vec![span("Serving", created, Some(updated), true), span(word, updated, None, true)],
     }

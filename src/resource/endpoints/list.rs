@@ -101,6 +101,8 @@ struct Known {
     rows: HashMap<String, Row>,
     /// When an endpoint had last changed as it was described.
     described: HashMap<String, Option<Timestamp>>,
+    /// When an endpoint had last changed as it was first seen in service: later changes move that time.
+    served: HashMap<String, Timestamp>,
 }
 
 /// One poll.
@@ -148,9 +150,21 @@ pub(super) fn remember(aws: &Aws, endpoint: &DescribeEndpointOutput, config: Opt
     };
     aws.memo(MEMO, |known: &mut Known| {
         known.described.insert(name.clone(), row.updated);
+        if let (Phase::Active, Some(updated)) = (row.state.phase, row.updated) {
+            let served = known.served.entry(name.clone()).or_insert(updated);
+            // Another one of that name, made since.
+            if row.created.is_some_and(|created| *served < created) {
+                *served = updated;
+            }
+        }
         known.rows.insert(name, row.clone());
     });
     row
+}
+
+/// Since when the endpoint has been in service, as far as that was seen.
+pub(super) fn served(aws: &Aws, name: &str) -> Option<Timestamp> {
+    aws.memo(MEMO, |known: &mut Known| known.served.get(name).copied())
 }
 
 /// The state of a described endpoint.
