@@ -2,6 +2,7 @@
 //! command line and the IAM policy follow from it.
 
 mod data;
+pub(crate) mod endpoints;
 mod lint;
 mod notebooks;
 mod staging;
@@ -47,7 +48,7 @@ pub trait Resource: Sync {
 }
 
 /// All resources, in the order of the tabs.
-pub static ALL: &[&dyn Resource] = &[&training_jobs::TrainingJobs, &data::Data, &notebooks::Notebooks];
+pub static ALL: &[&dyn Resource] = &[&training_jobs::TrainingJobs, &endpoints::Endpoints, &data::Data, &notebooks::Notebooks];
 
 /// The resource of that id.
 #[must_use]

@@ -320,7 +320,9 @@ raise ValueError(hostile.decode('latin-1') + ' \u202e\u200b the end')
     term.press("l").shows(&["last line", "w wrap"]);
     term.press("/\u{202e}evil\r").press("wwh");
     back(&mut term, "STARTED");
-    term.press("2").shows(&["sagemaker-us-east-1"]);
+    let mut tabs = footplate::resource::ALL.iter().map(|it| it.spec()).filter(|spec| spec.within.is_none());
+    let data = tabs.position(|spec| spec.id == "data").unwrap() + 1;
+    term.press(&data.to_string()).shows(&["sagemaker-us-east-1"]);
     term.press("\r").shows(&["tiny/"]);
     term.press("\r").press("1").shows(&["● Training"]);
     fs::write(&gate, "").unwrap();

@@ -30,7 +30,11 @@ pub(super) fn attempt(service: &str, operation: &str) -> TimeoutConfig {
         ("S3", "CompleteMultipartUpload") => 120,
         // Until the first byte; the body is watched by the SDK's stalled-stream protection.
         ("S3", "GetObject") => 30,
-        (_, operation) if ["Create", "Delete", "Stop", "Abort"].iter().any(|verb| operation.starts_with(verb)) => 30,
+        (_, operation)
+            if ["Create", "Update", "AddTags", "Delete", "Stop", "Abort"].iter().any(|verb| operation.starts_with(verb)) =>
+        {
+            30
+        }
         // The service cuts a model off after 60 s and says so itself.
         ("SageMaker Runtime", _) => 70,
         _ => 10,

@@ -163,7 +163,9 @@ fn from_code(doing: &str, status: u16, code: &str, message: &str) -> Failure {
         );
     }
     if code.starts_with("Validation") {
-        if lower.contains("requested resource not found") || lower.contains("could not find") {
+        // InvokeEndpoint says "Endpoint X of account N not found."
+        let unknown = lower.starts_with("endpoint ") && lower.ends_with(" not found.");
+        if unknown || lower.contains("requested resource not found") || lower.contains("could not find") {
             return Failure::new(FailureKind::NotFound, what, "");
         }
         if lower.contains("cannot create already existing")

@@ -60,8 +60,26 @@ pub const OPERATIONS: &[(&str, &str, Effect)] = &[
     ("SageMaker", "DeleteNotebookInstance", Effect::Changes),
     ("SageMaker", "DeleteSpace", Effect::Changes),
     ("SageMaker", "DeleteApp", Effect::Changes),
+    ("SageMaker", "ListEndpoints", Effect::Reads),
+    ("SageMaker", "DescribeEndpoint", Effect::Reads),
+    ("SageMaker", "ListEndpointConfigs", Effect::Reads),
+    ("SageMaker", "DescribeEndpointConfig", Effect::Reads),
+    ("SageMaker", "ListModels", Effect::Reads),
+    ("SageMaker", "DescribeModel", Effect::Reads),
+    ("SageMaker", "CreateModel", Effect::Changes),
+    ("SageMaker", "CreateEndpointConfig", Effect::Changes),
+    ("SageMaker", "CreateEndpoint", Effect::Changes),
+    ("SageMaker", "UpdateEndpoint", Effect::Changes),
+    ("SageMaker", "UpdateEndpointWeightsAndCapacities", Effect::Changes),
+    ("SageMaker", "AddTags", Effect::Changes),
+    ("SageMaker", "DeleteEndpoint", Effect::Changes),
+    ("SageMaker", "DeleteEndpointConfig", Effect::Changes),
+    ("SageMaker", "DeleteModel", Effect::Changes),
+    // It asks a model; what it answers changes nothing in the account.
+    ("SageMaker Runtime", "InvokeEndpoint", Effect::Reads),
     ("CloudWatch Logs", "DescribeLogStreams", Effect::Reads),
     ("CloudWatch Logs", "GetLogEvents", Effect::Reads),
+    ("CloudWatch Logs", "DeleteLogGroup", Effect::Changes),
     ("CloudWatch", "GetMetricData", Effect::Reads),
     ("Service Quotas", "ListServiceQuotas", Effect::Reads),
     ("Service Quotas", "ListAWSDefaultServiceQuotas", Effect::Reads),
@@ -73,6 +91,7 @@ pub const OPERATIONS: &[(&str, &str, Effect)] = &[
     ("S3", "HeadBucket", Effect::Reads),
     ("S3", "HeadObject", Effect::Reads),
     ("S3", "GetObject", Effect::Reads),
+    ("S3", "ListMultipartUploads", Effect::Reads),
     ("S3", "CreateBucket", Effect::Changes),
     ("S3", "PutObject", Effect::ChangesInBulk),
     ("S3", "CreateMultipartUpload", Effect::Changes),
@@ -300,11 +319,19 @@ fn bulk_key(request: &HttpRequest, path: &str) -> String {
 /// The name that makes a repetition of a SageMaker call harmless.
 fn name_in(body: &[u8]) -> String {
     let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(body) else { return String::new() };
-    ["TrainingJobName", "NotebookInstanceName", "AppName", "SpaceName", "ClientToken"]
-        .iter()
-        .find_map(|key| members.get(*key)?.as_str())
-        .unwrap_or_default()
-        .to_owned()
+    let names = [
+        "TrainingJobName",
+        "NotebookInstanceName",
+        "AppName",
+        "SpaceName",
+        "EndpointName",
+        "EndpointConfigName",
+        "ModelName",
+        "ResourceArn",
+        "ClientToken",
+    ];
+    // An endpoint is created with its configuration's name as well: the thing's own name comes first.
+    names.iter().find_map(|key| members.get(*key)?.as_str()).unwrap_or_default().to_owned()
 }
 
 impl Intercept for Guard {

@@ -1,6 +1,6 @@
-//! The instance types that SageMaker trains on, as its service model lists them.
+//! The instance types that SageMaker trains on and serves with, as its service model lists them.
 
-use aws_sdk_sagemaker::types::TrainingInstanceType;
+use aws_sdk_sagemaker::types::{ProductionVariantInstanceType, TrainingInstanceType};
 
 /// All of them, smallest and most usual families first.
 #[must_use]
@@ -8,6 +8,20 @@ pub fn training() -> Vec<&'static str> {
     let mut all = TrainingInstanceType::values().to_vec();
     all.sort_by_cached_key(|name| (rank(family(name)), family(name).to_owned(), size(name)));
     all
+}
+
+/// All that endpoints run on; not the same as those for training (`ml.t2.medium` is one of them).
+#[must_use]
+pub fn hosting() -> Vec<&'static str> {
+    let mut all = ProductionVariantInstanceType::values().to_vec();
+    all.sort_by_cached_key(|name| (rank(family(name)), family(name).to_owned(), size(name)));
+    all
+}
+
+/// Whether an endpoint can run on it.
+#[must_use]
+pub fn is_for_hosting(instance_type: &str) -> bool {
+    ProductionVariantInstanceType::values().contains(&instance_type)
 }
 
 /// `g4dn` of `ml.g4dn.xlarge`.
@@ -25,8 +39,18 @@ pub fn is_known(instance_type: &str) -> bool {
 /// The known type whose name is nearest, if any is near enough to be meant.
 #[must_use]
 pub fn nearest(typed: &str) -> Option<&'static str> {
+    nearest_of(TrainingInstanceType::values(), typed)
+}
+
+/// As [`nearest`], of those that an endpoint can run on.
+#[must_use]
+pub fn nearest_for_hosting(typed: &str) -> Option<&'static str> {
+    nearest_of(ProductionVariantInstanceType::values(), typed)
+}
+
+fn nearest_of(all: &'static [&'static str], typed: &str) -> Option<&'static str> {
     let typed = if typed.starts_with("ml.") { typed.to_owned() } else { format!("ml.{typed}") };
-    let best = TrainingInstanceType::values().iter().min_by_key(|known| distance(&typed, known))?;
+    let best = all.iter().min_by_key(|known| distance(&typed, known))?;
     (distance(&typed, best) <= 4).then_some(best)
 }
 
@@ -88,5 +112,7 @@ mod tests {
         assert_eq!(nearest("a completely different thing"), None);
         assert!(training().len() > 140);
         assert_eq!(training()[0], "ml.m5.large");
+        assert!(is_for_hosting("ml.t2.medium") && !is_known("ml.t2.medium") && hosting()[0] == "ml.m5.large");
+        assert_eq!(nearest_for_hosting("t2.medum"), Some("ml.t2.medium"));
     }
 }

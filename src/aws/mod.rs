@@ -11,12 +11,15 @@ mod deadline;
 pub mod download;
 pub mod fault;
 pub mod guard;
+pub mod hosting;
 pub mod instance_types;
 mod order;
+pub mod orphans;
 pub mod price;
 pub mod pricing;
 mod profiles;
 pub mod quota;
+pub mod repack;
 pub mod s3_uri;
 pub mod script_mode;
 #[cfg(test)]

@@ -199,7 +199,8 @@ impl Follower {
                 .logs
                 .describe_log_streams()
                 .log_group_name(&self.source.group)
-                .log_stream_name_prefix(&self.source.prefix)
+                // An empty one is not taken: then all of the group is the thing's own.
+                .set_log_stream_name_prefix(Some(self.source.prefix.clone()).filter(|prefix| !prefix.is_empty()))
                 .order_by(OrderBy::LogStreamName)
                 .set_next_token(token.clone())
                 .send()

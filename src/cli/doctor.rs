@@ -216,13 +216,18 @@ async fn settle(session: &Session, account: &str, journal: &Journal, open: &Open
             "Run footplate doctor with the flags of that account and region to have it looked up.",
         );
     }
-    let (verdict, said) = if intent.operation == "CreateTrainingJob" {
-        // The name is the token: whether a job of that name exists tells whether the call got through.
-        match resource::find("training-jobs") {
+    let made = match intent.operation.as_str() {
+        "CreateTrainingJob" => Some(("training-jobs", "job")),
+        "CreateEndpoint" => Some(("endpoints", "endpoint")),
+        _ => None,
+    };
+    let (verdict, said) = if let Some((made, word)) = made {
+        // The name is the token: whether one of that name exists tells whether the call got through.
+        match resource::find(made) {
             Some(jobs) => match within(jobs.detail(&session.aws, &ItemId(intent.token.clone()))).await {
-                Ok(detail) => (Verdict::Note, format!("the job exists and is {}", detail.state.word)),
+                Ok(detail) => (Verdict::Note, format!("the {word} exists and is {}", detail.state.word)),
                 Err(failure) if failure.kind == FailureKind::NotFound => {
-                    (Verdict::Note, "there is no such job: it was not launched, or has been deleted".to_owned())
+                    (Verdict::Note, format!("there is no such {word}: it was not launched, or has been deleted"))
                 }
                 Err(failure) => {
                     return found.add(

@@ -10,10 +10,12 @@ mod cockpit;
 mod completions;
 mod connector;
 mod cost;
+mod deploy;
 mod doctor;
 mod download;
 mod globals;
 mod gutter;
+mod invoke;
 mod json;
 mod keeper;
 mod kind;
@@ -23,6 +25,7 @@ mod logs;
 mod ls;
 mod man;
 mod orders;
+mod orphans;
 mod print;
 mod session;
 mod show;
@@ -79,6 +82,12 @@ enum Command {
     Train(train::Args),
     /// Say what runs now for how much an hour, and what ended jobs have cost
     Cost(cost::Args),
+    /// Put a trained model behind an endpoint
+    Deploy(deploy::Args),
+    /// Send an endpoint something to predict
+    Invoke(invoke::Args),
+    /// List what is left behind and costs or clutters
+    Orphans(orphans::Args),
     /// Check this machine, the project, the journal, credentials and permissions
     Doctor(doctor::Args),
     /// Serve, inspect or reset the local region
@@ -140,6 +149,9 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Download(args) => download::run(&globals, &args).await,
             Command::Train(args) => train::run(&globals, &args).await,
             Command::Cost(args) => cost::run(&globals, &args).await,
+            Command::Deploy(args) => deploy::run(&globals, &args).await,
+            Command::Invoke(args) => invoke::run(&globals, &args).await,
+            Command::Orphans(args) => orphans::run(&globals, &args).await,
             Command::Doctor(args) => doctor::run(&globals, &args).await,
             Command::Local(args) => local::run(&globals, &args).await,
             Command::Completions(_) | Command::Man(_) => Ok(ExitCode::SUCCESS),

@@ -40,7 +40,10 @@ pub async fn run(session: &Session, resource: &'static dyn Resource, recipe: &Re
 }
 
 /// A number for an order that no other order has.
-fn number() -> Result<String, Failure> {
+///
+/// # Errors
+/// When this machine has no random numbers.
+pub fn number() -> Result<String, Failure> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes)
         .map_err(|error| Failure::new(FailureKind::Machine, format!("this machine has no random numbers: {error}"), ""))?;

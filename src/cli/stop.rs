@@ -6,7 +6,7 @@ use super::globals::Globals;
 use super::kind::{self, Kind};
 use super::session::{Purpose, Session};
 use super::{ask, json, orders, print};
-use crate::model::{Confirm, Failure, ItemId, Order, Recipe, Verb};
+use crate::model::{Confirm, Failure, ItemId, Order, Outcome, Recipe, Safe, Verb};
 
 /// Arguments of `stop` and `delete`.
 #[derive(clap::Args)]
@@ -20,6 +20,9 @@ pub struct Args {
     /// Do it without asking
     #[arg(long, short)]
     yes: bool,
+    /// Delete what is left of them, too, without asking: a repacked model, a log
+    #[arg(long)]
+    leftovers: bool,
     /// Print JSON: one object
     #[arg(long)]
     json: bool,
@@ -69,10 +72,42 @@ async fn order(session: &Session, recipe: &Recipe, verb: Verb, args: &Args) -> R
     let order = Order { resource: resource.spec().id.to_owned(), verb, targets, form: None };
     let outcome = orders::run(session, resource, recipe, &order).await?;
     let said = outcome.said();
-    if args.json {
-        json::print(&serde_json::json!({ "done": verb.name(), "ids": args.ids, "said": said }))?;
-    } else {
+    if !args.json {
         print::line(said.as_str())?;
     }
+    let left = match &outcome {
+        Outcome::Then { question, lines, order, .. } => {
+            let taken = follow_up(session, recipe, args, question, lines, order).await?;
+            if taken { Vec::new() } else { lines.clone() }
+        }
+        _ => Vec::new(),
+    };
+    if args.json {
+        json::print(&serde_json::json!({ "done": verb.name(), "ids": args.ids, "said": said, "left": left }))?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What an order leaves to be asked about: done with `--leftovers` or a yes on the terminal; else it is told what is left.
+/// Whether it was done.
+async fn follow_up(
+    session: &Session,
+    recipe: &Recipe,
+    args: &Args,
+    question: &Safe,
+    lines: &[Safe],
+    order: &Order,
+) -> Result<bool, Failure> {
+    for line in lines {
+        print::progress(&format!("  left: {line}"));
+    }
+    // The first order is done whatever the answer is, and without a terminal nobody is asked.
+    if !args.leftovers && (args.yes || args.json || ask::confirm(question.as_str(), false).is_err()) {
+        print::progress("They are kept. `--leftovers` with the first deletion takes them, too; see also: footplate orphans");
+        return Ok(false);
+    }
+    let resource = kind::named(&order.resource)?;
+    let outcome = orders::run(session, resource.0, recipe, order).await?;
+    print::progress(outcome.said().as_str());
+    Ok(true)
 }

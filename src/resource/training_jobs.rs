@@ -18,6 +18,7 @@ use crate::model::{
     Align, Column, Detail, Failure, FailureKind, Form, ItemId, LogSource, Order, Outcome, Page, Poll, Preview, Progress, Recipe,
     Safe, Spec, Verb,
 };
+use crate::resource::endpoints::Endpoints;
 use crate::resource::{Job, Resource};
 
 /// The pane of training jobs.
@@ -44,7 +45,7 @@ static SPEC: Spec = Spec {
         column("STARTED", 10, Align::Right, 2),
     ],
     sort: (7, true),
-    verbs: &[Verb::Launch, Verb::Clone, Verb::Stop, Verb::Logs],
+    verbs: &[Verb::Launch, Verb::Clone, Verb::Deploy, Verb::Stop, Verb::Logs],
     poll: Poll { live: 10, still: 30 },
     empty: "No training jobs yet. Each run of your script on AWS shows up here; launch one from footplate.toml.",
     iam: &[
@@ -92,6 +93,7 @@ impl Resource for TrainingJobs {
             match (verb, target) {
                 (Verb::Launch, _) => Ok(form::launch(recipe)),
                 (Verb::Clone, Some(parent)) => form::clone(aws, parent).await,
+                (Verb::Deploy, Some(_)) => Endpoints.form(aws, recipe, verb, target).await,
                 _ => Err(Failure::new(FailureKind::Invalid, format!("'{}' has no form here", verb.name()), "")),
             }
         })

@@ -17,7 +17,8 @@ use footplate::journal::Journal;
 use footplate::local::sagemaker::EngineOptions;
 use footplate::local::{Body, LocalRegion, Options};
 use footplate::model::{
-    Channel, Failure, Form, Intent, Item, ItemId, Ledger, MetricRule, Order, Outcome, Page, Recipe, Scalar, Settled, Verb,
+    Channel, EndpointRecipe, Failure, Form, Intent, Item, ItemId, Ledger, MetricRule, Order, Outcome, Page, Recipe, Scalar,
+    Settled, Verb,
 };
 use footplate::resource::{self, Resource};
 use http_body_util::BodyExt as _;
@@ -27,6 +28,8 @@ use http_body_util::BodyExt as _;
 pub struct Wire {
     region: Arc<LocalRegion>,
     pub asked: Arc<Mutex<Vec<String>>>,
+    /// The operation that is never answered.
+    losing: Arc<Mutex<String>>,
 }
 
 impl Wire {
@@ -44,6 +47,20 @@ impl Wire {
 
     pub fn forget(&self) {
         self.asked.lock().unwrap().clear();
+    }
+
+    /// From now on that operation is never answered; none when it is empty.
+    pub fn lose(&self, operation: &str) {
+        operation.clone_into(&mut self.losing.lock().unwrap());
+    }
+
+    /// Waits until such a request has been sent.
+    pub async fn lost(&self, operation: &str) {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while !self.asked.lock().unwrap().iter().any(|asked| asked == operation) {
+            assert!(Instant::now() < deadline, "{operation} is never sent");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 }
 
@@ -63,7 +80,14 @@ impl HttpConnector for Wire {
                 Some(name) => name.rsplit('.').next().unwrap_or_default().to_owned(),
                 None => format!("{} {target}", request.method()),
             };
+            let lost = {
+                let losing = wire.losing.lock().unwrap();
+                !losing.is_empty() && operation == *losing
+            };
             wire.asked.lock().unwrap().push(operation);
+            if lost {
+                std::future::pending::<()>().await;
+            }
             request.headers_mut().insert("host", "127.0.0.1".parse().unwrap());
             *request.uri_mut() = target.parse().unwrap();
             let answer = wire.region.handle(request.map(Body::new)).await;
@@ -122,7 +146,7 @@ impl Place {
         };
         let options = Options { folder: folder.path().join("local"), region: "us-east-1".to_owned(), engine };
         let region = LocalRegion::open(options).await.unwrap();
-        let wire = Wire { region: Arc::clone(&region), asked: Arc::default() };
+        let wire = Wire { region: Arc::clone(&region), asked: Arc::default(), losing: Arc::default() };
         let journal = Journal::open(&folder.path().join("journal.db")).unwrap();
         let witness = Arc::new(Witness { journal, intents: Mutex::default(), settled: Mutex::default() });
         let ledger: Arc<dyn Ledger> = Arc::clone(&witness) as _;
@@ -174,6 +198,24 @@ impl Place {
             assert!(Instant::now() < deadline, "{name} is still {status}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// The project with a script that answers and a file to ask it with.
+    pub fn serving(mut self) -> Self {
+        let script = "def model_fn(model_dir):\n    return None\n\ndef predict_fn(data, model):\n    return data\n";
+        std::fs::write(self.recipe.root.join("code/inference.py"), script).unwrap();
+        std::fs::write(self.recipe.root.join("sample.json"), "[0.25, 0.75]").unwrap();
+        self.recipe.endpoint = Some(EndpointRecipe {
+            instance_type: "ml.m5.large".into(),
+            instance_count: 1,
+            entry_point: "inference.py".into(),
+            content_type: "application/json".into(),
+            accept: "application/json".into(),
+            classes: Vec::new(),
+            smoke_test: Some("sample.json".into()),
+            environment: Vec::new(),
+        });
+        self
     }
 
     /// The same region through clients with other rights.

@@ -85,7 +85,7 @@ async fn nothing_leaves_when_refused() {
     assert!(with_order("o".into(), stop(&turned)).await.is_err());
     let full = http.connect(false, Some(Arc::new(Notes { full: true, ..Notes::default() }))).await;
     assert_eq!(with_order("o".into(), stop(&full)).await.unwrap_err().kind, FailureKind::Machine);
-    let unknown = no_order.sagemaker.list_models().send().await.map_err(|error| fault::tell("x", &error)).unwrap_err();
+    let unknown = no_order.sagemaker.list_pipelines().send().await.map_err(|error| fault::tell("x", &error)).unwrap_err();
     assert_eq!(unknown.kind, FailureKind::Refused);
     assert_eq!(http.operations(), Vec::<String>::new());
     assert!(notes.intents.lock().unwrap().is_empty());
@@ -96,8 +96,10 @@ async fn in_read_only_mode_every_change_is_refused() {
     for (service, operation, effect) in OPERATIONS {
         let guard = Guard::new(Rules { read_only: true, ..rules(Mode::Local) });
         assert_eq!(guard.allow(service, operation).is_ok(), *effect == Effect::Reads, "{operation}");
-        // An address that is handed out changes nothing.
-        let reads = ["Get", "List", "Describe", "Head", "CreatePresigned"].iter().any(|verb| operation.starts_with(verb));
+        // An address that is handed out changes nothing, nor does a prediction.
+        let reads = ["Get", "List", "Describe", "Head", "CreatePresigned", "InvokeEndpoint"]
+            .iter()
+            .any(|verb| operation.starts_with(verb));
         assert_eq!(*effect == Effect::Reads, reads, "{operation} is in the wrong class");
     }
 }

@@ -311,9 +311,17 @@ fn channel(name: &str, uri: &str) -> Channel {
     Channel::builder().channel_name(name).data_source(DataSource::builder().s3_data_source(source).build()).build()
 }
 
-/// Keeps a call's body and stops the call.
+/// Keeps a call's body and stops the call: for a preview of what would leave.
 #[derive(Clone, Debug, Default)]
-struct Capture(Arc<Mutex<Vec<u8>>>);
+pub struct Capture(Arc<Mutex<Vec<u8>>>);
+
+impl Capture {
+    /// The body as JSON, once the call has been tried; `Null` when it is none.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).unwrap_or_default()
+    }
+}
 
 impl Intercept for Capture {
     fn name(&self) -> &'static str {

@@ -10,4 +10,4 @@ pub mod lint;
 pub mod names;
 pub mod sourcedir;
 
-pub use job::{CODE_CHANNEL, Job, Script, code_of, place_of};
+pub use job::{CODE_CHANNEL, Capture, Job, Script, code_of, place_of};
