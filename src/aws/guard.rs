@@ -42,6 +42,11 @@ pub const OPERATIONS: &[(&str, &str, Effect)] = &[
     ("SageMaker", "ListTags", Effect::Reads),
     ("SageMaker", "CreateTrainingJob", Effect::Changes),
     ("SageMaker", "StopTrainingJob", Effect::Changes),
+    ("SageMaker", "ListHyperParameterTuningJobs", Effect::Reads),
+    ("SageMaker", "DescribeHyperParameterTuningJob", Effect::Reads),
+    ("SageMaker", "ListTrainingJobsForHyperParameterTuningJob", Effect::Reads),
+    ("SageMaker", "CreateHyperParameterTuningJob", Effect::Changes),
+    ("SageMaker", "StopHyperParameterTuningJob", Effect::Changes),
     ("CloudWatch Logs", "DescribeLogStreams", Effect::Reads),
     ("CloudWatch Logs", "GetLogEvents", Effect::Reads),
     ("CloudWatch", "GetMetricData", Effect::Reads),
@@ -277,7 +282,7 @@ fn bulk_key(request: &HttpRequest, path: &str) -> String {
 /// The name that makes a repetition of a SageMaker call harmless.
 fn name_in(body: &[u8]) -> String {
     let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(body) else { return String::new() };
-    ["TrainingJobName", "ClientToken"].iter().find_map(|key| members.get(*key)?.as_str()).unwrap_or_default().to_owned()
+    ["TrainingJobName", "HyperParameterTuningJobName", "ClientToken"].iter().find_map(|key| members.get(*key)?.as_str()).unwrap_or_default().to_owned()
 }
 
 impl Intercept for Guard {

@@ -7,5 +7,7 @@ pub mod job;
 pub mod names;
 pub mod prints;
 pub mod sourcedir;
+pub mod tuning;
 
 pub use job::{Job, Script, place_of};
+pub use tuning::{Bounds, Trials, Tuning};
