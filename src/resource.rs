@@ -4,6 +4,8 @@
 mod data;
 mod staging;
 mod training_jobs;
+mod trials;
+mod tuning_jobs;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -45,7 +47,7 @@ pub trait Resource: Sync {
 }
 
 /// All resources, in the order of the tabs.
-pub static ALL: &[&dyn Resource] = &[&training_jobs::TrainingJobs, &data::Data];
+pub static ALL: &[&dyn Resource] = &[&tuning_jobs::TuningJobs, &training_jobs::TrainingJobs, &data::Data, &trials::Trials];
 
 /// The resource of that id.
 #[must_use]

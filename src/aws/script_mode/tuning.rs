@@ -17,10 +17,32 @@ use aws_sdk_sagemaker::types::{
     VpcConfig,
 };
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use super::Script;
 use super::job::{Capture, channel};
 use super::place_of;
+use super::names::legal;
 use crate::model::{Extras, MetricRule};
+
+/// Most characters in a tuning job's name (service model).
+pub const LONGEST: usize = 32;
+/// Characters that the time takes of them, with its dash.
+const STAMP: usize = 17;
+/// Most characters of the base that survive in the name.
+pub const BASE: usize = LONGEST - STAMP;
+
+/// `base-yymmdd-HHMMSSmmm` in UTC; the base is made legal and cut so that the whole fits. (The Python SDK's names end in
+/// minutes, so that two launches in one minute collide.)
+#[must_use]
+pub fn name(base: &str, now: Timestamp) -> String {
+    let stamp = format!("{}{:03}", now.to_zoned(TimeZone::UTC).strftime("%y%m%d-%H%M%S"), now.subsec_millisecond());
+    let mut base = legal(base);
+    base.truncate(BASE);
+    let base = base.trim_end_matches('-');
+    format!("{}-{stamp}", if base.is_empty() { "tuning" } else { base })
+}
 
 /// The values that one hyperparameter may take, as they travel: all are texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -444,6 +466,19 @@ mod tests {
                 }]
             }
         })
+    }
+
+    #[test]
+    fn every_base_gives_a_legal_name_and_two_in_one_minute_differ() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let (first, second) = (at("2026-11-22T07:18:36.364Z"), at("2026-11-22T07:18:36.901Z"));
+        assert_eq!(name("digits", first), "digits-261122-071836364");
+        assert_eq!(name("pytorch_dog_hpo-and-more", first), "pytorch-dog-hpo-261122-071836364");
+        assert_ne!(name("digits", first), name("digits", second));
+        for base in ["", "---", "a", "über", &"x".repeat(80), "abcdefghijklmn-opq"] {
+            let made = name(base, first);
+            assert!(made.len() <= LONGEST && crate::aws::script_mode::names::problem(&made).is_none(), "{made}");
+        }
     }
 
     #[tokio::test]
