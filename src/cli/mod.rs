@@ -15,6 +15,7 @@ mod gutter;
 mod json;
 mod keeper;
 mod kind;
+mod launch;
 mod local;
 mod logfile;
 mod logs;
@@ -27,6 +28,7 @@ mod show;
 mod signals;
 mod stop;
 mod train;
+mod tune;
 mod upload;
 mod watch;
 
@@ -73,6 +75,8 @@ enum Command {
     Upload(upload::Args),
     /// Launch a training job from the project file
     Train(train::Args),
+    /// Launch a tuning job from the project file's [tuning]
+    Tune(tune::Args),
     /// Check this machine, the project, the journal, credentials and permissions
     Doctor(doctor::Args),
     /// Serve, inspect or reset the local region
@@ -132,6 +136,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Delete(args) => stop::run(&globals, Verb::Delete, &args).await,
             Command::Upload(args) => upload::run(&globals, &args).await,
             Command::Train(args) => train::run(&globals, &args).await,
+            Command::Tune(args) => tune::run(&globals, &args).await,
             Command::Doctor(args) => doctor::run(&globals, &args).await,
             Command::Local(args) => local::run(&globals, &args).await,
             Command::Completions(_) | Command::Man(_) => Ok(ExitCode::SUCCESS),

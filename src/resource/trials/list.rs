@@ -33,10 +33,12 @@ fn items(aws: &Aws, job: &Described, trials: &[Trial]) -> Vec<Item> {
     let mut rows: Vec<(Option<usize>, &Trial)> = trials.iter().map(|trial| (place(trial), trial)).collect();
     // For the command line, which prints in this order; the cockpit sorts by the place.
     rows.sort_by_key(|(place, _)| place.unwrap_or(usize::MAX));
-    rows.into_iter().map(|(place, trial)| item(aws, place, trial, price)).collect()
+    let tuning = format!("{}-", job.hyper_parameter_tuning_job_name().unwrap_or_default());
+    let short = |trial: &Trial| Safe::line(trial.name.strip_prefix(&tuning).unwrap_or(&trial.name));
+    rows.into_iter().map(|(place, trial)| item(aws, (short(trial), place), trial, price)).collect()
 }
 
-fn item(aws: &Aws, place: Option<usize>, trial: &Trial, price: Option<f64>) -> Item {
+fn item(aws: &Aws, (name, place): (Safe, Option<usize>), trial: &Trial, price: Option<f64>) -> Item {
     let live = trial.state.phase.is_live();
     let billable = bill::known(aws, &trial.name).flatten();
     let cost = match (price, billable.or(trial.seconds()), trial.started) {
@@ -53,7 +55,7 @@ fn item(aws: &Aws, place: Option<usize>, trial: &Trial, price: Option<f64>) -> I
         id: ItemId(trial.name.clone()),
         state: trial.state.clone(),
         cells: vec![
-            Cell::Text(Safe::line(&trial.name)),
+            Cell::Text(name),
             place.map_or(Cell::Absent, |place| Cell::Count(place as u64 + 1)),
             Cell::State(trial.state.clone()),
             trial.objective.map_or(Cell::Absent, Cell::Number),

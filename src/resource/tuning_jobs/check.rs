@@ -128,6 +128,7 @@ fn sizes(form: &Form, lines: &[&Line], problems: &mut Problems) {
     let combinations = combinations(lines).filter(|_| !lines.is_empty());
     let jobs = if grid { combinations } else { number("max_jobs") };
     if let (Some(jobs), Some(parallel)) = (jobs, number("max_parallel_jobs"))
+        && jobs > 0
         && parallel > jobs
     {
         problems.add("max_parallel_jobs", format!("{parallel} at a time are more than the {jobs} there will be; set at most {jobs}"));

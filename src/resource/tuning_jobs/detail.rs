@@ -72,7 +72,7 @@ fn progress(aws: &Aws, job: &DescribeHyperParameterTuningJobOutput, trials: &[Tr
     add("trials", Cell::Text(said.into()));
     let price = per_hour(aws, job);
     add("cost", trial::spent(trials, price));
-    let free = if aws.mode() == Mode::Local { " on AWS · free here" } else { "" };
+    let free = if aws.mode() == Mode::Local { " · free here" } else { "" };
     match price {
         Some(price) => add("price", Cell::Text(Safe::line(&format!("{}/h a trial{free}", money(price))))),
         None => add("price", Cell::Text("not known for this type and region".into())),

@@ -52,7 +52,7 @@ pub(super) async fn preview(aws: &Aws, recipe: &Recipe, form: &Form) -> Preview 
     let (facts, problems) = facts(aws, &draft).await;
     preview.facts = facts;
     preview.problems.extend(problems);
-    preview.problems.extend(warnings(&draft));
+    preview.problems.extend(warnings(recipe, form, &draft));
     preview.request = Safe::text(&draft.tuning.json(&aws.sagemaker).await);
     preview
 }
@@ -241,7 +241,7 @@ async fn facts(aws: &Aws, draft: &Draft) -> (Vec<(Safe, Safe)>, Vec<Problem>) {
 }
 
 /// What is possible but unwise.
-fn warnings(draft: &Draft) -> Vec<Problem> {
+fn warnings(recipe: &Recipe, form: &Form, draft: &Draft) -> Vec<Problem> {
     let mut found = Vec::new();
     let tuning = &draft.tuning;
     let mut warn = |field: &str, message: String| {
@@ -257,8 +257,9 @@ fn warnings(draft: &Draft) -> Vec<Problem> {
             );
         }
         let rule = tuning.trials.metrics.iter().find(|rule| rule.name == tuning.objective);
+        let script = recipe.root.join(form.value("source_dir")).join(form.value("entry_point"));
         if let Some(rule) = rule.filter(|_| tuning.early_stopping)
-            && package.python.iter().all(|text| epochs::once_only(text, &rule.regex))
+            && std::fs::read_to_string(script).is_ok_and(|text| epochs::once_only(&text, &rule.regex))
         {
             warn(
                 "early_stopping",

@@ -8,6 +8,7 @@ use jiff::{Timestamp, ToSpan};
 
 use super::describe::{Described, describe, state_of};
 use crate::aws::script_mode::hyperparameters::decode;
+use crate::aws::script_mode::tuning::LONGEST;
 use crate::aws::{Aws, fault, time};
 use crate::model::show::seconds_between;
 use crate::model::{Cell, Failure, FailureKind, Phase, Safe, State};
@@ -141,6 +142,15 @@ pub(in crate::resource) async fn holder(aws: &Aws, trial: &str) -> Result<String
 
 /// The tuning job of that name, or the one that a training job of that name is a trial of, with all its trials.
 pub(in crate::resource) async fn around(aws: &Aws, name: &str) -> Result<(Described, Arc<Vec<Trial>>), Failure> {
+    let known = aws.memo(MEMO, |all: &mut HashMap<String, Kept>| {
+        all.values().any(|kept| kept.trials.iter().any(|trial| trial.name == name))
+    });
+    // What is too long for a tuning job is a trial.
+    if known || name.len() > LONGEST {
+        let job = describe(aws, &holder(aws, name).await?).await?;
+        let trials = read(aws, &job).await?;
+        return Ok((job, trials));
+    }
     let job = match describe(aws, name).await {
         Ok(job) => job,
         Err(failure) if failure.kind == FailureKind::NotFound => match holder(aws, name).await {
