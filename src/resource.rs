@@ -46,8 +46,8 @@ pub trait Resource: Sync {
     fn log(&self, id: &ItemId) -> Option<LogSource>;
 }
 
-/// All resources, in the order of the tabs.
-pub static ALL: &[&dyn Resource] = &[&tuning_jobs::TuningJobs, &training_jobs::TrainingJobs, &data::Data, &trials::Trials];
+/// All resources, in the order of the tabs; inner lists stand behind the one they are the inside of.
+pub static ALL: &[&dyn Resource] = &[&tuning_jobs::TuningJobs, &trials::Trials, &training_jobs::TrainingJobs, &data::Data];
 
 /// The resource of that id.
 #[must_use]

@@ -170,7 +170,7 @@ fn without_a_project_file_train_says_how_to_make_one() {
 fn without_credentials_it_says_how_to_get_some() {
     let home = Home::new();
     home.run(&["doctor", "--region", "us-east-1"]).expect(1, &["FAIL  account", "credentials", "--local"]);
-    for resource in resource::ALL {
+    for resource in resource::ALL.iter().filter(|resource| resource.spec().within.is_none()) {
         home.run(&["ls", resource.spec().id, "--region", "us-east-1"]).expect(1, &["credentials", "--local"]);
     }
 }

@@ -118,7 +118,9 @@ fn text(cell: &Cell) -> &str {
 
 fn texts(detail: &Detail) -> Vec<String> {
     let blocks = detail.blocks.iter();
-    blocks.filter_map(|block| if let Block::Text { title, text } = block { Some(format!("{title}: {text}")) } else { None }).collect()
+    blocks
+        .filter_map(|block| if let Block::Text { title, text } = block { Some(format!("{title}: {text}")) } else { None })
+        .collect()
 }
 
 fn fact<'d>(detail: &'d Detail, block: &str, name: &str) -> Option<&'d Cell> {
@@ -154,8 +156,12 @@ async fn a_search_is_launched_by_the_form_and_its_leaderboard_fills_while_it_run
     assert_eq!((lr.min_value(), lr.max_value()), (Some("0.001"), Some("0.1")));
     assert_eq!(config.random_seed(), Some(7));
     let fixed = job.training_job_definition().unwrap().static_hyper_parameters().unwrap();
-    assert_eq!([&fixed["epochs"], &fixed["sagemaker_program"], &fixed["sagemaker_estimator_class_name"]], ["3", "\"hpo.py\"", "\"PyTorch\""]);
-    let noted: Vec<String> = place.witness.intents.lock().unwrap().iter().map(|intent| format!("{} {}", intent.operation, intent.token)).collect();
+    assert_eq!(
+        [&fixed["epochs"], &fixed["sagemaker_program"], &fixed["sagemaker_estimator_class_name"]],
+        ["3", "\"hpo.py\"", "\"PyTorch\""]
+    );
+    let noted: Vec<String> =
+        place.witness.intents.lock().unwrap().iter().map(|intent| format!("{} {}", intent.operation, intent.token)).collect();
     assert!(noted.contains(&format!("CreateHyperParameterTuningJob {name}")), "{noted:?}");
     let tags = place.aws.sagemaker.list_tags().resource_arn(job.hyper_parameter_tuning_job_arn().unwrap()).send().await.unwrap();
     let mut tags: Vec<_> = tags.tags().iter().map(|tag| (tag.key().unwrap(), tag.value().unwrap())).collect();
@@ -163,7 +169,7 @@ async fn a_search_is_launched_by_the_form_and_its_leaderboard_fills_while_it_run
     assert_eq!(tags, [("footplate:order", "order-1"), ("footplate:project", "tiny"), ("team", "vision")]);
 
     // Live: a result shows while others run or are still to come.
-    let live = until(&place, &name, |detail| fact(detail, "best", "loss").is_some()).await;
+    let live = until(&place, &name, |detail| fact(detail, "best", "best loss").is_some()).await;
     assert!(live.log && live.blocks.iter().any(|block| matches!(block, Block::Plots(_))));
     let last = ended(&place, &name).await;
     assert_eq!(last.state.phase, Phase::Done);
@@ -172,7 +178,10 @@ async fn a_search_is_launched_by_the_form_and_its_leaderboard_fills_while_it_run
     assert_eq!(trials.len(), 4);
     let values: Vec<f64> = trials.iter().map(objective).collect();
     assert!(values.windows(2).all(|pair| pair[0] <= pair[1]), "best first: {values:?}");
-    assert_eq!(trials.iter().map(|trial| trial.cells[1].clone()).collect::<Vec<_>>(), (1..=4).map(Cell::Count).collect::<Vec<_>>());
+    assert_eq!(
+        trials.iter().map(|trial| trial.cells[1].clone()).collect::<Vec<_>>(),
+        (1..=4).map(Cell::Count).collect::<Vec<_>>()
+    );
     for trial in &trials {
         let values = text(&trial.cells[4]);
         assert!(values.starts_with("batch=") && values.contains(" lr=0.0") && !values.contains('"'), "{values}");
@@ -287,7 +296,12 @@ async fn a_regex_that_matches_nothing_is_told_while_the_first_trial_runs() {
     let detail = until(&place, &name, |detail| !texts(detail).is_empty()).await;
     assert!(detail.state.phase.is_live());
     let told = texts(&detail).remove(0);
-    assert!(told.starts_with("worth knowing: Nothing in the ") && told.contains("'loss=([0-9.]+)'") && told.contains("the loss is 0.5"), "{told}");
+    assert!(
+        told.starts_with("worth knowing: Nothing in the ")
+            && told.contains("'loss=([0-9.]+)'")
+            && told.contains("the loss is 0.5"),
+        "{told}"
+    );
     let running = place.list("trials", Some(&name)).await;
     assert!(running.iter().any(|trial| trial.state.phase.is_live()), "it is said while it runs");
 
@@ -376,8 +390,7 @@ async fn the_table_is_written_as_csv_or_json_and_never_over_a_file() {
     assert!(said(&preview.problems, "path").contains("there already"));
     let whole = place.form("tuning-jobs", Verb::Export, Some(&name)).await;
     assert!(written(set(whole, &[("path", "trials.json")])).await.unwrap());
-    let json: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(place.recipe.root.join("trials.json")).unwrap()).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(place.recipe.root.join("trials.json")).unwrap()).unwrap();
     assert_eq!(json.as_array().unwrap().len(), 4);
     assert!(json[0]["batch"].is_u64() && json[0]["lr"].is_f64() && json[0]["FinalObjectiveValue"].is_f64(), "{}", json[0]);
     place.region.close().await;
@@ -456,13 +469,15 @@ fn on_the_command_line_a_search_is_told_trial_by_trial_and_its_best_is_trained()
     list.expect(0, &["id,name,#,state,objective,values", &best]);
     assert_eq!(list.out.lines().nth(1).unwrap().split(',').next(), Some(best.as_str()), "best first: {}", list.out);
     home.run(&["ls", "trials", "--local"]).expect(2, &["footplate ls trials TUNING_JOB"]);
-    let shown: serde_json::Value = serde_json::from_str(&home.run(&["show", "tuning-jobs", &name, "--local", "--json"]).out).unwrap();
+    let shown: serde_json::Value =
+        serde_json::from_str(&home.run(&["show", "tuning-jobs", &name, "--local", "--json"]).out).unwrap();
     assert_eq!(shown["best"]["trial"], best);
     let trained = home.run(&["train", "--local", "--wait", "--best-of", &name, "--json"]);
     trained.expect(0, &["Completed"]);
     let job: serde_json::Value = serde_json::from_str(&trained.out).unwrap();
     let job: serde_json::Value =
-        serde_json::from_str(&home.run(&["show", "training-jobs", job["name"].as_str().unwrap(), "--local", "--json"]).out).unwrap();
+        serde_json::from_str(&home.run(&["show", "training-jobs", job["name"].as_str().unwrap(), "--local", "--json"]).out)
+            .unwrap();
     for key in ["lr", "batch"] {
         assert_eq!(job["hyperparameters"][key], shown["best"][key], "{key}");
     }

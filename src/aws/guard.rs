@@ -282,7 +282,11 @@ fn bulk_key(request: &HttpRequest, path: &str) -> String {
 /// The name that makes a repetition of a SageMaker call harmless.
 fn name_in(body: &[u8]) -> String {
     let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(body) else { return String::new() };
-    ["TrainingJobName", "HyperParameterTuningJobName", "ClientToken"].iter().find_map(|key| members.get(*key)?.as_str()).unwrap_or_default().to_owned()
+    ["TrainingJobName", "HyperParameterTuningJobName", "ClientToken"]
+        .iter()
+        .find_map(|key| members.get(*key)?.as_str())
+        .unwrap_or_default()
+        .to_owned()
 }
 
 impl Intercept for Guard {

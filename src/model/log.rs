@@ -81,7 +81,9 @@ mod tests {
         let source = |prefix: &str| LogSource { group: "g".into(), prefix: prefix.into() };
         let takes = |stream| source("digits-").takes(stream);
         assert!(takes("digits-001-0e6f4f4a/algo-1-1574811611") && takes("digits-1000-0e6f4f4a/algo-1-1574811611"));
-        for other in ["digits-2026-11-22-07-18-36-364/algo-1-1", "digits-2-001-0e6f4f4a/algo-1-1", "digits-001-0e6f4f4/algo-1", "dig/a"] {
+        for other in
+            ["digits-2026-11-22-07-18-36-364/algo-1-1", "digits-2-001-0e6f4f4a/algo-1-1", "digits-001-0e6f4f4/algo-1", "dig/a"]
+        {
             assert!(!takes(other), "{other}");
         }
         assert!(source("job/").takes("job/algo-1-1") && !source("job/").takes("job2/algo-1-1"));

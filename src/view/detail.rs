@@ -132,8 +132,10 @@ fn facts(pen: &mut Pen<'_>, area: Area, detail: &Detail, app: &App) {
 
 /// A table as far as it fits, columns as wide as their texts; returns the row below it.
 fn table(pen: &mut Pen<'_>, area: Area, head: &[Safe], rows: &[Vec<Cell>], app: &App) -> u16 {
-    let texts: Vec<Vec<Safe>> =
-        rows.iter().map(|row| row.iter().map(|cell| show::fewer_digits(cell.show(&app.clock).as_str()).into()).collect()).collect();
+    let texts: Vec<Vec<Safe>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| show::fewer_digits(cell.show(&app.clock).as_str()).into()).collect())
+        .collect();
     let wide = |at: usize| {
         let cells = texts.iter().filter_map(|row| row.get(at)).chain(head.get(at));
         cells.map(|text| columns(text.as_str())).max().unwrap_or(0)

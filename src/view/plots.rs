@@ -185,7 +185,9 @@ fn parallel(pen: &mut Pen<'_>, area: Area, plot: &Plot, selected: Option<&ItemId
         }
         let room = inside.width / u16::try_from(count - 1).unwrap_or(1).max(1);
         let mut label = |text: &Safe, y: u16, role: Role| {
-            let text = middle(text, room.saturating_sub(2).max(4));
+            // Those at the ends have room on one side only, and give their neighbours theirs.
+            let most = if at == 0 || at + 1 == count { room * 3 / 5 } else { room * 4 / 5 };
+            let text = middle(text, most.saturating_sub(1).max(4));
             let wide = columns(text.as_str());
             // The first stands at its axis, the last ends at its own, those between are centred.
             let x = match at {

@@ -22,8 +22,8 @@ use jiff::tz::TimeZone;
 
 use super::Script;
 use super::job::{Capture, channel};
-use super::place_of;
 use super::names::legal;
+use super::place_of;
 use crate::model::{Extras, MetricRule};
 
 /// Most characters in a tuning job's name (service model).
@@ -216,8 +216,10 @@ impl Tuning {
         } else {
             HyperParameterTuningJobWarmStartType::TransferLearning
         };
-        let parents =
-            self.warm_start.iter().map(|name| ParentHyperParameterTuningJob::builder().hyper_parameter_tuning_job_name(name).build());
+        let parents = self
+            .warm_start
+            .iter()
+            .map(|name| ParentHyperParameterTuningJob::builder().hyper_parameter_tuning_job_name(name).build());
         Some(
             HyperParameterTuningJobWarmStartConfig::builder()
                 .set_parent_hyper_parameter_tuning_jobs(Some(parents.collect()))

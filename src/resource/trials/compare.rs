@@ -33,7 +33,8 @@ fn row(name: &str, this: &str, other: &str) -> Vec<Cell> {
             let by = this - other;
             let sign = if by > 0.0 { "+" } else { "" };
             let times = if other > 0.0 && this > 0.0 { format!("  ×{}", short(this / other)) } else { String::new() };
-            format!("{sign}{}{times}", decimal(by))
+            let by = if by.fract() == 0.0 && by.abs() < 1e7 { by.to_string() } else { decimal(by) };
+            format!("{sign}{by}{times}")
         }
         _ => "differs".to_owned(),
     };
@@ -42,7 +43,13 @@ fn row(name: &str, this: &str, other: &str) -> Vec<Cell> {
 
 /// A ratio in two or three digits.
 fn short(ratio: f64) -> String {
-    if ratio >= 100.0 { format!("{ratio:.0}") } else if ratio >= 10.0 { format!("{ratio:.1}") } else { format!("{ratio:.2}") }
+    if ratio >= 100.0 {
+        format!("{ratio:.0}")
+    } else if ratio >= 10.0 {
+        format!("{ratio:.1}")
+    } else {
+        format!("{ratio:.2}")
+    }
 }
 
 #[cfg(test)]
@@ -56,7 +63,7 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(said("0.02", "0.005"), "+0.0150  ×4.00");
-        assert_eq!(said("128", "512"), "-384.0  ×0.25");
+        assert_eq!(said("128", "512"), "-384  ×0.25");
         assert_eq!([said("adam", "sgd"), said("adam", "adam"), said("–", "1")], ["differs", "same", "differs"]);
     }
 }

@@ -67,7 +67,8 @@ fn name(form: &Form, problems: &mut Problems) {
     let short = short.trim_end_matches('-');
     // A training job's name may have 63, which the check of training jobs has looked at.
     if name.len() > most && name.len() <= names::LONGEST {
-        problems.add("name", format!("a tuning job's name has at most {most} characters, this has {}; try '{short}'", name.len()));
+        problems
+            .add("name", format!("a tuning job's name has at most {most} characters, this has {}; try '{short}'", name.len()));
     } else if name.len() > base && name.len() <= most {
         problems.hint("name", format!("with the time appended it has at most {most} characters, so it begins with '{short}'"));
     }
@@ -131,14 +132,17 @@ fn sizes(form: &Form, lines: &[&Line], problems: &mut Problems) {
         && jobs > 0
         && parallel > jobs
     {
-        problems.add("max_parallel_jobs", format!("{parallel} at a time are more than the {jobs} there will be; set at most {jobs}"));
+        problems
+            .add("max_parallel_jobs", format!("{parallel} at a time are more than the {jobs} there will be; set at most {jobs}"));
     }
     if let (Some(jobs), Some(most), false) = (jobs, combinations, grid)
         && jobs > most
     {
         problems.add(
             "max_jobs",
-            format!("the ranges have only {most} combinations, and SageMaker refuses {jobs} trials; set at most {most}, or use Grid"),
+            format!(
+                "the ranges have only {most} combinations, and SageMaker refuses {jobs} trials; set at most {most}, or use Grid"
+            ),
         );
     }
     let most = match form.value("strategy") {
@@ -147,7 +151,8 @@ fn sizes(form: &Form, lines: &[&Line], problems: &mut Problems) {
         _ => 750,
     };
     if let Some(jobs) = jobs.filter(|jobs| *jobs > most) {
-        problems.add(if grid { "ranges" } else { "max_jobs" }, format!("{jobs} trials are more than the {most} that SageMaker runs"));
+        problems
+            .add(if grid { "ranges" } else { "max_jobs" }, format!("{jobs} trials are more than the {most} that SageMaker runs"));
     }
 }
 
@@ -163,17 +168,26 @@ fn strategy(form: &Form, lines: &[&Line], problems: &mut Problems) {
                     format!("{jobs} Bayesian trials are as good as random ones: it learns from those before; 10 or more make a difference"),
                 );
             } else if parallel >= jobs {
-                problems.hint("strategy", "all trials run at once, so Bayesian search has none to learn from; lower `at a time`".to_owned());
+                problems.hint(
+                    "strategy",
+                    "all trials run at once, so Bayesian search has none to learn from; lower `at a time`".to_owned(),
+                );
             }
         }
         "Random" => {}
         "Grid" => {
             let first = lines.iter().find(|line| !matches!(line.searched, Searched::List(_)));
             if let Some(Line { name, .. }) = first {
-                problems.add("ranges", format!("a grid needs lists, and '{name}' is a range; write {name} = [0.01, 0.1], or use Random"));
+                problems.add(
+                    "ranges",
+                    format!("a grid needs lists, and '{name}' is a range; write {name} = [0.01, 0.1], or use Random"),
+                );
             }
             if !form.value("warm_start").trim().is_empty() {
-                problems.add("warm_start", "a grid tries everything, whatever came before; leave this empty, or use Bayesian".to_owned());
+                problems.add(
+                    "warm_start",
+                    "a grid tries everything, whatever came before; leave this empty, or use Bayesian".to_owned(),
+                );
             }
         }
         "Hyperband" => {
@@ -235,7 +249,8 @@ fn numbers(form: &Form, problems: &mut Problems) {
 fn warm_start(form: &Form, problems: &mut Problems) {
     let parents = listed(form.value("warm_start"));
     if parents.len() > 5 {
-        problems.add("warm_start", format!("{} tuning jobs to learn from are too many; SageMaker takes at most 5", parents.len()));
+        problems
+            .add("warm_start", format!("{} tuning jobs to learn from are too many; SageMaker takes at most 5", parents.len()));
     }
     if let Some(wrong) = parents.iter().find(|name| names::problem(name).is_some() || name.len() > tuning::LONGEST) {
         problems.add("warm_start", format!("'{wrong}' is no name of a tuning job; write names with commas between"));
@@ -330,7 +345,11 @@ mod tests {
             (&[("seed", "-1")], "seed", "from 0"),
             (&[("warm_start", "a, b_c")], "warm_start", "'b_c' is no name"),
             (&[("warm_start", "a,b,c,d,e,f")], "warm_start", "at most 5"),
-            (&[("name", "a-name-that-is-longer-than-thirty-two")], "name", "at most 32 characters, this has 37; try 'a-name-that-is'"),
+            (
+                &[("name", "a-name-that-is-longer-than-thirty-two")],
+                "name",
+                "at most 32 characters, this has 37; try 'a-name-that-is'",
+            ),
             (&[("name", "a-name-of-twenty-one")], "hint name", "begins with 'a-name-of-twent'"),
             (&[("name", "my_tuning")], "name", "try 'my-tuning'"),
             (&[("instance_type", "ml.m5.xlarg")], "instance_type", "did you mean ml.m5.xlarge?"),

@@ -42,7 +42,8 @@ pub(super) async fn detail(aws: &Aws, id: &ItemId) -> Result<Detail, Failure> {
 /// The best trial with what it tried.
 fn best(job: &DescribeHyperParameterTuningJobOutput, trials: &[Trial]) -> Option<Block> {
     let trial = trial::best(trials, maximizes(job))?;
-    let mut facts: Vec<(Safe, Cell)> = vec![(Safe::line(metric(job)), trial.objective.map_or(Cell::Absent, Cell::Number))];
+    let mut facts: Vec<(Safe, Cell)> =
+        vec![(Safe::line(&format!("best {}", metric(job))), trial.objective.map_or(Cell::Absent, Cell::Number))];
     facts.extend(trial.tuned.iter().map(|(name, raw)| (Safe::line(name), Cell::Text(Safe::line(&decode(raw))))));
     facts.push(("trial".into(), Cell::Text(Safe::line(&trial.name))));
     // After a warm start the best may be a parent's.
@@ -99,7 +100,7 @@ fn search(job: &DescribeHyperParameterTuningJobOutput) -> Block {
     add("strategy", format!("{}, {parallel} at a time", config.strategy().map_or("", |strategy| strategy.as_str())));
     for (_, line, _) in config.parameter_ranges().map(lines_of_job).unwrap_or_default() {
         if let Some((name, range)) = line.split_once(" = ") {
-            add(name, range.to_owned());
+            add(name, format!("searched in {range}"));
         }
     }
     if config.training_job_early_stopping_type() == Some(&TrainingJobEarlyStoppingType::Auto) {
@@ -119,7 +120,7 @@ fn search(job: &DescribeHyperParameterTuningJobOutput) -> Block {
         add("all at most", crate::model::show::span(f64::from(seconds)));
     }
     if let Some(seed) = config.random_seed() {
-        add("seed", seed.to_string());
+        add("search seed", seed.to_string());
     }
     if let Some(warm) = job.warm_start_config() {
         let parents = warm.parent_hyper_parameter_tuning_jobs().iter();

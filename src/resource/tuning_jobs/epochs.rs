@@ -7,8 +7,9 @@ use crate::aws::script_mode::prints;
 #[must_use]
 pub(super) fn once_only(python: &str, regex: &str) -> bool {
     let lines: Vec<&str> = python.lines().collect();
-    let told: Vec<usize> =
-        (0..lines.len()).filter(|at| prints::may_match(&prints::samples(lines[*at]), regex) && prints_something(&lines, *at)).collect();
+    let told: Vec<usize> = (0..lines.len())
+        .filter(|at| prints::may_match(&prints::samples(lines[*at]), regex) && prints_something(&lines, *at))
+        .collect();
     !told.is_empty() && told.iter().all(|at| !repeats(&lines, *at, 3))
 }
 

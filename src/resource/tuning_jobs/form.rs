@@ -125,9 +125,7 @@ pub(super) async fn clone(aws: &Aws, recipe: &Recipe, parent: &ItemId) -> Result
             .and_then(|warm| warm.warm_start_type())
             .is_some_and(|kind| kind.as_str() == "IdenticalDataAndAlgorithm"),
         seed: whole(config.random_seed()),
-        resource: band
-            .and_then(|band| Some(format!("{} .. {}", band.min_resource()?, band.max_resource()?)))
-            .unwrap_or_default(),
+        resource: band.and_then(|band| Some(format!("{} .. {}", band.min_resource()?, band.max_resource()?))).unwrap_or_default(),
         metrics: rules.iter().map(|rule| rule.name.clone()).collect(),
     };
     let title = format!("Clone {}", parent.as_str());
@@ -258,7 +256,13 @@ fn form(title: &str, verb: Verb, parent: Option<ItemId>, start: Start, training:
             flag(start.early_stopping),
             "Stop trials that do worse than the median at the same epoch; they must tell the objective each epoch.",
         ),
-        field("target", "good enough", FieldKind::Line, start.target, "Stop all once the objective is as good as this; empty: never."),
+        field(
+            "target",
+            "good enough",
+            FieldKind::Line,
+            start.target,
+            "Stop all once the objective is as good as this; empty: never.",
+        ),
         field(
             "max_not_improving",
             "give up after",
@@ -289,7 +293,13 @@ fn form(title: &str, verb: Verb, parent: Option<ItemId>, start: Start, training:
             flag(start.warm_start_identical),
             "The earlier ones ran the same code on the same data, so their results count as this one's.",
         ),
-        field("seed", "seed", FieldKind::Line, start.seed, "The same seed gives the same first trials; empty: another each time."),
+        field(
+            "seed",
+            "seed",
+            FieldKind::Line,
+            start.seed,
+            "The same seed gives the same first trials; empty: another each time.",
+        ),
         field(
             "resource",
             "epochs of a trial",

@@ -26,7 +26,11 @@ pub(super) async fn hints(aws: &Aws, job: &DescribeHyperParameterTuningJobOutput
     let failed: Vec<&Trial> = trials.iter().filter(|trial| trial.reason.is_some()).collect();
     if let Some(last) = failed.last() {
         let why = last.reason.as_ref().map_or("", Safe::as_str);
-        let count = if failed.len() == 1 { "The only trial that has ended".to_owned() } else { format!("All {} trials so far", failed.len()) };
+        let count = if failed.len() == 1 {
+            "The only trial that has ended".to_owned()
+        } else {
+            format!("All {} trials so far", failed.len())
+        };
         return Some(Safe::text(&format!("{count} failed, the last one with: {why}")));
     }
     let first = trials.iter().find(|trial| trial.started.is_some())?;

@@ -105,8 +105,7 @@ async fn is_ours(aws: &Aws, tuning: &Tuning) -> Result<bool, Failure> {
         Err(failure) if failure.kind == FailureKind::NotFound => return Ok(false),
         Err(failure) => return Err(failure),
     };
-    let asked =
-        aws.sagemaker.list_tags().resource_arn(there.hyper_parameter_tuning_job_arn().unwrap_or_default()).send().await;
+    let asked = aws.sagemaker.list_tags().resource_arn(there.hyper_parameter_tuning_job_arn().unwrap_or_default()).send().await;
     let tags = asked.map_err(|error| fault::tell("reading its tags", &error))?;
     let ours = tuning.tags.iter().find(|(key, _)| key == "footplate:order");
     Ok(ours.is_some_and(|(key, value)| tags.tags().iter().any(|tag| tag.key() == Some(key) && tag.value() == Some(value))))
@@ -253,7 +252,10 @@ fn warnings(recipe: &Recipe, form: &Form, draft: &Draft) -> Vec<Problem> {
             let lost = if rule.name == tuning.objective { "all trials fail" } else { "there is no curve" };
             warn(
                 "metrics",
-                format!("nothing that the code prints seems to match '{}' of metric '{}'; without a match {lost}", rule.regex, rule.name),
+                format!(
+                    "nothing that the code prints seems to match '{}' of metric '{}'; without a match {lost}",
+                    rule.regex, rule.name
+                ),
             );
         }
         let rule = tuning.trials.metrics.iter().find(|rule| rule.name == tuning.objective);
@@ -263,7 +265,10 @@ fn warnings(recipe: &Recipe, form: &Form, draft: &Draft) -> Vec<Problem> {
         {
             warn(
                 "early_stopping",
-                format!("the code seems to tell '{}' once, at the end; early stopping compares epochs, so it does nothing", rule.name),
+                format!(
+                    "the code seems to tell '{}' once, at the end; early stopping compares epochs, so it does nothing",
+                    rule.name
+                ),
             );
         }
     }
@@ -281,11 +286,99 @@ fn warnings(recipe: &Recipe, form: &Form, draft: &Draft) -> Vec<Problem> {
 /// A failure as a problem of its field.
 fn problem_of(failure: &Failure) -> Problem {
     match failure.what.as_str().split_once(": ") {
-        Some(("strategy", rest)) => Problem {
-            field: "strategy".to_owned(),
-            message: Safe::line(&format!("{rest}; {}", failure.hint)),
-            fatal: true,
-        },
+        Some(("strategy", rest)) => {
+            Problem { field: "strategy".to_owned(), message: Safe::line(&format!("{rest}; {}", failure.hint)), fatal: true }
+        }
         _ => staging::problem_of(failure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::aws::scripted::{Answer, Asked, Notes, Scripted};
+    use crate::aws::with_order;
+    use crate::model::{Range, TuningRecipe};
+    use crate::resource::tuning_jobs::form;
+
+    fn text(status: u16, body: &str) -> Answer {
+        (status, body.as_bytes().to_vec())
+    }
+
+    /// STS, an S3 without buckets, and a service whose first answer to the creation is lost; the second says that the name
+    /// is taken, by a tuning job with that order's tag.
+    fn lost_answer(owner: &'static str) -> Scripted {
+        let creates = AtomicUsize::new(0);
+        Scripted::new(move |asked: &Asked| match (asked.operation.as_str(), asked.operation.split_once(' ')) {
+            (_, Some(("POST", "/"))) => text(
+                200,
+                "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult><Arn>arn:aws:sts::000000000000:assumed-role/r/s</Arn><UserId>u</UserId><Account>000000000000</Account></GetCallerIdentityResult></GetCallerIdentityResponse>",
+            ),
+            (_, Some(("HEAD", _))) => text(404, ""),
+            (_, Some(("GET", _))) => text(200, "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"),
+            (_, Some(_)) => text(200, ""),
+            ("CreateHyperParameterTuningJob", _) if creates.fetch_add(1, Ordering::SeqCst) == 0 => (0, Vec::new()),
+            ("CreateHyperParameterTuningJob", _) => text(400, r#"{"__type":"ResourceInUse","message":"the name is taken"}"#),
+            ("DescribeHyperParameterTuningJob", _) => text(
+                200,
+                r#"{"HyperParameterTuningJobName":"x","HyperParameterTuningJobArn":"arn:x","HyperParameterTuningJobStatus":"InProgress"}"#,
+            ),
+            _ => text(200, &json!({ "Tags": [{ "Key": "footplate:order", "Value": owner }] }).to_string()),
+        })
+    }
+
+    async fn launched(owner: &'static str, notes: &Arc<Notes>) -> Result<Outcome, Failure> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("hpo.py"), "print('loss=1')").unwrap();
+        let recipe = Recipe {
+            root: folder.path().to_owned(),
+            name: "digits".into(),
+            framework: "pytorch".into(),
+            framework_version: "1.9".into(),
+            source_dir: ".".into(),
+            entry_point: "hpo.py".into(),
+            instance_type: "ml.m5.2xlarge".into(),
+            metrics: vec![MetricRule { name: "loss".into(), regex: "loss=([0-9.]+)".into() }],
+            tuning: Some(TuningRecipe {
+                strategy: "Random".into(),
+                max_jobs: 4,
+                max_parallel_jobs: 2,
+                early_stopping: false,
+                objective: "loss".into(),
+                maximize: false,
+                ranges: vec![("lr".into(), Range::Continuous { min: 0.001, max: 0.1, scaling: "Auto".into() })],
+                hyperparameters: Vec::new(),
+                entry_point: None,
+                instance_type: None,
+                instance_count: None,
+                max_runtime_seconds: None,
+                max_total_seconds: None,
+                seed: None,
+                target: None,
+                max_not_improving: None,
+                warm_start: Vec::new(),
+                warm_start_identical: false,
+            }),
+            ..Recipe::default()
+        };
+        let aws = lost_answer(owner).connect(false, Some(notes.clone())).await;
+        let form = form::launch(&recipe).unwrap();
+        Box::pin(with_order("order-7".to_owned(), launch(&aws, &recipe, &form, &|_| {}))).await
+    }
+
+    #[tokio::test]
+    async fn after_a_lost_answer_only_our_own_tuning_job_is_adopted() {
+        let notes = Arc::new(Notes::default());
+        let Outcome::Made { id, .. } = launched("order-7", &notes).await.unwrap() else { panic!("nothing made") };
+        let intents: Vec<String> =
+            notes.intents.lock().unwrap().iter().map(|intent| format!("{} {}", intent.operation, intent.token)).collect();
+        let created = format!("CreateHyperParameterTuningJob {}", id.as_str());
+        assert_eq!(intents.iter().filter(|intent| **intent == created).count(), 1, "{intents:?}");
+        let stranger = launched("another", &notes).await.unwrap_err();
+        assert_eq!(stranger.kind, FailureKind::Conflict);
     }
 }

@@ -49,11 +49,7 @@ pub(super) fn plots(job: &DescribeHyperParameterTuningJobOutput, trials: &[Trial
     }
     let metric = Safe::line(metric(job));
     let spread = spans(told.iter().filter_map(|(_, trial)| trial.objective));
-    let objective = Axis {
-        name: metric.clone(),
-        scale: if spread { Scale::Log } else { Scale::Linear },
-        categories: Vec::new(),
-    };
+    let objective = Axis { name: metric.clone(), scale: if spread { Scale::Log } else { Scale::Linear }, categories: Vec::new() };
     let dot = |trial: &Trial, mut values: Vec<Option<f64>>| {
         values.push(trial.objective);
         Dot { of: ItemId(trial.name.clone()), values, best: best == Some(trial.name.as_str()) }
@@ -138,8 +134,10 @@ mod tests {
         let batch = CategoricalParameterRange::builder().name("batch").values("\"32\"").values("\"64\"").build();
         let ranges = ParameterRanges::builder().continuous_parameter_ranges(lr).categorical_parameter_ranges(batch).build();
         let objective = HyperParameterTuningJobObjective::builder().r#type(kind).metric_name("loss").build();
-        let config =
-            HyperParameterTuningJobConfig::builder().parameter_ranges(ranges).hyper_parameter_tuning_job_objective(objective).build();
+        let config = HyperParameterTuningJobConfig::builder()
+            .parameter_ranges(ranges)
+            .hyper_parameter_tuning_job_objective(objective)
+            .build();
         DescribeHyperParameterTuningJobOutput::builder().hyper_parameter_tuning_job_config(config).build()
     }
 

@@ -19,7 +19,12 @@ const HOW: &str = "write lr = 0.001 .. 0.1 log, hidden = 8 .. 64, or batch-size 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Searched {
     /// Both ends as they were typed, and AWS's word for the scaling.
-    Numbers { min: String, max: String, whole: bool, scaling: &'static str },
+    Numbers {
+        min: String,
+        max: String,
+        whole: bool,
+        scaling: &'static str,
+    },
     List(Vec<Scalar>),
 }
 
@@ -115,10 +120,7 @@ impl Searched {
             }
             // The Python SDK makes texts of all categories, and JSON texts of those where script mode decodes them.
             Self::List(values) => Bounds::Categorical(
-                values
-                    .iter()
-                    .map(|value| if raw { text_of(value) } else { Value::from(text_of(value)).to_string() })
-                    .collect(),
+                values.iter().map(|value| if raw { text_of(value) } else { Value::from(text_of(value)).to_string() }).collect(),
             ),
         }
     }
@@ -215,10 +217,7 @@ mod tests {
             ("opt".to_owned(), Range::Categorical(vec![Scalar::Text("adam".into()), Scalar::Text("32".into())])),
         ];
         let text = lines_of(&ranges);
-        assert_eq!(
-            text,
-            "lr = 0.001 .. 0.1 log\nhidden = 8 .. 64\nbatch = [32, 0.5, true]\nopt = [\"adam\", \"32\"]"
-        );
+        assert_eq!(text, "lr = 0.001 .. 0.1 log\nhidden = 8 .. 64\nbatch = [32, 0.5, true]\nopt = [\"adam\", \"32\"]");
         let sent: Vec<Bounds> = sound(&text).iter().map(|line| line.searched.bounds(false)).collect();
         let texts = |values: &[&str]| Bounds::Categorical(values.iter().map(|value| format!("\"{value}\"")).collect());
         assert_eq!(

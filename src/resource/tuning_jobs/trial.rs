@@ -199,8 +199,7 @@ pub(super) fn best_so_far(trials: &[Trial], maximize: bool) -> Vec<f64> {
 pub(super) fn spent(trials: &[Trial], per_hour: Option<f64>) -> Cell {
     let Some(per_hour) = per_hour else { return Cell::Absent };
     let ended: f64 = trials.iter().filter_map(Trial::seconds).sum();
-    let running: Vec<Timestamp> =
-        trials.iter().filter(|trial| trial.ended.is_none()).filter_map(|trial| trial.started).collect();
+    let running: Vec<Timestamp> = trials.iter().filter(|trial| trial.ended.is_none()).filter_map(|trial| trial.started).collect();
     let Some(first) = running.iter().min() else { return Cell::Money(ended * per_hour / 3600.0) };
     // All that run now cost as much as as many that had begun together, early enough to have spent what is spent already.
     #[expect(clippy::cast_precision_loss, reason = "a handful of trials run at a time")]
