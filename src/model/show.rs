@@ -139,7 +139,8 @@ pub fn fewer_digits(text: &str) -> String {
             Ok(value) if alone && number.contains('.') && number.len() > 6 && value >= 1e-4 => {
                 #[expect(clippy::cast_possible_truncation, reason = "an order of magnitude")]
                 let order = value.log10().floor() as i32;
-                out.push_str(&format!("{value:.*}", usize::try_from(3 - order).unwrap_or(0)));
+                let short = format!("{value:.*}", usize::try_from(3 - order).unwrap_or(0));
+                out.push_str(&short);
             }
             _ => out.push_str(number),
         }

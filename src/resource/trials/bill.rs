@@ -9,9 +9,13 @@ use crate::resource::tuning_jobs::trial::Trial;
 
 const MEMO: &str = "trial-bills";
 
-/// The billable seconds of a trial, if it has been looked up; `Some(None)` when the service does not tell.
-pub(super) fn known(aws: &Aws, trial: &str) -> Option<Option<f64>> {
-    aws.memo(MEMO, |bills: &mut HashMap<String, Option<f64>>| bills.get(trial).copied())
+/// The billable seconds of a trial, if they have been looked up and the service tells them.
+pub(super) fn seconds(aws: &Aws, trial: &str) -> Option<f64> {
+    aws.memo(MEMO, |bills: &mut HashMap<String, Option<f64>>| bills.get(trial).copied().flatten())
+}
+
+fn is_known(aws: &Aws, trial: &str) -> bool {
+    aws.memo(MEMO, |bills: &mut HashMap<String, Option<f64>>| bills.contains_key(trial))
 }
 
 /// Looks up at most so many of those that have ended and are not known yet, and says whether there was one. What has ended
@@ -22,7 +26,7 @@ pub(super) fn known(aws: &Aws, trial: &str) -> Option<Option<f64>> {
 pub(super) async fn look_up(aws: &Aws, trials: &[&Trial], most: usize) -> Result<bool, Failure> {
     let unknown: Vec<&str> = trials
         .iter()
-        .filter(|trial| !trial.state.phase.is_live() && known(aws, &trial.name).is_none())
+        .filter(|trial| !trial.state.phase.is_live() && !is_known(aws, &trial.name))
         .map(|trial| trial.name.as_str())
         .take(most)
         .collect();

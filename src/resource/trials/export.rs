@@ -142,7 +142,7 @@ fn rows(aws: &Aws, job: &Described, trials: &[Trial]) -> Vec<Value> {
     let price = per_hour(aws, job);
     let columns = columns(job, trials);
     let row = |trial: &Trial| {
-        let billable = bill::known(aws, &trial.name).flatten();
+        let billable = bill::seconds(aws, &trial.name);
         let seconds = billable.or(trial.seconds());
         let own: Map<String, Value> = columns
             .iter()
@@ -170,10 +170,9 @@ fn rows(aws: &Aws, job: &Described, trials: &[Trial]) -> Vec<Value> {
 /// A tuned value without the quotes of its journey; a number where it reads as one, and then with all its digits.
 fn typed(raw: &str) -> Value {
     let text = decode(raw);
-    match serde_json::from_str::<Value>(&text) {
-        Ok(number @ Value::Number(_)) if number.to_string() == text => number,
-        _ => Value::from(text),
-    }
+    let read: Option<Value> = serde_json::from_str(&text).ok();
+    let number = read.filter(|value| value.is_number() && format!("{value}") == text);
+    number.unwrap_or_else(|| Value::from(text))
 }
 
 /// RFC 4180 with a head.

@@ -40,7 +40,7 @@ fn items(aws: &Aws, job: &Described, trials: &[Trial]) -> Vec<Item> {
 
 fn item(aws: &Aws, (name, place): (Safe, Option<usize>), trial: &Trial, price: Option<f64>) -> Item {
     let live = trial.state.phase.is_live();
-    let billable = bill::known(aws, &trial.name).flatten();
+    let billable = bill::seconds(aws, &trial.name);
     let cost = match (price, billable.or(trial.seconds()), trial.started) {
         (Some(per_hour), _, Some(since)) if live => Cell::Accrues { since, per_hour },
         (Some(per_hour), Some(seconds), _) if !live => Cell::Money(per_hour * seconds / 3600.0),

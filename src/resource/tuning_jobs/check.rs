@@ -50,12 +50,12 @@ pub(super) fn resource(form: &Form) -> Option<(i32, i32)> {
 struct Problems(Vec<Problem>);
 
 impl Problems {
-    fn add(&mut self, field: &str, message: String) {
-        self.0.push(Problem { field: field.to_owned(), message: Safe::line(&message), fatal: true });
+    fn add(&mut self, field: &str, message: impl Into<Safe>) {
+        self.0.push(Problem { field: field.to_owned(), message: Safe::line(message.into().as_str()), fatal: true });
     }
 
-    fn hint(&mut self, field: &str, message: String) {
-        self.0.push(Problem { field: field.to_owned(), message: Safe::line(&message), fatal: false });
+    fn hint(&mut self, field: &str, message: impl Into<Safe>) {
+        self.0.push(Problem { field: field.to_owned(), message: Safe::line(message.into().as_str()), fatal: false });
     }
 }
 
@@ -308,12 +308,15 @@ mod tests {
         told.iter().map(|told| format!("{}{}: {}", if told.fatal { "" } else { "hint " }, told.field, told.message)).collect()
     }
 
+    /// Changes to the form, the field that is told of, and a part of what is said.
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
+
     #[test]
     fn a_sound_form_has_no_problem_and_each_problem_names_its_field_and_the_remedy() {
         assert_eq!(said(&[]), [] as [String; 0]);
         let grid = ("strategy", "Grid");
         let band = ("strategy", "Hyperband");
-        let table: &[(&[(&str, &str)], &str, &str)] = &[
+        let table: &[Case<'_>] = &[
             (&[("ranges", "lr = 0.1 .. 0.001")], "ranges", "line 1: 'lr' goes from 0.1 down to 0.001; write 0.001 .. 0.1"),
             (&[("ranges", "lr = 0.1 .. 0.1")], "ranges", "move it to the hyperparameters"),
             (&[("ranges", "lr = 0 .. 1.0\nb = [32]")], "ranges", "line 2: 'b' has fewer than two values"),

@@ -111,14 +111,9 @@ impl Counts {
 
     /// `12/20 ●2 ✗1`: done of all, running, failed.
     pub fn short(self, of: Option<i32>) -> String {
-        let mut text = of.map_or_else(|| self.done.to_string(), |of| format!("{}/{of}", self.done));
-        if self.running > 0 {
-            text.push_str(&format!(" ●{}", self.running));
-        }
-        if self.failed > 0 {
-            text.push_str(&format!(" ✗{}", self.failed));
-        }
-        text
+        let done = of.map_or_else(|| self.done.to_string(), |of| format!("{}/{of}", self.done));
+        let others = [("●", self.running), ("✗", self.failed)].into_iter().filter(|(_, count)| *count > 0);
+        std::iter::once(done).chain(others.map(|(sign, count)| format!("{sign}{count}"))).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -157,7 +152,7 @@ impl Row {
             ended: summary.hyper_parameter_tuning_end_time().map(time::ours),
             strategy: Safe::line(summary.strategy().map_or("", |strategy| strategy.as_str())),
             counts: Counts::of(summary.training_job_status_counters()),
-            most: summary.resource_limits().and_then(|limits| limits.max_number_of_training_jobs()),
+            most: summary.resource_limits().and_then(aws_sdk_sagemaker::types::ResourceLimits::max_number_of_training_jobs),
             more: None,
         }
     }

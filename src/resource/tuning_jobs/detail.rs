@@ -62,15 +62,11 @@ fn progress(aws: &Aws, job: &DescribeHyperParameterTuningJobOutput, trials: &[Tr
     let mut add = |name: &str, cell: Cell| facts.push((name.into(), cell));
     let limits = job.hyper_parameter_tuning_job_config().and_then(|config| config.resource_limits());
     let counts = Counts::of(job.training_job_status_counters());
-    let most = limits.and_then(|limits| limits.max_number_of_training_jobs());
-    let mut said = most.map_or_else(|| format!("{} done", counts.done), |most| format!("{} of {most} done", counts.done));
-    if counts.running > 0 {
-        said.push_str(&format!(", {} running", counts.running));
-    }
-    if counts.failed > 0 {
-        said.push_str(&format!(", {} failed", counts.failed));
-    }
-    add("trials", Cell::Text(said.into()));
+    let most = limits.and_then(aws_sdk_sagemaker::types::ResourceLimits::max_number_of_training_jobs);
+    let done = most.map_or_else(|| format!("{} done", counts.done), |most| format!("{} of {most} done", counts.done));
+    let others = [("running", counts.running), ("failed", counts.failed)].into_iter().filter(|(_, count)| *count > 0);
+    let said: Vec<String> = std::iter::once(done).chain(others.map(|(word, count)| format!("{count} {word}"))).collect();
+    add("trials", Cell::Text(said.join(", ").into()));
     let price = per_hour(aws, job);
     add("cost", trial::spent(trials, price));
     let free = if aws.mode() == Mode::Local { " · free here" } else { "" };
@@ -96,7 +92,7 @@ fn search(job: &DescribeHyperParameterTuningJobOutput) -> Block {
     let Some(config) = job.hyper_parameter_tuning_job_config() else { return Block::Facts { title: "search".into(), facts } };
     add("objective", format!("{} {}", if maximizes(job) { "maximize" } else { "minimize" }, metric(job)));
     let limits = config.resource_limits();
-    let parallel = limits.and_then(|limits| limits.max_parallel_training_jobs()).unwrap_or(1);
+    let parallel = limits.and_then(aws_sdk_sagemaker::types::ResourceLimits::max_parallel_training_jobs).unwrap_or(1);
     add("strategy", format!("{}, {parallel} at a time", config.strategy().map_or("", |strategy| strategy.as_str())));
     for (_, line, _) in config.parameter_ranges().map(lines_of_job).unwrap_or_default() {
         if let Some((name, range)) = line.split_once(" = ") {
@@ -107,16 +103,19 @@ fn search(job: &DescribeHyperParameterTuningJobOutput) -> Block {
         add("early stopping", "by the median of the others at the same epoch".to_owned());
     }
     let criteria = config.tuning_job_completion_criteria();
-    if let Some(target) = criteria.and_then(|it| it.target_objective_metric_value()) {
+    if let Some(target) = criteria.and_then(aws_sdk_sagemaker::types::TuningJobCompletionCriteria::target_objective_metric_value)
+    {
         add("good enough", target.to_string());
     }
     let patience = criteria.and_then(|it| it.best_objective_not_improving()?.max_number_of_training_jobs_not_improving());
     if let Some(patience) = patience {
-        let since = job.tuning_job_completion_details().and_then(|it| it.number_of_training_jobs_objective_not_improving());
+        let since = job.tuning_job_completion_details().and_then(
+            aws_sdk_sagemaker::types::HyperParameterTuningJobCompletionDetails::number_of_training_jobs_objective_not_improving,
+        );
         let since = since.map_or_else(String::new, |since| format!(", {since} so far"));
         add("gives up after", format!("{patience} trials without a better one{since}"));
     }
-    if let Some(seconds) = limits.and_then(|limits| limits.max_runtime_in_seconds()) {
+    if let Some(seconds) = limits.and_then(aws_sdk_sagemaker::types::ResourceLimits::max_runtime_in_seconds) {
         add("all at most", crate::model::show::span(f64::from(seconds)));
     }
     if let Some(seed) = config.random_seed() {
@@ -154,7 +153,7 @@ fn request(job: &DescribeHyperParameterTuningJobOutput) -> Block {
         let image = trials.algorithm_specification().and_then(|it| it.training_image().or(it.algorithm_name()));
         add("image", image.map(|image| image.rsplit('/').next().unwrap_or(image)));
         add("source", machinery("sagemaker_submit_directory").as_deref());
-        let limit = trials.stopping_condition().and_then(|limits| limits.max_runtime_in_seconds());
+        let limit = trials.stopping_condition().and_then(aws_sdk_sagemaker::types::StoppingCondition::max_runtime_in_seconds);
         add("a trial at most", limit.map(|limit| crate::model::show::span(f64::from(limit))).as_deref());
         add("role", trials.role_arn());
     }

@@ -29,8 +29,8 @@ struct Start {
     target: String,
     max_not_improving: String,
     max_total_seconds: String,
-    warm_start: String,
-    warm_start_identical: bool,
+    learn_from: String,
+    same_code: bool,
     seed: String,
     resource: String,
     metrics: Vec<String>,
@@ -59,8 +59,8 @@ pub(super) fn launch(recipe: &Recipe) -> Result<Form, Failure> {
         target: tuning.target.map(|target| target.to_string()).unwrap_or_default(),
         max_not_improving: told(tuning.max_not_improving),
         max_total_seconds: told(tuning.max_total_seconds),
-        warm_start: tuning.warm_start.join(", "),
-        warm_start_identical: tuning.warm_start_identical,
+        learn_from: tuning.warm_start.join(", "),
+        same_code: tuning.warm_start_identical,
         seed: told(tuning.seed),
         resource: String::new(),
         metrics: recipe.metrics.iter().map(|rule| rule.name.clone()).collect(),
@@ -94,9 +94,14 @@ pub(super) async fn clone(aws: &Aws, recipe: &Recipe, parent: &ItemId) -> Result
     let criteria = config.tuning_job_completion_criteria();
     let warm = job.warm_start_config();
     let whole = |number: Option<i32>| number.map(|number| number.to_string()).unwrap_or_default();
-    let rules = metrics_of(trials.algorithm_specification().map(|it| it.metric_definitions()).unwrap_or_default());
+    let rules = metrics_of(
+        trials
+            .algorithm_specification()
+            .map(aws_sdk_sagemaker::types::HyperParameterAlgorithmSpecification::metric_definitions)
+            .unwrap_or_default(),
+    );
     let band = config.strategy_config().and_then(|strategy| strategy.hyperband_strategy_config());
-    let max_jobs = limits.and_then(|limits| limits.max_number_of_training_jobs());
+    let max_jobs = limits.and_then(aws_sdk_sagemaker::types::ResourceLimits::max_number_of_training_jobs);
     let start = Start {
         strategy: config.strategy().map_or("", |strategy| strategy.as_str()).to_owned(),
         objective: metric(job).to_owned(),
@@ -107,23 +112,27 @@ pub(super) async fn clone(aws: &Aws, recipe: &Recipe, parent: &ItemId) -> Result
             .unwrap_or_default(),
         // A grid does not say how many; the field is not used then.
         max_jobs: max_jobs.unwrap_or(10).to_string(),
-        max_parallel_jobs: limits.and_then(|limits| limits.max_parallel_training_jobs()).unwrap_or(1).to_string(),
+        max_parallel_jobs: limits
+            .and_then(aws_sdk_sagemaker::types::ResourceLimits::max_parallel_training_jobs)
+            .unwrap_or(1)
+            .to_string(),
         early_stopping: config.training_job_early_stopping_type().is_some_and(|kind| kind.as_str() == "Auto"),
-        target: criteria.and_then(|it| it.target_objective_metric_value()).map(|it| it.to_string()).unwrap_or_default(),
+        target: criteria
+            .and_then(aws_sdk_sagemaker::types::TuningJobCompletionCriteria::target_objective_metric_value)
+            .map(|it| it.to_string())
+            .unwrap_or_default(),
         max_not_improving: whole(
             criteria.and_then(|it| it.best_objective_not_improving()?.max_number_of_training_jobs_not_improving()),
         ),
-        max_total_seconds: whole(limits.and_then(|limits| limits.max_runtime_in_seconds())),
-        warm_start: warm
-            .map(|warm| warm.parent_hyper_parameter_tuning_jobs())
+        max_total_seconds: whole(limits.and_then(aws_sdk_sagemaker::types::ResourceLimits::max_runtime_in_seconds)),
+        learn_from: warm
+            .map(aws_sdk_sagemaker::types::HyperParameterTuningJobWarmStartConfig::parent_hyper_parameter_tuning_jobs)
             .unwrap_or_default()
             .iter()
             .filter_map(|parent| parent.hyper_parameter_tuning_job_name())
             .collect::<Vec<_>>()
             .join(", "),
-        warm_start_identical: warm
-            .and_then(|warm| warm.warm_start_type())
-            .is_some_and(|kind| kind.as_str() == "IdenticalDataAndAlgorithm"),
+        same_code: warm.and_then(|warm| warm.warm_start_type()).is_some_and(|kind| kind.as_str() == "IdenticalDataAndAlgorithm"),
         seed: whole(config.random_seed()),
         resource: band.and_then(|band| Some(format!("{} .. {}", band.min_resource()?, band.max_resource()?))).unwrap_or_default(),
         metrics: rules.iter().map(|rule| rule.name.clone()).collect(),
@@ -138,9 +147,11 @@ pub(super) async fn clone(aws: &Aws, recipe: &Recipe, parent: &ItemId) -> Result
     environment.sort();
     let channels = trials.input_data_config().iter().map(|it| (it.channel_name().unwrap_or_default(), place_of(it)));
     let (kind, count) = machines(job);
-    let volume = trials.hyper_parameter_tuning_resource_config().and_then(|it| it.volume_size_in_gb());
+    let volume = trials
+        .hyper_parameter_tuning_resource_config()
+        .and_then(aws_sdk_sagemaker::types::HyperParameterTuningResourceConfig::volume_size_in_gb);
     let volume = volume.or_else(|| trials.resource_config()?.volume_size_in_gb());
-    let limit = trials.stopping_condition().and_then(|limits| limits.max_runtime_in_seconds());
+    let limit = trials.stopping_condition().and_then(aws_sdk_sagemaker::types::StoppingCondition::max_runtime_in_seconds);
     let output = trials.output_data_config().and_then(|config| config.s3_output_path()).and_then(S3Uri::parse);
     let algorithm = trials.algorithm_specification();
     for (field, value) in [
@@ -283,14 +294,14 @@ fn form(title: &str, verb: Verb, parent: Option<ItemId>, start: Start, training:
             "warm_start",
             "learn from",
             FieldKind::Line,
-            start.warm_start,
+            start.learn_from,
             "Names of earlier tuning jobs with commas between, at most 5; empty: begin afresh.",
         ),
         field(
             "warm_start_identical",
             "same data, code",
             FieldKind::Toggle,
-            flag(start.warm_start_identical),
+            flag(start.same_code),
             "The earlier ones ran the same code on the same data, so their results count as this one's.",
         ),
         field(

@@ -272,6 +272,9 @@ fn warnings(recipe: &Recipe, form: &Form, draft: &Draft) -> Vec<Problem> {
             );
         }
     }
+    if let Some(distribution) = &tuning.trials.extras.distribution {
+        warn("", format!("distribution '{distribution}' is for training jobs; trials run without it"));
+    }
     if let Some(why) = draft.parent.as_ref().and_then(|parent| parent.untold.as_ref()) {
         warn("", format!("the parent's tags are not copied: {why}"));
     }

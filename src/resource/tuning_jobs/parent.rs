@@ -59,7 +59,9 @@ impl Parent {
 
     /// Whether it had that channel from that place, which need not be in S3.
     pub fn has_channel(&self, name: &str, place: &str) -> bool {
-        let channels = definition(&self.job).map(|trials| trials.input_data_config()).unwrap_or_default();
+        let channels = definition(&self.job)
+            .map(aws_sdk_sagemaker::types::HyperParameterTrainingJobDefinition::input_data_config)
+            .unwrap_or_default();
         channels.iter().any(|known| known.channel_name() == Some(name) && place_of(known) == place)
     }
 

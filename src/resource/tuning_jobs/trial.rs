@@ -40,7 +40,9 @@ impl Trial {
         let mut tuned: Vec<(String, String)> =
             summary.tuned_hyper_parameters().into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
         tuned.sort();
-        let last = summary.final_hyper_parameter_tuning_job_objective_metric().and_then(|metric| metric.value());
+        let last = summary
+            .final_hyper_parameter_tuning_job_objective_metric()
+            .and_then(aws_sdk_sagemaker::types::FinalHyperParameterTuningJobObjectiveMetric::value);
         let started = summary.training_start_time().map(time::ours);
         let status = summary.training_job_status().map_or("", |status| status.as_str());
         Self {
