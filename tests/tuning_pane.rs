@@ -466,7 +466,7 @@ fn on_the_command_line_a_search_is_told_trial_by_trial_and_its_best_is_trained()
     let best = ran.out.lines().last().unwrap().split_whitespace().nth(1).unwrap().to_owned();
     let name = best[..best.len() - 13].to_owned();
     let list = home.run(&["ls", "trials", &name, "--local", "--csv"]);
-    list.expect(0, &["id,name,#,state,objective,values", &best]);
+    list.expect(0, &["id,name,rank,state,objective,values", &best]);
     assert_eq!(list.out.lines().nth(1).unwrap().split(',').next(), Some(best.as_str()), "best first: {}", list.out);
     home.run(&["ls", "trials", "--local"]).expect(2, &["footplate ls trials TUNING_JOB"]);
     let shown: serde_json::Value =

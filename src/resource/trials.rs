@@ -32,10 +32,10 @@ static SPEC: Spec = Spec {
         // Number and suffix; that of the tuning job, with which it begins, stands above.
         Column { title: "NAME", width: 12, align: Align::Left, rank: 0, grows: true },
         // The place by the objective, in its direction: what the list is sorted by at first.
-        column("#", 3, Align::Right, 0),
+        column("RANK", 6, Align::Right, 0),
         column("STATE", 12, Align::Left, 2),
-        column("OBJECTIVE", 10, Align::Right, 0),
-        column("VALUES", 46, Align::Left, 1),
+        column("OBJECTIVE", 9, Align::Right, 0),
+        column("VALUES", 43, Align::Left, 1),
         column("ELAPSED", 8, Align::Right, 3),
         column("BILLABLE", 8, Align::Right, 5),
         column("COST", 7, Align::Right, 4),
