@@ -47,7 +47,7 @@ pub trait Resource: Sync {
 }
 
 /// All resources, in the order of the tabs; inner lists stand behind the one they are the inside of.
-pub static ALL: &[&dyn Resource] = &[&tuning_jobs::TuningJobs, &trials::Trials, &training_jobs::TrainingJobs, &data::Data];
+pub static ALL: &[&dyn Resource] = &[&training_jobs::TrainingJobs, &data::Data, &tuning_jobs::TuningJobs, &trials::Trials];
 
 /// The resource of that id.
 #[must_use]
