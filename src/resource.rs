@@ -7,6 +7,8 @@ mod lint;
 mod notebooks;
 mod staging;
 mod training_jobs;
+mod trials;
+mod tuning_jobs;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -47,8 +49,15 @@ pub trait Resource: Sync {
     fn log(&self, id: &ItemId) -> Option<LogSource>;
 }
 
-/// All resources, in the order of the tabs.
-pub static ALL: &[&dyn Resource] = &[&training_jobs::TrainingJobs, &endpoints::Endpoints, &data::Data, &notebooks::Notebooks];
+/// All resources, in the order of the tabs; inner lists stand behind the one they are the inside of.
+pub static ALL: &[&dyn Resource] = &[
+    &training_jobs::TrainingJobs,
+    &tuning_jobs::TuningJobs,
+    &trials::Trials,
+    &endpoints::Endpoints,
+    &data::Data,
+    &notebooks::Notebooks,
+];
 
 /// The resource of that id.
 #[must_use]

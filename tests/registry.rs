@@ -5,15 +5,75 @@
 mod region;
 
 use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
 use footplate::aws::guard::{Effect, OPERATIONS};
 use footplate::config::action::{Action, entry};
-use footplate::model::{Failure, FailureKind, ItemId, Order, Outcome, Settled, Verb};
+use footplate::model::{Failure, FailureKind, ItemId, Order, Outcome, Phase, Range, Settled, TuningRecipe, Verb};
 use footplate::resource::{self, ALL};
 use region::{Place, bare, found, order_of, set};
 
 /// Leaves a model, so that there is something to deploy.
 const SCRIPT: &str = "import os\nopen(os.path.join(os.environ['SM_MODEL_DIR'], 'weights'), 'w').close()\nprint('loss=0.5')\n";
+
+/// A search with the training script, as small as it can be.
+fn search() -> TuningRecipe {
+    TuningRecipe {
+        strategy: "Random".into(),
+        max_jobs: 2,
+        max_parallel_jobs: 2,
+        early_stopping: false,
+        objective: "loss".into(),
+        maximize: false,
+        ranges: vec![("lr".into(), Range::Continuous { min: 0.001, max: 0.1, scaling: "Auto".into() })],
+        hyperparameters: Vec::new(),
+        entry_point: None,
+        instance_type: None,
+        instance_count: None,
+        max_runtime_seconds: None,
+        max_total_seconds: None,
+        seed: Some(1),
+        target: None,
+        max_not_improving: None,
+        warm_start: Vec::new(),
+        warm_start_identical: false,
+    }
+}
+
+/// Launches a search, waits for its end, and gives its name and that of a trial.
+async fn searched(place: &Place) -> (String, String) {
+    let tuning = place.launch(place.form("tuning-jobs", Verb::Launch, None).await).await;
+    let deadline = Instant::now() + Duration::from_mins(2);
+    loop {
+        let trials = place.list("trials", Some(&tuning)).await;
+        if trials.len() == 2 && trials.iter().all(|trial| trial.state.phase == Phase::Done) {
+            return (tuning, trials[0].id.0.clone());
+        }
+        assert!(Instant::now() < deadline, "{trials:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// What a verb can be tried on, by resource.
+struct Targets {
+    job: String,
+    tuning: String,
+    trial: String,
+    endpoint: String,
+}
+
+impl Targets {
+    fn of<'a>(&'a self, resource: &str) -> &'a str {
+        match resource {
+            "training-jobs" => &self.job,
+            "tuning-jobs" => &self.tuning,
+            "trials" => &self.trial,
+            "endpoints" => &self.endpoint,
+            "notebooks" => "notebook/law",
+            _ => "s3://sagemaker-us-east-1-000000000000/tiny/data/train/",
+        }
+    }
+}
 
 #[test]
 fn ids_and_titles_are_unique_and_found() {
@@ -95,41 +155,49 @@ fn the_policy_holds_what_the_guard_lets_out_and_no_more() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_verb_of_every_resource_works_on_the_local_region() {
-    let place = Place::new(SCRIPT).await.serving();
+    let mut place = Place::new(SCRIPT).await.serving();
+    place.recipe.tuning = Some(search());
     let mut done = HashSet::new();
     let job = place.launch_with(&[]).await;
+    let (tuning, trial) = searched(&place).await;
     place.notebook("kept", "InService").await;
-    let mut endpoint = String::new();
-    for it in ALL {
+    let mut targets = Targets { job, tuning, trial, endpoint: String::new() };
+    // What is done to data ends with its deletion, and the others train on it.
+    let mut all = ALL.to_vec();
+    all.sort_by_key(|it| it.spec().id == "data");
+    for it in all {
         let spec = it.spec();
         for verb in spec.verbs {
-            let target = match spec.id {
-                "training-jobs" => job.as_str(),
-                "notebooks" => "notebook/law",
-                "endpoints" => endpoint.as_str(),
-                _ => "s3://sagemaker-us-east-1-000000000000/tiny/data/train/",
-            };
+            let target = targets.of(spec.id).to_owned();
+            let target = target.as_str();
             place.witness.intents.lock().unwrap().clear();
             let outcome = if *verb == Verb::Logs {
-                // One thing's log is not another's whose name begins like it: the prefix ends, or the group is its own.
+                // One thing's log is not another's whose name begins like it: the prefix ends, or the group is its own; a
+                // tuning job's log is that of its trials.
+                let end = if spec.id == "tuning-jobs" { '-' } else { '/' };
                 let own = |source: footplate::model::LogSource| {
-                    source.prefix.ends_with('/') || source.group.ends_with(&format!("/{target}"))
+                    source.prefix.ends_with(end) || source.group.ends_with(&format!("/{target}"))
                 };
                 assert!(it.log(&ItemId(target.to_owned())).is_some_and(own));
                 continue;
             } else if verb.has_form() {
-                if *verb == Verb::Deploy {
-                    place.ended(&job).await;
+                if *verb == Verb::Deploy && spec.id == "training-jobs" {
+                    place.ended(target).await;
                 }
                 let form = place.form(spec.id, *verb, verb.needs_target().then_some(target)).await;
-                // What is made of one thing may be of another kind.
-                assert_eq!(form.verb, *verb);
-                assert!(form.resource == spec.id || *verb == Verb::Deploy, "{}", form.resource);
-                let it = found(&form.resource);
+                // The form may be another resource's: a trial is promoted by a training job's, a model is deployed by an endpoint's.
+                let owner = found(&form.resource);
+                assert!(form.resource != spec.id || form.verb == *verb);
+                assert!(owner.spec().verbs.contains(&form.verb) || form.verb == Verb::Deploy);
                 assert!(form.fields.iter().all(|field| !field.help.is_empty() && field.initial == field.value));
-                assert_eq!((it.spec().check)(&form), [], "{} {}", spec.id, verb.name());
-                let form = if *verb == Verb::Update { set(form, &[("instance_count", "2")]) } else { form };
-                let shown = it.preview(&place.aws, &place.recipe, &form).await.unwrap();
+                let form = match verb {
+                    // Two kinds write the same table; no file is written over.
+                    Verb::Export => set(form, &[("path", &format!("{}.csv", spec.id))]),
+                    Verb::Update => set(form, &[("instance_count", "2")]),
+                    _ => form,
+                };
+                assert_eq!((owner.spec().check)(&form), [], "{} {}", spec.id, verb.name());
+                let shown = owner.preview(&place.aws, &place.recipe, &form).await.unwrap();
                 assert!(shown.problems.iter().all(|problem| !problem.fatal), "{:?}", shown.problems);
                 assert!(
                     !shown.facts.is_empty() && shown.facts.iter().all(|(name, _)| name.as_str() == name.as_str().to_lowercase())
@@ -138,7 +206,7 @@ async fn every_verb_of_every_resource_works_on_the_local_region() {
                 place.run(&order_of(form, &[target])).await
             } else {
                 match (spec.id, *verb) {
-                    ("training-jobs", Verb::Stop) => drop(place.ended(&job).await),
+                    ("training-jobs", Verb::Stop) => drop(place.ended(target).await),
                     ("notebooks", Verb::Stop | Verb::Open) => place.notebook("law", "InService").await,
                     ("notebooks", _) => place.notebook("law", "Stopped").await,
                     _ => {}
@@ -151,7 +219,7 @@ async fn every_verb_of_every_resource_works_on_the_local_region() {
                     if let Outcome::Made { id, .. } = outcome
                         && (*verb == Verb::Deploy || spec.id == "endpoints")
                     {
-                        endpoint = id.0;
+                        targets.endpoint = id.0;
                     }
                 }
                 // The job has ended already; that stopping works is shown in aws_local.rs.
@@ -163,8 +231,12 @@ async fn every_verb_of_every_resource_works_on_the_local_region() {
             assert!(noted == verb.mutates() || *verb == Verb::Upload, "{} {}: noted {noted}", spec.id, verb.name());
             done.insert((spec.id, *verb));
         }
-        let scope = (spec.id == "data").then_some("s3://sagemaker-us-east-1-000000000000/");
-        for items in [place.list(spec.id, None).await, place.list(spec.id, scope).await] {
+        let (first, scope) = match spec.id {
+            "data" => (None, Some("s3://sagemaker-us-east-1-000000000000/")),
+            "trials" => (Some(targets.tuning.as_str()), None),
+            _ => (None, None),
+        };
+        for items in [place.list(spec.id, first).await, place.list(spec.id, scope.or(first)).await] {
             assert!(!items.is_empty(), "{}", spec.id);
             for item in items {
                 assert_eq!(item.cells.len(), spec.columns.len(), "{} {}", spec.id, item.id.as_str());
@@ -178,7 +250,9 @@ async fn every_verb_of_every_resource_works_on_the_local_region() {
         ALL.iter().map(|it| it.spec().verbs.iter().filter(|verb| **verb != Verb::Logs).count()).sum::<usize>()
     );
     let settled = place.witness.settled.lock().unwrap().clone();
-    assert!(settled.iter().filter(|end| **end != Settled::Done).count() <= 1, "{settled:?}");
+    // Stopping what has ended is refused, once for each that can be stopped.
+    let stops = ALL.iter().filter(|it| it.spec().verbs.contains(&Verb::Stop)).count();
+    assert!(settled.iter().filter(|end| **end != Settled::Done).count() <= stops, "{settled:?}");
     place.region.close().await;
 }
 
@@ -268,23 +342,20 @@ async fn what_is_typed_is_what_is_sent_and_comes_back_through_clone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_changed_without_order_or_ledger_or_in_read_only_mode() {
-    let place = Place::new(SCRIPT).await.serving();
+    let mut place = Place::new(SCRIPT).await.serving();
+    place.recipe.tuning = Some(search());
     let job = place.launch_with(&[]).await;
     place.ended(&job).await;
     let endpoint = place.launch(place.form("training-jobs", Verb::Deploy, Some(&job)).await).await;
-    let folder = "s3://sagemaker-us-east-1-000000000000/tiny/data/train/";
+    let (tuning, trial) = searched(&place).await;
+    let targets = Targets { job, tuning, trial, endpoint };
     // So that an upload has something to send.
     std::fs::write(place.recipe.root.join("data/b.csv"), "3,4\n").unwrap();
     let (free, locked, unnoted) = (place.with(false, true).await, place.with(true, true).await, place.with(false, false).await);
     for it in ALL {
         let spec = it.spec();
         for verb in spec.verbs.iter().filter(|verb| verb.mutates()) {
-            let target = match spec.id {
-                "training-jobs" => job.as_str(),
-                "notebooks" => "notebook/law",
-                "endpoints" => endpoint.as_str(),
-                _ => folder,
-            };
+            let target = targets.of(spec.id);
             let order: Order = if verb.has_form() {
                 let form = place.form(spec.id, *verb, verb.needs_target().then_some(target)).await;
                 order_of(if *verb == Verb::Update { set(form, &[("instance_count", "2")]) } else { form }, &[target])

@@ -314,6 +314,9 @@ impl App {
                 self.forming = true;
                 let target = if verb == Verb::Upload {
                     self.pane().scope.last().cloned()
+                } else if verb == Verb::Promote && targets.len() == 1 {
+                    // The one that is marked, wherever the cursor is.
+                    targets.first().cloned()
                 } else {
                     self.selected().map(|item| item.id.clone()).filter(|_| verb.needs_target())
                 };

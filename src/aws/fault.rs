@@ -169,7 +169,7 @@ fn from_code(doing: &str, status: u16, code: &str, message: &str) -> Failure {
             return Failure::new(FailureKind::NotFound, what, "");
         }
         if lower.contains("cannot create already existing")
-            || lower.contains("request was rejected because the training job is in status")
+            || lower.contains("request was rejected because the") && lower.contains("job is in status")
         {
             return Failure::new(FailureKind::Conflict, what, "");
         }

@@ -77,6 +77,11 @@ pub const OPERATIONS: &[(&str, &str, Effect)] = &[
     ("SageMaker", "DeleteModel", Effect::Changes),
     // It asks a model; what it answers changes nothing in the account.
     ("SageMaker Runtime", "InvokeEndpoint", Effect::Reads),
+    ("SageMaker", "ListHyperParameterTuningJobs", Effect::Reads),
+    ("SageMaker", "DescribeHyperParameterTuningJob", Effect::Reads),
+    ("SageMaker", "ListTrainingJobsForHyperParameterTuningJob", Effect::Reads),
+    ("SageMaker", "CreateHyperParameterTuningJob", Effect::Changes),
+    ("SageMaker", "StopHyperParameterTuningJob", Effect::Changes),
     ("CloudWatch Logs", "DescribeLogStreams", Effect::Reads),
     ("CloudWatch Logs", "GetLogEvents", Effect::Reads),
     ("CloudWatch Logs", "DeleteLogGroup", Effect::Changes),
@@ -321,6 +326,7 @@ fn name_in(body: &[u8]) -> String {
     let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(body) else { return String::new() };
     let names = [
         "TrainingJobName",
+        "HyperParameterTuningJobName",
         "NotebookInstanceName",
         "AppName",
         "SpaceName",

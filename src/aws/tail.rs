@@ -213,8 +213,9 @@ impl Follower {
                 Err(failure) => return Err(failure),
             };
             for stream in found.log_streams() {
-                if let Some(name) = stream.log_stream_name() {
-                    self.add(name);
+                if let Some(name) = stream.log_stream_name().filter(|name| self.source.takes(name)) {
+                    let name = name.to_owned();
+                    self.add(&name);
                 }
             }
             // A token that repeats would go round for ever.
@@ -229,7 +230,7 @@ impl Follower {
         if self.streams.contains_key(name) {
             return;
         }
-        let host = Safe::line(text::host(name, &self.source.prefix));
+        let host = Safe::line(&text::host(name, &self.source.prefix));
         let index = self.hosts.iter().position(|known| *known == host).unwrap_or_else(|| {
             self.hosts.push(host);
             self.hosts.len() - 1

@@ -19,6 +19,7 @@ mod invoke;
 mod json;
 mod keeper;
 mod kind;
+mod launch;
 mod local;
 mod logfile;
 mod logs;
@@ -32,6 +33,7 @@ mod show;
 mod signals;
 mod stop;
 mod train;
+mod tune;
 mod upload;
 mod watch;
 
@@ -88,6 +90,8 @@ enum Command {
     Invoke(invoke::Args),
     /// List what is left behind and costs or clutters
     Orphans(orphans::Args),
+    /// Launch a tuning job from the project file's [tuning]
+    Tune(tune::Args),
     /// Check this machine, the project, the journal, credentials and permissions
     Doctor(doctor::Args),
     /// Serve, inspect or reset the local region
@@ -152,6 +156,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Deploy(args) => deploy::run(&globals, &args).await,
             Command::Invoke(args) => invoke::run(&globals, &args).await,
             Command::Orphans(args) => orphans::run(&globals, &args).await,
+            Command::Tune(args) => tune::run(&globals, &args).await,
             Command::Doctor(args) => doctor::run(&globals, &args).await,
             Command::Local(args) => local::run(&globals, &args).await,
             Command::Completions(_) | Command::Man(_) => Ok(ExitCode::SUCCESS),

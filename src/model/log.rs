@@ -49,6 +49,43 @@ pub struct LogBatch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSource {
     pub group: String,
-    /// With the closing slash: `digits-1/` must not match `digits-10/…`.
+    /// With the closing slash: `digits-1/` must not match `digits-10/…`. Or a tuning job's name with a dash: then it is
+    /// the log of its trials, see [`LogSource::takes`].
     pub prefix: String,
+}
+
+impl LogSource {
+    /// Whether a stream that begins with the prefix belongs to it. Of a tuning job `digits` these are the streams of its
+    /// trials, `digits-001-0e6f4f4a/algo-1-…`, and not those of a training job `digits-2026-…` or of another tuning job
+    /// `digits-2`. (SageMaker names trials by their number and eight hexadecimal digits.)
+    #[must_use]
+    pub fn takes(&self, stream: &str) -> bool {
+        let Some(rest) = stream.strip_prefix(&self.prefix) else { return false };
+        if self.prefix.ends_with('/') {
+            return true;
+        }
+        let Some((number, hex)) = rest.split_once('/').and_then(|(trial, _)| trial.split_once('-')) else { return false };
+        number.len() >= 3
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+            && hex.len() == 8
+            && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tuning_job_s_log_is_its_trials_and_no_other_s() {
+        let source = |prefix: &str| LogSource { group: "g".into(), prefix: prefix.into() };
+        let takes = |stream| source("digits-").takes(stream);
+        assert!(takes("digits-001-0e6f4f4a/algo-1-1574811611") && takes("digits-1000-0e6f4f4a/algo-1-1574811611"));
+        for other in
+            ["digits-2026-11-22-07-18-36-364/algo-1-1", "digits-2-001-0e6f4f4a/algo-1-1", "digits-001-0e6f4f4/algo-1", "dig/a"]
+        {
+            assert!(!takes(other), "{other}");
+        }
+        assert!(source("job/").takes("job/algo-1-1") && !source("job/").takes("job2/algo-1-1"));
+    }
 }

@@ -122,6 +122,34 @@ pub fn decimal(number: f64) -> String {
     format!("{number:.digits$}")
 }
 
+/// A text in which numbers with many digits have four that count, for where there is no room for all of them:
+/// `lr=0.002555801302205963` as `lr=0.002556`.
+#[must_use]
+pub fn fewer_digits(text: &str) -> String {
+    let is_part = |c: char| c.is_ascii_digit() || c == '.';
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (before, from) = rest.split_at(start);
+        let (number, after) = from.split_at(from.find(|c| !is_part(c)).unwrap_or(from.len()));
+        // Digits within a word are a name, as in `0e6f4f4a`.
+        let alone = !before.ends_with(char::is_alphanumeric) && !after.starts_with(char::is_alphanumeric);
+        out.push_str(before);
+        match number.parse::<f64>() {
+            Ok(value) if alone && number.contains('.') && number.len() > 6 && value >= 1e-4 => {
+                #[expect(clippy::cast_possible_truncation, reason = "an order of magnitude")]
+                let order = value.log10().floor() as i32;
+                let short = format!("{value:.*}", usize::try_from(3 - order).unwrap_or(0));
+                out.push_str(&short);
+            }
+            _ => out.push_str(number),
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
 /// `$0.10`, `$12.40`, `$1,204`; a fraction of a cent as `<$0.01`.
 #[must_use]
 pub fn money(dollars: f64) -> String {
@@ -175,6 +203,22 @@ mod tests {
         );
         assert_eq!([money(0.0), money(0.001), money(0.104), money(1204.4)], ["$0.00", "<$0.01", "$0.10", "$1,204"]);
         assert_eq!([size(812), size(1_400_000), size(999_950), size(125_000)], ["812 B", "1.4 MB", "1.0 MB", "125 kB"]);
+    }
+
+    #[test]
+    fn numbers_lose_digits_before_words_are_cut() {
+        let table = [
+            ("batch=16 lr=0.02547167454271716", "batch=16 lr=0.02547"),
+            ("a=0.002555801302205963 b=12.3456789", "a=0.002556 b=12.35"),
+            (
+                "0e6f4f4a.5 1.5 x0.123456789 v1.2.3 1234567 0.00001234567",
+                "0e6f4f4a.5 1.5 x0.123456789 v1.2.3 1234567 0.00001234567",
+            ),
+            ("ä0.12345678 0.9999999", "ä0.12345678 1.0000"),
+        ];
+        for (text, fewer) in table {
+            assert_eq!(fewer_digits(text), fewer);
+        }
     }
 
     #[test]

@@ -41,6 +41,7 @@ fn field_of(rule: &str) -> &'static str {
         "identical-copies" => "instance_count",
         "gpu-never-used" => "instance_type",
         "channel-missing" => "channels",
+        "early-stopping-without-epoch-metric" => "early_stopping",
         "unknown-hyperparameter" | "required-argument" | "flag-given-value" | "hyperparameters-ignored" => "hyperparameters",
         _ => "entry_point",
     }

@@ -12,6 +12,8 @@ mod parent;
 mod warn;
 
 pub(in crate::resource) use describe::describe;
+pub(in crate::resource) use form::launch as launch_form;
+pub(in crate::resource) use parent::line_of_raw;
 
 use crate::aws::{Aws, fault};
 use crate::model::{

@@ -1,7 +1,8 @@
 //! The selected thing: its facts, its curve, the phases of its life.
 
 use super::pen::{Pen, columns, middle, phase_role};
-use super::table::{self, wrap};
+use super::table as list;
+use super::table::wrap;
 use super::{chart, plots};
 use crate::app::layout::{Area, Layout};
 use crate::app::{App, Level};
@@ -60,7 +61,7 @@ fn title(pen: &mut Pen<'_>, area: Area, app: &App) {
 /// In a small window: what the list has no room for, in one line.
 fn hidden_columns(pen: &mut Pen<'_>, places: &Layout, app: &App) {
     let Some(item) = app.selected() else { return };
-    let shown: Vec<usize> = table::fit(app.pane().spec.columns, places.list_head.width, 0).iter().map(|(at, ..)| *at).collect();
+    let shown: Vec<usize> = list::fit(app.pane().spec.columns, places.list_head.width, 0).iter().map(|(at, ..)| *at).collect();
     let rest = app.pane().spec.columns.iter().zip(&item.cells).enumerate().filter(|(at, _)| !shown.contains(at));
     let words = rest.filter(|(_, (_, cell))| !matches!(cell, Cell::Absent | Cell::Trend { last: None, .. }));
     let line: Vec<String> = words.map(|(_, (_, cell))| cell.show(&app.clock).to_string()).collect();
@@ -122,32 +123,37 @@ fn facts(pen: &mut Pen<'_>, area: Area, detail: &Detail, app: &App) {
                 }
             }
             Block::Table { head, rows, .. } => {
-                let share = width / u16::try_from(head.len().max(1)).unwrap_or(1);
-                for (at, name) in head.iter().enumerate() {
-                    if y < end {
-                        pen.put(x + share * u16::try_from(at).unwrap_or(0), y, share.saturating_sub(1), name, Role::Head);
-                    }
-                }
-                y += 1;
-                for row in rows {
-                    if y >= end {
-                        return;
-                    }
-                    for (at, cell) in row.iter().enumerate() {
-                        pen.put(
-                            x + share * u16::try_from(at).unwrap_or(0),
-                            y,
-                            share.saturating_sub(1),
-                            &cell.show(&app.clock),
-                            Role::Text,
-                        );
-                    }
-                    y += 1;
-                }
+                y = table(pen, Area { x, y, width, height: end.saturating_sub(y) }, head, rows, app);
             }
             Block::Phases(_) | Block::Curves { .. } | Block::Plots(_) => {}
         }
     }
+}
+
+/// A table as far as it fits, columns as wide as their texts; returns the row below it.
+fn table(pen: &mut Pen<'_>, area: Area, head: &[Safe], rows: &[Vec<Cell>], app: &App) -> u16 {
+    let texts: Vec<Vec<Safe>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| show::fewer_digits(cell.show(&app.clock).as_str()).into()).collect())
+        .collect();
+    let wide = |at: usize| {
+        let cells = texts.iter().filter_map(|row| row.get(at)).chain(head.get(at));
+        cells.map(|text| columns(text.as_str())).max().unwrap_or(0)
+    };
+    let end = area.x + area.width;
+    for (line, row) in std::iter::once(head).chain(texts.iter().map(Vec::as_slice)).take(usize::from(area.height)).enumerate() {
+        let mut x = area.x;
+        for (at, text) in row.iter().enumerate() {
+            let role = match (line, at) {
+                (0, _) => Role::Head,
+                (_, 0) => Role::Quiet,
+                _ => Role::Text,
+            };
+            pen.put(x, area.y + u16::try_from(line).unwrap_or(0), wide(at).min(end.saturating_sub(x)), text, role);
+            x = (x + wide(at) + 2).min(end);
+        }
+    }
+    area.y + u16::try_from(rows.len() + 1).unwrap_or(u16::MAX).min(area.height)
 }
 
 fn curve(pen: &mut Pen<'_>, area: Area, app: &App) {

@@ -20,7 +20,7 @@ pub fn draw(pen: &mut Pen<'_>, area: Area, app: &App) {
     let count = u16::try_from(plots.len()).unwrap_or(u16::MAX);
     let across = (area.width / LEAST.0).clamp(1, 3).min(count);
     let down = (area.height / LEAST.1).max(1).min(count.div_ceil(across));
-    let (width, height) = (area.width / across, area.height / down);
+    let height = area.height / down;
     let shown = usize::from(across * down).min(plots.len());
     let first = app.metric % plots.len();
     let selected = app.selected().map(|item| &item.id);
@@ -28,6 +28,9 @@ pub fn draw(pen: &mut Pen<'_>, area: Area, app: &App) {
         let plot = plots[(first + place) % plots.len()];
         let at = u16::try_from(place).unwrap_or(0);
         let (column, row) = (at % across, at / across);
+        // Those in the last row share its width.
+        let in_row = if row + 1 == down { u16::try_from(shown).unwrap_or(across) - row * across } else { across };
+        let width = area.width / in_row.max(1);
         let part = Area { x: area.x + column * width, y: area.y + row * height, width, height };
         let title: Safe = if place == 0 && shown < plots.len() {
             format!("{}  {} of {}", plot.title, first + 1, plots.len()).into()
@@ -62,8 +65,13 @@ fn in_order<'p>(plot: &'p Plot, selected: Option<&ItemId>) -> Vec<&'p Dot> {
 }
 
 fn span_of(plot: &Plot, at: usize) -> Option<Span> {
-    let log = plot.axes.get(at)?.scale == Scale::Log;
-    Span::of(plot.dots.iter().filter_map(|dot| *dot.values.get(at)?), log)
+    let axis = plot.axes.get(at)?;
+    if !axis.categories.is_empty() {
+        // All of them have their place, tried or not.
+        #[expect(clippy::cast_precision_loss, reason = "at most 30 categories")]
+        return Span::of([0.0, (axis.categories.len() - 1) as f64].into_iter(), false);
+    }
+    Span::of(plot.dots.iter().filter_map(|dot| *dot.values.get(at)?), axis.scale == Scale::Log)
 }
 
 /// One axis against another.
@@ -108,11 +116,25 @@ fn against(pen: &mut Pen<'_>, area: Area, plot: &Plot, selected: Option<&ItemId>
         }
     }
     chart::upright(pen, area, inside, y);
+    let below = inside.y + inside.height;
+    let names: Vec<Safe> = x_axis.categories.iter().map(|name| format!(" {name} ").into()).collect();
+    if !names.is_empty() && names.iter().map(|name| columns(name.as_str())).sum::<u16>() <= inside.width {
+        chart::base(pen, inside, &Safe::default(), false);
+        for (at, name) in names.iter().enumerate() {
+            #[expect(clippy::cast_precision_loss, reason = "at most 30 categories")]
+            let Some(share) = x.share(at as f64) else { continue };
+            let (column, _) = canvas.cell(0.03 + 0.94 * share, 0.0);
+            let wide = columns(name.as_str());
+            let start = (inside.x + column).saturating_sub(wide / 2).clamp(inside.x, inside.x + inside.width - wide);
+            pen.put(start, below, wide, name, Role::Quiet);
+        }
+        return;
+    }
     let (low, high) = (named(x_axis, x.value(0.0)), named(x_axis, x.value(1.0)));
     chart::base(pen, inside, &format!(" {high} ").into(), false);
-    pen.put(inside.x, inside.y + inside.height, inside.width / 2, &format!(" {low} ").into(), Role::Quiet);
+    pen.put(inside.x, below, inside.width / 2, &format!(" {low} ").into(), Role::Quiet);
     if x_axis.scale == Scale::Log {
-        pen.say(inside.x + inside.width / 2 - 1, inside.y + inside.height, 5, " log ", Role::Quiet);
+        pen.say(inside.x + inside.width / 2 - 1, below, 5, " log ", Role::Quiet);
     }
 }
 
@@ -163,7 +185,9 @@ fn parallel(pen: &mut Pen<'_>, area: Area, plot: &Plot, selected: Option<&ItemId
         }
         let room = inside.width / u16::try_from(count - 1).unwrap_or(1).max(1);
         let mut label = |text: &Safe, y: u16, role: Role| {
-            let text = middle(text, room.saturating_sub(2).max(4));
+            // Those at the ends have room on one side only, and give their neighbours theirs.
+            let most = if at == 0 || at + 1 == count { room * 3 / 5 } else { room * 4 / 5 };
+            let text = middle(text, most.saturating_sub(1).max(4));
             let wide = columns(text.as_str());
             // The first stands at its axis, the last ends at its own, those between are centred.
             let x = match at {
@@ -187,5 +211,6 @@ fn parallel(pen: &mut Pen<'_>, area: Area, plot: &Plot, selected: Option<&ItemId
 fn named(axis: &Axis, value: f64) -> Safe {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the number of a category")]
     let category = axis.categories.get(value.round().max(0.0) as usize);
-    category.cloned().unwrap_or_else(|| show::decimal(value).into())
+    let whole = value.fract() == 0.0 && value.abs() < 1e7;
+    category.cloned().unwrap_or_else(|| if whole { value.to_string() } else { show::decimal(value) }.into())
 }

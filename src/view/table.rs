@@ -108,7 +108,11 @@ fn cell(
         }
         _ => {
             let text = cell.show(clock);
-            let text = if column.grows { middle(&text, width) } else { text };
+            let text = match cell {
+                _ if column.grows => middle(&text, width),
+                Cell::Text(_) if columns(text.as_str()) > width => show::fewer_digits(text.as_str()).into(),
+                _ => text,
+            };
             let role = match cell {
                 Cell::Money(_) | Cell::Accrues { .. } if plain == Role::Text => Role::Money,
                 Cell::Absent => Role::Quiet,

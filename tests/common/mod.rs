@@ -56,6 +56,8 @@ impl Stage {
         };
         change(&mut setup);
         let mut app = App::new(setup, (width, height), now());
+        // Most of what plays here plays in this pane.
+        app.active = app.panes.iter().position(|pane| pane.spec.id == "training-jobs").unwrap_or(0);
         let effects = app.start();
         Self { app, at: now(), effects }
     }

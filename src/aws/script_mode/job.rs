@@ -102,20 +102,7 @@ impl Job {
         let capture = Capture::default();
         // The capture stops the call before it is signed, so this is always an error.
         let _ = self.request(client).customize().interceptor(capture.clone()).send().await;
-        let body = capture.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match serde_json::from_slice::<serde_json::Value>(&body) {
-            Ok(mut value) => {
-                // Maps leave in any order; for reading, the same form gives the same text.
-                for member in ["HyperParameters", "Environment"] {
-                    if let Some(map) = value.get_mut(member).and_then(|map| map.as_object_mut()) {
-                        let sorted: BTreeMap<String, serde_json::Value> = std::mem::take(map).into_iter().collect();
-                        map.extend(sorted);
-                    }
-                }
-                serde_json::to_string_pretty(&value).unwrap_or_default()
-            }
-            Err(_) => String::from_utf8_lossy(&body).into_owned(),
-        }
+        capture.readable(&["/HyperParameters", "/Environment"])
     }
 
     /// What goes beyond the ordinary, where it is asked for.
@@ -302,7 +289,8 @@ pub fn place_of(channel: &Channel) -> String {
     }
 }
 
-fn channel(name: &str, uri: &str) -> Channel {
+/// A channel of everything below that address, copied to every host.
+pub(super) fn channel(name: &str, uri: &str) -> Channel {
     let source = S3DataSource::builder()
         .s3_data_type(S3DataType::S3Prefix)
         .s3_uri(uri)
@@ -320,6 +308,23 @@ impl Capture {
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).unwrap_or_default()
+    }
+
+    /// The body, pretty-printed; of the maps at these places, which leave in any order, the keys are sorted, so that the
+    /// same form gives the same text.
+    #[must_use]
+    pub fn readable(&self, maps: &[&str]) -> String {
+        let body = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ok(mut value) = serde_json::from_slice::<serde_json::Value>(&body) else {
+            return String::from_utf8_lossy(&body).into_owned();
+        };
+        for place in maps {
+            if let Some(map) = value.pointer_mut(place).and_then(|map| map.as_object_mut()) {
+                let sorted: BTreeMap<String, serde_json::Value> = std::mem::take(map).into_iter().collect();
+                map.extend(sorted);
+            }
+        }
+        serde_json::to_string_pretty(&value).unwrap_or_default()
     }
 }
 

@@ -19,8 +19,6 @@ use crate::model::{MetricRule, Safe};
 
 use code::Code;
 
-pub use metrics::silent;
-
 /// Every rule: its id, by which `[lint] silence` in footplate.toml turns it off, and why it is there.
 pub const RULES: &[(&str, &str)] = &[
     ("bool-argument", "argparse's type=bool takes every text for true, \"False\" as well"),

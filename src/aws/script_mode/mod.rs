@@ -9,5 +9,7 @@ pub mod job;
 pub mod lint;
 pub mod names;
 pub mod sourcedir;
+pub mod tuning;
 
 pub use job::{CODE_CHANNEL, Capture, Job, Script, code_of, place_of};
+pub use tuning::{Bounds, Trials, Tuning};

@@ -1,5 +1,7 @@
 //! What a log event says: progress bars folded, escapes of the log agent decoded, hosts named, metrics found.
 
+use std::borrow::Cow;
+
 use regex::Regex;
 
 use crate::model::{MetricRule, Safe};
@@ -42,10 +44,22 @@ fn decode(message: &str) -> String {
     out
 }
 
-/// The host that writes a stream: `algo-1` of `job/algo-1-1574811611`.
+/// The host that writes a stream: `algo-1` of `job/algo-1-1574811611`; of a tuning job's trials `003`, and `003-algo-2`
+/// where it is not the first.
 #[must_use]
-pub fn host<'a>(stream: &'a str, prefix: &str) -> &'a str {
+pub fn host<'a>(stream: &'a str, prefix: &str) -> Cow<'a, str> {
     let name = stream.strip_prefix(prefix).unwrap_or(stream);
+    if !prefix.ends_with('/')
+        && let Some((trial, rest)) = name.split_once('/')
+    {
+        let number = trial.split('-').next().unwrap_or(trial);
+        let host = without_time(rest);
+        return if host == "algo-1" { number.into() } else { format!("{number}-{host}").into() };
+    }
+    without_time(name).into()
+}
+
+fn without_time(name: &str) -> &str {
     match name.rsplit_once('-') {
         Some((host, epoch)) if epoch.len() >= 9 && epoch.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => name,

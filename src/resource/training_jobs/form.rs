@@ -39,7 +39,7 @@ struct Start {
 }
 
 /// From the project file.
-pub(super) fn launch(recipe: &Recipe) -> Form {
+pub(in crate::resource) fn launch(recipe: &Recipe) -> Form {
     let or = |value: u32, default: i64| if value == 0 { default } else { i64::from(value) };
     let start = Start {
         name: recipe.name.clone(),

@@ -109,7 +109,7 @@ async fn tags(aws: &Aws, arn: &str) -> Result<Vec<(String, String)>, Failure> {
 }
 
 /// A value as it travelled, as a line that [`encode`] turns back into the same.
-pub(super) fn line_of_raw(raw: &str) -> String {
+pub(in crate::resource) fn line_of_raw(raw: &str) -> String {
     let bare = line_of(&Scalar::Text(decode(raw)));
     if encode(&bare) == raw { bare } else { raw.to_owned() }
 }

@@ -25,21 +25,6 @@ const TALKATIVE: &[&str] = &[
     "ignite",
 ];
 
-/// The rules whose regex matches nothing that these files could print. One that does not compile is not among them: that is
-/// said elsewhere.
-#[must_use]
-pub fn silent<'m>(sources: &[Source], metrics: &'m [MetricRule]) -> Vec<&'m MetricRule> {
-    let all: Vec<Sample> = sources
-        .iter()
-        .filter(|source| source.text.len() <= LONGEST)
-        .flat_map(|source| samples(&Code::of(&source.name, &source.text)))
-        .collect();
-    metrics
-        .iter()
-        .filter(|rule| Regex::new(&rule.regex).is_ok_and(|regex| !all.iter().any(|sample| regex.is_match(&sample.text))))
-        .collect()
-}
-
 pub(super) fn check(package: &Package<'_>, context: &Context<'_>, found: &mut Vec<Finding>) {
     if context.metrics.is_empty() || package.imports(TALKATIVE) {
         return;
