@@ -49,7 +49,7 @@ pub struct LogBatch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSource {
     pub group: String,
-    /// With the closing slash: `digits-1/` must not match `digits-10/…`. Or a tuning job's name with a dash: then it is
+    /// Empty where the group is the thing's own; else with the closing slash: `digits-1/` must not match `digits-10/…`. Or a tuning job's name with a dash: then it is
     /// the log of its trials, see [`LogSource::takes`].
     pub prefix: String,
 }
@@ -61,7 +61,8 @@ impl LogSource {
     #[must_use]
     pub fn takes(&self, stream: &str) -> bool {
         let Some(rest) = stream.strip_prefix(&self.prefix) else { return false };
-        if self.prefix.ends_with('/') {
+        // Without a prefix the whole group is one thing's: an endpoint's.
+        if self.prefix.is_empty() || self.prefix.ends_with('/') {
             return true;
         }
         let Some((number, hex)) = rest.split_once('/').and_then(|(trial, _)| trial.split_once('-')) else { return false };
@@ -79,6 +80,7 @@ mod tests {
     #[test]
     fn a_tuning_job_s_log_is_its_trials_and_no_other_s() {
         let source = |prefix: &str| LogSource { group: "g".into(), prefix: prefix.into() };
+        assert!(source("").takes("AllTraffic/i-0123456789abcdef0"));
         let takes = |stream| source("digits-").takes(stream);
         assert!(takes("digits-001-0e6f4f4a/algo-1-1574811611") && takes("digits-1000-0e6f4f4a/algo-1-1574811611"));
         for other in

@@ -178,7 +178,9 @@ fn curve(pen: &mut Pen<'_>, area: Area, app: &App) {
     let rules = app.detail().map(|detail| detail.metrics.as_slice()).unwrap_or_default();
     let found = curves.iter().any(|series| rules.iter().any(|rule| rule.name == series.name.as_str()));
     if !rules.is_empty() && !found {
-        pen.say(area.x + 11 + wide, area.y, area.width.saturating_sub(wide + 12), "no value of a metric so far", Role::Quiet);
+        let live = app.selected().is_some_and(|item| item.state.phase.is_live());
+        let said = if live { "no value of a metric yet" } else { "no value of a metric was found" };
+        pen.say(area.x + 11 + wide, area.y, area.width.saturating_sub(wide + 12), said, Role::Quiet);
     }
     chart::draw(pen, Area { y: area.y + 1, height: area.height.saturating_sub(1), ..area }, series, app.log_scale);
 }

@@ -49,7 +49,7 @@ fn decode(message: &str) -> String {
 #[must_use]
 pub fn host<'a>(stream: &'a str, prefix: &str) -> Cow<'a, str> {
     let name = stream.strip_prefix(prefix).unwrap_or(stream);
-    if !prefix.ends_with('/')
+    if prefix.ends_with('-')
         && let Some((trial, rest)) = name.split_once('/')
     {
         let number = trial.split('-').next().unwrap_or(trial);

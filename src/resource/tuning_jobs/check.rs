@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::ranges::{Line, Searched, parse, text_of};
 use crate::aws::script_mode::hyperparameters::pairs;
 use crate::aws::script_mode::{names, tuning};
-use crate::model::{Form, Problem, Safe};
+use crate::model::{Form, Problem, Safe, length};
 use crate::resource::Resource as _;
 use crate::resource::training_jobs::TrainingJobs;
 
@@ -26,6 +26,7 @@ pub(super) fn check(form: &Form) -> Vec<Problem> {
     strategy(form, &lines, &mut problems);
     objective(form, &mut problems);
     numbers(form, &mut problems);
+    limit(form, &mut problems);
     warm_start(form, &mut problems);
     problems.0
 }
@@ -234,15 +235,21 @@ fn numbers(form: &Form, problems: &mut Problems) {
     if !target.is_empty() && !target.parse::<f32>().is_ok_and(f32::is_finite) {
         problems.add("target", format!("'{target}' is no number; write e.g. 0.05, or leave it empty"));
     }
-    for (field, min, max, example) in [
-        ("max_not_improving", 3, 750, "a number of trials, e.g. 5"),
-        ("max_total_seconds", 120, 15_768_000, "seconds, e.g. 7200"),
-        ("seed", 0, i64::from(i32::MAX), "a whole number, e.g. 1"),
-    ] {
+    for (field, min, max, example) in
+        [("max_not_improving", 3, 750, "a number of trials, e.g. 5"), ("seed", 0, i64::from(i32::MAX), "a whole number, e.g. 1")]
+    {
         let value = form.value(field).trim();
         if !value.is_empty() && !value.parse::<i64>().is_ok_and(|number| (min..=max).contains(&number)) {
             problems.add(field, format!("'{value}' is not from {min} to {max}; write {example}, or leave it empty"));
         }
+    }
+}
+
+/// The limit of the whole search: AWS takes 2 minutes to half a year (`ResourceLimits.MaxRuntimeInSeconds`).
+fn limit(form: &Form, problems: &mut Problems) {
+    let limit = form.value("max_total").trim();
+    if !limit.is_empty() && !length::seconds(limit).is_some_and(|seconds| (120..=15_768_000).contains(&seconds)) {
+        problems.add("max_total", format!("'{limit}' is no length of time from 2m to 182d; write e.g. 4h, or leave it empty"));
     }
 }
 
@@ -344,7 +351,7 @@ mod tests {
             (&[("goal", "max")], "goal", "neither"),
             (&[("target", "low")], "target", "no number"),
             (&[("max_not_improving", "1")], "max_not_improving", "from 3"),
-            (&[("max_total_seconds", "10")], "max_total_seconds", "from 120"),
+            (&[("max_total", "10")], "max_total", "from 2m"),
             (&[("seed", "-1")], "seed", "from 0"),
             (&[("warm_start", "a, b_c")], "warm_start", "'b_c' is no name"),
             (&[("warm_start", "a,b,c,d,e,f")], "warm_start", "at most 5"),

@@ -12,6 +12,7 @@ use crate::aws::Aws;
 use crate::aws::s3_uri::S3Uri;
 use crate::aws::script_mode::hyperparameters::{decode, is_machinery, line_of};
 use crate::aws::script_mode::place_of;
+use crate::model::length::written;
 use crate::model::{Failure, Field, FieldKind, Form, ItemId, MetricRule, Recipe, Safe, Verb};
 use crate::resource::staging::invalid;
 use crate::resource::training_jobs::{launch_form, line_of_raw};
@@ -28,7 +29,7 @@ struct Start {
     early_stopping: bool,
     target: String,
     max_not_improving: String,
-    max_total_seconds: String,
+    max_total: String,
     learn_from: String,
     same_code: bool,
     seed: String,
@@ -58,7 +59,7 @@ pub(super) fn launch(recipe: &Recipe) -> Result<Form, Failure> {
         early_stopping: tuning.early_stopping,
         target: tuning.target.map(|target| target.to_string()).unwrap_or_default(),
         max_not_improving: told(tuning.max_not_improving),
-        max_total_seconds: told(tuning.max_total_seconds),
+        max_total: tuning.max_total_seconds.map(|seconds| written(i64::from(seconds))).unwrap_or_default(),
         learn_from: tuning.warm_start.join(", "),
         same_code: tuning.warm_start_identical,
         seed: told(tuning.seed),
@@ -74,7 +75,7 @@ pub(super) fn launch(recipe: &Recipe) -> Result<Form, Failure> {
         ("instance_type", tuning.instance_type.clone()),
         // A search wants many cheap trials: one machine each, whatever the final run takes.
         ("instance_count", Some(tuning.instance_count.unwrap_or(1).to_string())),
-        ("max_runtime_seconds", tuning.max_runtime_seconds.map(|seconds| seconds.to_string())),
+        ("max_runtime", tuning.max_runtime_seconds.map(|seconds| written(i64::from(seconds)))),
     ] {
         if let Some(own) = own {
             put(&mut form, field, own);
@@ -124,7 +125,10 @@ pub(super) async fn clone(aws: &Aws, recipe: &Recipe, parent: &ItemId) -> Result
         max_not_improving: whole(
             criteria.and_then(|it| it.best_objective_not_improving()?.max_number_of_training_jobs_not_improving()),
         ),
-        max_total_seconds: whole(limits.and_then(aws_sdk_sagemaker::types::ResourceLimits::max_runtime_in_seconds)),
+        max_total: limits
+            .and_then(aws_sdk_sagemaker::types::ResourceLimits::max_runtime_in_seconds)
+            .map(|seconds| written(i64::from(seconds)))
+            .unwrap_or_default(),
         learn_from: warm
             .map(aws_sdk_sagemaker::types::HyperParameterTuningJobWarmStartConfig::parent_hyper_parameter_tuning_jobs)
             .unwrap_or_default()
@@ -158,7 +162,7 @@ pub(super) async fn clone(aws: &Aws, recipe: &Recipe, parent: &ItemId) -> Result
         ("name", base_of(parent.as_str()).to_owned()),
         ("instance_type", kind.to_owned()),
         ("instance_count", count.to_string()),
-        ("max_runtime_seconds", limit.unwrap_or(86_400).to_string()),
+        ("max_runtime", written(i64::from(limit.unwrap_or(86_400)))),
         ("volume_gb", volume.unwrap_or(30).to_string()),
         ("source_dir", machinery("sagemaker_submit_directory")),
         ("entry_point", machinery("sagemaker_program")),
@@ -225,9 +229,10 @@ fn form(title: &str, verb: Verb, parent: Option<ItemId>, start: Start, training:
         shared.label = "shared values".into();
         shared.help = "One `key = value` a line: hyperparameters that all trials have alike.".into();
     }
-    if let Some(limit) = fields.iter_mut().find(|field| field.name == "max_runtime_seconds") {
-        limit.label = "a trial, seconds".into();
-        limit.help = "SageMaker stops a trial after so many seconds; times the trials, it is the limit of the cost.".into();
+    if let Some(limit) = fields.iter_mut().find(|field| field.name == "max_runtime") {
+        limit.label = "a trial at most".into();
+        limit.help =
+            "SageMaker stops a trial after so long, e.g. 90m or 24h; times the trials, it is the limit of the cost.".into();
     }
     let search = vec![
         field(
@@ -282,11 +287,11 @@ fn form(title: &str, verb: Verb, parent: Option<ItemId>, start: Start, training:
             "Stop all once so many trials in a row brought nothing better; empty: never.",
         ),
         field(
-            "max_total_seconds",
-            "all, seconds",
+            "max_total",
+            "all at most",
             FieldKind::Line,
-            start.max_total_seconds,
-            "Stop all after so many seconds; empty: as long as the trials take.",
+            start.max_total,
+            "Stop all after so long, e.g. 4h; empty: as long as the trials take.",
         ),
     ];
     let rest = vec![
@@ -330,7 +335,7 @@ const FIELDS: [&str; 17] = [
     "name",
     "instance_type",
     "instance_count",
-    "max_runtime_seconds",
+    "max_runtime",
     "volume_gb",
     "source_dir",
     "entry_point",

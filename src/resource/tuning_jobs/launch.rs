@@ -18,7 +18,7 @@ use crate::aws::upload::Plan;
 use crate::aws::{Aws, Mode, bucket, fault};
 use crate::model::show::{grouped, size};
 use crate::model::{
-    Extras, Failure, FailureKind, Form, ItemId, MetricRule, Outcome, Preview, Problem, Progress, Recipe, Safe, Verb,
+    Extras, Failure, FailureKind, Form, ItemId, MetricRule, Outcome, Preview, Problem, Progress, Recipe, Safe, Verb, length,
 };
 use crate::resource::{lint, staging};
 
@@ -137,6 +137,7 @@ async fn draft(aws: &Aws, recipe: &Recipe, form: &Form) -> Result<Draft, Failure
         form.value(field).trim().parse::<i32>().map_err(|_| staging::invalid(&format!("{field}: not a whole number"), ""))
     };
     let perhaps = |field: &str| form.value(field).trim().parse::<i32>().ok();
+    let long = |field: &str| length::seconds(form.value(field)).and_then(|seconds| i32::try_from(seconds).ok());
     let raw = script.is_none();
     let lines = sound(form.value("ranges"));
     let written: Vec<&str> = form.value("ranges").lines().collect();
@@ -161,7 +162,8 @@ async fn draft(aws: &Aws, recipe: &Recipe, form: &Form) -> Result<Draft, Failure
         instance_type: form.value("instance_type").to_owned(),
         instance_count: number("instance_count")?,
         volume_gb: number("volume_gb")?,
-        max_runtime_seconds: number("max_runtime_seconds")?,
+        max_runtime_seconds: long("max_runtime")
+            .ok_or_else(|| staging::invalid("max_runtime: not a length of time", "write e.g. 90m or 24h"))?,
         output: parent
             .as_ref()
             .and_then(|parent| parent.output_in(&bucket))
@@ -187,7 +189,7 @@ async fn draft(aws: &Aws, recipe: &Recipe, form: &Form) -> Result<Draft, Failure
         // The service knows how large a grid is, and refuses any other number.
         max_jobs: (!grid).then_some(max_jobs),
         max_parallel_jobs: number("max_parallel_jobs")?,
-        max_total_seconds: perhaps("max_total_seconds"),
+        max_total_seconds: long("max_total"),
         early_stopping: form.value("early_stopping") == "yes",
         objective: form.value("objective").to_owned(),
         maximize: form.value("goal") == "maximize",

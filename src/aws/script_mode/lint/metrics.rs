@@ -6,7 +6,7 @@ use regex::Regex;
 
 use super::code::Code;
 use super::prints::{SAMPLE, SMALL, Sample, samples};
-use super::{Context, Finding, LONGEST, Package, Source, finding};
+use super::{Context, Finding, Package, finding};
 use crate::model::MetricRule;
 
 /// Libraries that print on their own, so that the script's strings are not all of its output.
