@@ -204,6 +204,15 @@ impl App {
             self.ask_for_compared(out);
             self.ask_for_trends(out);
         }
+        // Details of rows in an inner list say how they compare with the others: they age with any of them.
+        if at == self.active
+            && failed == 0
+            && self.panes[at].spec.within.is_some()
+            && std::mem::take(&mut self.panes[at].unkept)
+            && let Some(item) = self.selected()
+        {
+            out.push(Effect::Detail { resource: resource.to_owned(), id: item.id.clone() });
+        }
         // So is what it is inside of: its charts show.
         if at == self.active
             && failed == 0
