@@ -173,12 +173,51 @@ fn data(width: u16, height: u16) -> Stage {
 
 #[test]
 fn the_data_pane() {
+    picture("data", &data(120, 36));
     check("data", data);
     check("data_inside", |width, height| {
         let mut stage = data(width, height);
         stage.press("Enter");
         stage
     });
+}
+
+/// A recording played again, at every size, and as a picture.
+fn played(name: &str, keys: &str) {
+    let play = |width, height| {
+        let mut stage = Stage::recorded(name, width, height);
+        if !keys.is_empty() {
+            stage.press(keys);
+        }
+        stage
+    };
+    check(name, play);
+    picture(name, &play(120, 36));
+}
+
+#[test]
+fn a_tuning_job_with_the_charts_of_its_search() {
+    played("tuning", "");
+}
+
+#[test]
+fn trials_best_first_beside_the_charts() {
+    played("trials", "");
+}
+
+#[test]
+fn jobs_compared() {
+    played("compare", "");
+}
+
+#[test]
+fn an_endpoint_that_was_asked() {
+    played("endpoints", "");
+}
+
+#[test]
+fn notebooks_and_studio() {
+    played("notebooks", "");
 }
 
 #[test]

@@ -62,6 +62,19 @@ impl Stage {
         Self { app, at: now(), effects }
     }
 
+    /// The cockpit after what a recording in `tests/recorded/` holds.
+    pub fn recorded(name: &str, width: u16, height: u16) -> Self {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recorded").join(format!("{name}.jsonl"));
+        let text = std::fs::read_to_string(&path).expect("a recording");
+        let mut stage = Self::with(width, height, |setup| setup.owns_region = false);
+        for line in text.lines().skip(1) {
+            let line: footplate::runtime::record::Line = serde_json::from_str(line).expect("an event");
+            stage.at = line.at;
+            stage.send(line.event);
+        }
+        stage
+    }
+
     pub fn send(&mut self, event: Event) -> &mut Self {
         self.effects = self.app.update(self.at, event);
         self
