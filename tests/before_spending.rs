@@ -108,3 +108,21 @@ async fn what_the_lint_finds_stands_at_its_field_until_it_is_silenced() {
     assert_eq!((said(&quiet, "instance_count").as_str(), said(&quiet, "").as_str()), ("", ""));
     place.region.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inference_script_that_fetches_weights_is_told_of_before_the_endpoint_is_made() {
+    let script = "import os\nopen(os.path.join(os.environ['SM_MODEL_DIR'], 'weights'), 'w').close()\nprint('loss=1')\n";
+    let place = Place::new(script).await.serving();
+    let job = place.launch_with(&[]).await;
+    place.ended(&job).await;
+    let serving = "import torch\nfrom torchvision import models\n\ndef model_fn(folder):\n    model = models.resnet18(pretrained=True)\n    model.load_state_dict(torch.load(folder + '/weights'))\n    return modle\n";
+    std::fs::write(place.recipe.root.join("code/inference.py"), serving).unwrap();
+    let form = place.form("training-jobs", Verb::Deploy, Some(&job)).await;
+    let shown = found("endpoints").preview(&place.aws, &place.recipe, &form).await.unwrap();
+    let said: Vec<_> = shown.problems.iter().map(|problem| problem.message.to_string()).collect();
+    for rule in ["inference.py:5: ", "(weights-downloaded-again)", "inference.py:7: ", "(undefined-name)"] {
+        assert!(said.iter().any(|message| message.contains(rule)), "{rule}: {said:?}");
+    }
+    assert!(shown.problems.iter().all(|problem| !problem.fatal), "{said:?}");
+    place.region.close().await;
+}

@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 
 use crate::aws::script_mode::interpreter;
-use crate::aws::script_mode::lint::{Context, RULES, Source, lint_package, missing_modules_of};
+use crate::aws::script_mode::lint::{Context, Finding, RULES, Source, lint_package, missing_modules_of};
 use crate::aws::{Aws, Mode};
 use crate::model::{Problem, Recipe, Safe};
+
+/// The rules that an inference script can break.
+const SERVING: &[&str] = &["undefined-name", "weights-downloaded-again"];
 
 /// Looks at the script and at what it imports, and on the local region at whether the interpreter there has the modules.
 /// Rules that the project silences say nothing; one that it silences and that does not exist is a problem itself.
@@ -16,20 +19,40 @@ pub(super) async fn problems(
     entry_point: &str,
     context: &Context<'_>,
 ) -> Vec<Problem> {
+    let mut found = unknown(recipe);
+    found.extend(said(recipe, lint_package(sources, entry_point, context)));
+    found.extend(lacking(aws, recipe, sources, entry_point).await);
+    found
+}
+
+/// The same for an inference script, of which only few rules speak.
+pub(super) async fn of_serving(aws: &Aws, recipe: &Recipe, sources: &[Source], entry_point: &str) -> Vec<Problem> {
+    let mut findings = lint_package(sources, entry_point, &Context::default());
+    findings.retain(|finding| SERVING.contains(&finding.rule));
+    let mut found = said(recipe, findings);
+    found.extend(lacking(aws, recipe, sources, entry_point).await);
+    found
+}
+
+/// Silenced rules that do not exist.
+fn unknown(recipe: &Recipe) -> Vec<Problem> {
     let mut found = Vec::new();
     for unknown in recipe.lint_silenced.iter().filter(|id| !RULES.iter().any(|(rule, _)| rule == id)) {
         let rules: Vec<&str> = RULES.iter().map(|(rule, _)| *rule).collect();
         found.push(problem("", &format!("[lint] silence names '{unknown}', which is no rule; there are: {}", rules.join(", "))));
     }
-    for finding in lint_package(sources, entry_point, context) {
+    found
+}
+
+/// Findings at their fields, without those that the project silences.
+fn said(recipe: &Recipe, findings: Vec<Finding>) -> Vec<Problem> {
+    let mut found = Vec::new();
+    for finding in findings {
         if recipe.lint_silenced.iter().any(|silenced| silenced == finding.rule) {
             continue;
         }
         let said = format!("{}:{}: {} ({})", finding.file, finding.line, finding.message, finding.rule);
         found.push(problem(field_of(finding.rule), &said));
-    }
-    if aws.mode() == Mode::Local {
-        found.extend(lacking(recipe, sources, entry_point).await);
     }
     found
 }
@@ -48,7 +71,10 @@ fn field_of(rule: &str) -> &'static str {
 }
 
 /// What the script imports and the project's interpreter does not have.
-async fn lacking(recipe: &Recipe, sources: &[Source], entry_point: &str) -> Option<Problem> {
+async fn lacking(aws: &Aws, recipe: &Recipe, sources: &[Source], entry_point: &str) -> Option<Problem> {
+    if aws.mode() != Mode::Local {
+        return None;
+    }
     let python = match &recipe.local_python {
         Some(python) if python.components().count() > 1 => recipe.root.join(python),
         Some(python) => python.clone(),

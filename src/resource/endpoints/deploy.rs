@@ -15,6 +15,7 @@ use crate::aws::script_mode::{Capture, names};
 use crate::aws::spending::{self, Use};
 use crate::aws::{Aws, fault, hosting};
 use crate::model::{Failure, FailureKind, Form, ItemId, Outcome, Phase, Preview, Problem, Progress, Recipe, Safe};
+use crate::resource::lint;
 use crate::resource::staging::{self, invalid};
 
 /// A deployment, worked out but with nothing sent.
@@ -115,7 +116,9 @@ pub(super) async fn preview(aws: &Aws, recipe: &Recipe, form: &Form) -> Preview 
     preview.facts.extend(spending.facts);
     preview.facts.extend(plan.model.facts());
     preview.facts.extend(spending.source.map(|source| ("prices".into(), source)));
+    preview.more = spending.more;
     preview.problems.extend(spending.problems);
+    preview.problems.extend(lint::of_serving(aws, recipe, &plan.model.python, form.value("entry_point")).await);
     preview.problems.extend(smoke_problems(recipe, form));
     preview.request = Safe::text(&plan.json(aws).await);
     if hosting::missing(hosting::endpoint(aws, &plan.endpoint).await).is_ok_and(|found| found.is_some()) {

@@ -11,7 +11,7 @@ use super::model::Origin;
 use crate::aws::repack::{self, Code, How, Repacked, Source};
 use crate::aws::s3_uri::S3Uri;
 use crate::aws::script_mode::hyperparameters::pairs;
-use crate::aws::script_mode::{Capture, names, sourcedir};
+use crate::aws::script_mode::{Capture, lint, names, sourcedir};
 use crate::aws::{Aws, bucket, hosting};
 use crate::model::show::size;
 use crate::model::{Failure, FailureKind, Form, Progress, Recipe, Safe};
@@ -28,6 +28,8 @@ pub(super) struct Draft {
     code: Option<(Arc<Code>, S3Uri)>,
     /// Files of the code and their bytes, packed.
     packed: (usize, u64),
+    /// Its Python files, for the lint.
+    pub python: Vec<lint::Source>,
 }
 
 /// What a configuration or model of that endpoint is named after: its name without the time stamp, short enough for one.
@@ -59,7 +61,7 @@ impl Draft {
         })?;
         let program = form.value("entry_point").to_owned();
         let mut environment = pairs(form.value("environment"));
-        let (mut code, mut packed) = (None, (0, 0));
+        let (mut code, mut packed, mut python) = (None, (0, 0), Vec::new());
         if !program.is_empty() {
             let package = sourcedir::pack(&recipe.root.join(PathBuf::from(form.value("source_dir"))), &program)?;
             packed = (package.files, package.bytes.len() as u64);
@@ -70,6 +72,7 @@ impl Draft {
                 },
                 named => named.to_owned(),
             };
+            python.clone_from(&package.python);
             code = Some((Arc::new(Code::of(&package)?), S3Uri::new(bucket, format!("{}/model/", base(recipe)))));
             // As the Python SDK sends them (`aws.md` 3.2).
             environment.extend([
@@ -91,6 +94,7 @@ impl Draft {
             environment,
             code,
             packed,
+            python,
         })
     }
 

@@ -13,7 +13,7 @@ use crate::aws::script_mode::hyperparameters::{encode, is_machinery, pairs};
 use crate::aws::script_mode::lint::Context;
 use crate::aws::script_mode::sourcedir::Package;
 use crate::aws::script_mode::{Bounds, Trials, Tuning, names, tuning};
-use crate::aws::spending::{self, Use};
+use crate::aws::spending::{self, Spending, Use};
 use crate::aws::upload::Plan;
 use crate::aws::{Aws, Mode, bucket, fault};
 use crate::model::show::{grouped, size};
@@ -49,9 +49,10 @@ pub(super) async fn preview(aws: &Aws, recipe: &Recipe, form: &Form) -> Preview 
             return preview;
         }
     };
-    let (facts, problems) = facts(aws, &draft).await;
+    let (facts, spending) = facts(aws, &draft).await;
     preview.facts = facts;
-    preview.problems.extend(problems);
+    preview.more = spending.more;
+    preview.problems.extend(spending.problems);
     preview.problems.extend(warnings(aws, recipe, &draft).await);
     preview.request = Safe::text(&draft.tuning.json(&aws.sagemaker).await);
     preview
@@ -208,7 +209,7 @@ async fn draft(aws: &Aws, recipe: &Recipe, form: &Form) -> Result<Draft, Failure
 }
 
 /// Short, for a narrow column; all the rest is in the request below it.
-async fn facts(aws: &Aws, draft: &Draft) -> (Vec<(Safe, Safe)>, Vec<Problem>) {
+async fn facts(aws: &Aws, draft: &Draft) -> (Vec<(Safe, Safe)>, Spending) {
     let (tuning, trials) = (&draft.tuning, &draft.tuning.trials);
     let mut facts: Vec<(Safe, Safe)> = Vec::new();
     let mut fact = |name: &str, value: String| facts.push((name.into(), Safe::line(&value)));
@@ -224,7 +225,7 @@ async fn facts(aws: &Aws, draft: &Draft) -> (Vec<(Safe, Safe)>, Vec<Problem>) {
     let machines = trials.instance_count.saturating_mul(parallel);
     let wanted = if trials.extras.spot { Use::Spot } else { Use::Training };
     let spending = spending::look(aws, wanted, &trials.instance_type, machines, Some(longest)).await;
-    facts.extend(spending.facts);
+    facts.extend(spending.facts.iter().cloned());
     let mut fact = |name: &str, value: String| facts.push((name.into(), Safe::line(&value)));
     if let Some((package, _)) = &draft.code {
         fact("code", format!("{}, {}", staging::files(package.files), size(package.bytes.len() as u64)));
@@ -236,10 +237,10 @@ async fn facts(aws: &Aws, draft: &Draft) -> (Vec<(Safe, Safe)>, Vec<Problem>) {
         fact("bucket", output.bucket);
     }
     fact("image", trials.image.rsplit('/').next().unwrap_or(&trials.image).to_owned());
-    if let Some(source) = spending.source {
+    if let Some(source) = &spending.source {
         fact("prices", source.to_string());
     }
-    (facts, spending.problems)
+    (facts, spending)
 }
 
 /// What is possible but unwise.
