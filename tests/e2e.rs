@@ -306,10 +306,8 @@ raise ValueError(hostile.decode('latin-1') + ' \u202e\u200b the end')
 ",
     );
     let gate = home.path("gate");
-    let hostile = "\\u001b[2J\\u001b]52;c;x\\u0007\\u202e\\u009b31m\\u200b";
     let project = fs::read_to_string(home.path("footplate.toml")).unwrap();
-    let project =
-        project.replace("lr = 0.5", &format!("lr = \"{hostile}\"\n\n[training.environment]\nGATE = \"{}\"", gate.display()));
+    let project = project.replace("lr = 0.5", &format!("lr = 0.5\n\n[training.environment]\nGATE = \"{}\"", gate.display()));
     home.write("footplate.toml", project);
     // A file whose name is no better becomes an object.
     home.write("data/\x1b[2Jred\u{202e}x\u{9b}31m.txt", "x");

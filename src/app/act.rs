@@ -294,14 +294,18 @@ impl App {
             return self.say(Tone::Plain, format!("Select a {} first.", spec.singular), out);
         }
         // What has ended already needs no stopping, marked or not.
-        let targets: Vec<ItemId> = if verb == Verb::Stop {
-            let alive = |id: &ItemId| self.pane().get(id).is_some_and(|item| item.state.phase.is_live());
-            targets.into_iter().filter(alive).collect()
-        } else {
-            targets
+        let alive = |id: &ItemId| self.pane().get(id).is_some_and(|item| item.state.phase.is_live());
+        let targets: Vec<ItemId> = match verb {
+            Verb::Stop => targets.into_iter().filter(alive).collect(),
+            Verb::Start => targets.into_iter().filter(|id| !alive(id)).collect(),
+            _ => targets,
         };
-        if verb == Verb::Stop && targets.is_empty() {
-            return self.say(Tone::Plain, "That has ended already; there is nothing to stop.", out);
+        match verb {
+            Verb::Stop if targets.is_empty() => {
+                return self.say(Tone::Plain, "That has ended already; there is nothing to stop.", out);
+            }
+            Verb::Start if targets.is_empty() => return self.say(Tone::Plain, "That is running already.", out),
+            _ => {}
         }
         if verb == Verb::Logs {
             if self.has_log() {

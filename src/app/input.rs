@@ -53,6 +53,10 @@ impl Input {
         if !self.lines && key.ctrl && key.code == Code::Char('m') {
             return false;
         }
+        // As in a shell: the line up to the cursor. (The widget would undo.)
+        if key.ctrl && key.code == Code::Char('u') {
+            return self.area.delete_line_by_head();
+        }
         self.area.input(Press { key: code(key.code), ctrl: key.ctrl, alt: key.alt, shift: key.shift })
     }
 

@@ -11,6 +11,9 @@ use super::session::{Purpose, Session};
 use super::{json, print};
 use crate::model::{Cell, Failure, Item, ItemId, Page, Safe, Spec};
 
+/// Times that a list is asked for at most.
+const LOOKS: usize = 50;
+
 /// Arguments of `ls`.
 #[derive(clap::Args)]
 pub struct Args {
@@ -36,11 +39,7 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let session = Session::open(globals, Purpose::Look, globals.recipe_or_bare().ok().as_ref()).await?;
     let rows = Mutex::new(Vec::new());
     let scope = args.scope.clone().map(ItemId);
-    let listed = args
-        .resource
-        .0
-        .list(&session.aws, scope.as_ref(), &|page| merge(&mut rows.lock().unwrap_or_else(PoisonError::into_inner), page))
-        .await;
+    let listed = all(args.resource, &session, scope.as_ref(), &rows).await;
     session.close().await;
     listed?;
     let rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -55,6 +54,22 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
         table(spec, &rows)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Lists as the cockpit polls, again and again, as long as that brings rows or fills gaps in them: each look is frugal.
+async fn all(kind: Kind, session: &Session, scope: Option<&ItemId>, rows: &Mutex<Vec<Item>>) -> Result<(), Failure> {
+    let rows = || rows.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = None;
+    for _ in 0..LOOKS {
+        kind.0.list(&session.aws, scope, &|page| merge(&mut rows(), page)).await?;
+        let gaps = rows().iter().flat_map(|row| &row.cells).filter(|cell| matches!(cell, Cell::Absent)).count();
+        let now = Some((rows().len(), gaps));
+        if gaps == 0 || now == known {
+            break;
+        }
+        known = now;
+    }
+    Ok(())
 }
 
 /// Takes in a page by id, as the cockpit does.
@@ -76,7 +91,10 @@ fn table(spec: &Spec, rows: &[Item]) -> Result<(), Failure> {
     let head: Vec<Safe> = spec.columns.iter().map(|column| Safe::line(column.title)).collect();
     let right: Vec<bool> =
         (0..head.len()).map(|column| rows.iter().filter_map(|row| row.cells.get(column)).any(is_numeric)).collect();
-    let texts: Vec<Vec<Safe>> = rows.iter().map(|row| row.cells.iter().map(|value| value.show(&clock)).collect()).collect();
+    // The first column is what the other commands take: the whole name, where the cockpit shows a shorter one.
+    let names = rows.iter().map(|row| Safe::line(row.id.as_str()));
+    let cells = rows.iter().map(|row| row.cells.iter().skip(1).map(|value| value.show(&clock)));
+    let texts: Vec<Vec<Safe>> = names.zip(cells).map(|(name, rest)| std::iter::once(name).chain(rest).collect()).collect();
     let is_state = |value: &Cell| matches!(value, Cell::State(_));
     let states: Vec<_> =
         rows.iter().map(|row| row.cells.iter().position(is_state).map(|column| (column, row.state.phase))).collect();

@@ -7,7 +7,7 @@ use super::session::Session;
 use super::signals::Signals;
 use crate::aws::with_order;
 use crate::config::nearest::suggest;
-use crate::model::{Failure, FailureKind, Field, FieldKind, Form, Order, Outcome, Problem, Progress, Recipe};
+use crate::model::{Failure, FailureKind, Field, FieldKind, Form, Order, Outcome, Problem, Progress, Recipe, Verb};
 use crate::resource::Resource;
 
 /// Sends a confirmed order, with its progress on stderr.
@@ -116,7 +116,10 @@ pub fn report(form: &Form, problems: &[Problem]) -> Result<(), Failure> {
         return Err(Failure::new(
             FailureKind::Invalid,
             format!("{}: nothing was sent", form.title),
-            "Correct footplate.toml, or override with --set KEY=VALUE.",
+            match form.verb {
+                Verb::Upload | Verb::Download => "Correct what the command names, and try again.",
+                _ => "Correct footplate.toml, or override with --set KEY=VALUE.",
+            },
         ));
     }
     Ok(())

@@ -77,7 +77,8 @@ async fn sweep(globals: &Globals, session: &Session, recipe: &Recipe, args: &Arg
     with_order(orders::number()?, deleting).await
 }
 
-/// Calls whose answer never came, of this account and region.
+/// Calls whose answer never came, of this account and region. Not those that carry objects: what they may have left is
+/// looked at itself, as uploads that were never completed.
 async fn unanswered(globals: &Globals, session: &Session) -> Result<Vec<Open>, Failure> {
     let path = globals.dirs()?.journal();
     if !path.exists() {
@@ -86,7 +87,10 @@ async fn unanswered(globals: &Globals, session: &Session) -> Result<Vec<Open>, F
     let account = session.aws.identity().await?.account;
     let here = |open: &Open| {
         let intent = &open.intent;
-        intent.mode == session.aws.mode().word() && intent.account == account && intent.region == session.aws.region()
+        !(intent.service == "S3" && ["PutObject", "UploadPart", "CompleteMultipartUpload"].contains(&intent.operation.as_str()))
+            && intent.mode == session.aws.mode().word()
+            && intent.account == account
+            && intent.region == session.aws.region()
     };
     Ok(Journal::open(&path)?.unsettled()?.into_iter().filter(|open| !open.under_way && here(open)).collect())
 }

@@ -159,7 +159,14 @@ pub const ALL: &[Entry] = &[
     row(A::Palette, "palette", &[":", "Ctrl-p"], "find an action by name", Everywhere, ""),
     row(A::Help, "help", &["?", "F1"], "all keys; Enter does the selected", Everywhere, ""),
     row(A::Lock, "lock", &["!"], "lock: refuse every change until footplate is started again", Everywhere, ""),
-    row(A::CallOff, "call-off", &["Ctrl-x"], "call off the upload or download at work; again continues it", Everywhere, ""),
+    row(
+        A::CallOff,
+        "call-off",
+        &["Ctrl-x"],
+        "call off the upload or download at work; started again, it continues",
+        Everywhere,
+        "",
+    ),
     row(A::Suspend, "suspend", &["Ctrl-z"], "back to the shell; fg returns", Everywhere, ""),
     row(A::Quit, "quit", &["q", "Ctrl-c"], "quit", Everywhere, ""),
 ];

@@ -195,8 +195,19 @@ fn phases(pen: &mut Pen<'_>, area: Area, spans: &[PhaseSpan], app: &App) {
     let billed: f64 = spans.iter().zip(&lengths).filter(|(span, _)| span.billed).map(|(_, length)| length).sum();
     let money = |cell: &&Cell| matches!(cell, Cell::Money(_) | Cell::Accrues { .. });
     let bill = app.selected().and_then(|item| item.cells.iter().find(money)).and_then(|cell| cell.number(&app.clock));
-    // Each part gets room for its word first; what is left goes by its length.
-    let words: Vec<u16> = spans.iter().map(|span| columns(span.word.as_str()).max(6) + 2).collect();
+    let told = |span: &PhaseSpan, length: f64, money: bool| match bill {
+        Some(bill) if money && span.billed && billed > 0.0 => {
+            format!("{} · {}", show::span(length), show::money(bill * length / billed))
+        }
+        _ => show::span(length),
+    };
+    // Each part gets room for its words first, with its money where all have room for theirs; the rest goes by its length.
+    let room = |money: bool| -> Vec<u16> {
+        let wide = |(span, length): (&PhaseSpan, &f64)| columns(&told(span, *length, money)).max(columns(span.word.as_str())) + 2;
+        spans.iter().zip(&lengths).map(wide).collect()
+    };
+    let with_money = room(true).iter().sum::<u16>() <= width;
+    let words = room(with_money);
     let spare = f64::from(width.saturating_sub(words.iter().sum()));
     let mut x = area.x + 1;
     let end = area.x + area.width;
@@ -216,11 +227,7 @@ fn phases(pen: &mut Pen<'_>, area: Area, spans: &[PhaseSpan], app: &App) {
         };
         let text_wide = pen.put(x, area.y, room - 1, &span.word, role);
         pen.fill(x + text_wide + 1, area.y, room.saturating_sub(text_wide + 2), if pen.ascii { "=" } else { "━" }, role);
-        let mut said = show::span(*length);
-        if let (true, Some(bill)) = (span.billed && billed > 0.0, bill) {
-            said = format!("{said} · {}", show::money(bill * length / billed));
-        }
-        pen.put(x, area.y + 1, room - 1, &said.into(), Role::Quiet);
+        pen.put(x, area.y + 1, room - 1, &told(span, *length, with_money).into(), Role::Quiet);
         x += room;
     }
 }

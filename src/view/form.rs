@@ -204,7 +204,7 @@ fn outlook(pen: &mut Pen<'_>, area: Area, view: &FormView) {
         row(pen, &Safe::default(), Role::Text);
         row(
             pen,
-            &if view.form.parent.is_some() { "Different from its parent" } else { "Different from the project" }.into(),
+            &if view.form.verb == crate::model::Verb::Clone { "Different from its parent" } else { "Changed here" }.into(),
             Role::Head,
         );
         for field in changed {

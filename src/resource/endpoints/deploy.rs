@@ -109,6 +109,7 @@ pub(super) async fn preview(aws: &Aws, recipe: &Recipe, form: &Form) -> Preview 
     };
     let mut fact = |name: &str, value: String| preview.facts.push((name.into(), Safe::line(&value)));
     fact("name", plan.endpoint.clone());
+    fact("model", form.value("model").to_owned());
     let instances = count(form).unwrap_or(1);
     let all = instances.saturating_mul(i32::try_from(plan.variants.len()).unwrap_or(1));
     fact("instances", format!("{all} × {}", form.value("instance_type")));

@@ -84,13 +84,30 @@ pub(super) async fn newest(aws: &Aws, recipe: &Recipe) -> Result<Option<String>,
     let page = page.map_err(|error| fault::tell("looking for a completed training job", &error))?;
     let names = page.training_job_summaries().iter().filter_map(|job| job.training_job_name());
     // Of this project, and not of one whose name has this one's in it.
-    let mut ours = names.filter(|name| name.strip_prefix(&base).is_some_and(|rest| rest.starts_with('-')));
+    let mut ours = names.filter(|name| name.strip_prefix(&base).is_some_and(|rest| rest.starts_with('-')) && !is_trial(name));
     Ok(ours.next().map(str::to_owned))
+}
+
+/// Whether a training job's name is that of a tuning job's trial: SageMaker appends its number and eight hexadecimal digits.
+/// Which trial is worth deploying is for the user to say.
+fn is_trial(name: &str) -> bool {
+    let Some((rest, hex)) = name.rsplit_once('-') else { return false };
+    let number = rest.rsplit('-').next().unwrap_or_default();
+    hex.len() == 8
+        && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && number.len() >= 3
+        && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn trials_are_told_by_their_names() {
+        assert!(is_trial("digits-261122-154013227-005-903f80a3"));
+        assert!(!is_trial("digits-2026-11-22-15-38-50-744") && !is_trial("digits-final-model"));
+    }
 
     #[test]
     fn versions_are_read_from_the_image() {

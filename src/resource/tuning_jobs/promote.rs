@@ -24,11 +24,14 @@ async fn chosen(aws: &Aws, target: &ItemId) -> Result<(Trial, String), Failure> 
     }
     // A trial without a result can be trained again, if one asks for it by name.
     if let Some(trial) = trials.iter().find(|trial| trial.name == target.as_str()) {
-        return Ok((trial.clone(), format!("a trial of {tuning}")));
+        return Ok((trial.clone(), format!("{} of {tuning}", trial.name)));
     }
     match ranked.first() {
         Some(best) => Ok(((*best).clone(), format!("best of {tuning}"))),
-        None => Err(invalid(&format!("no trial of {tuning} has a result yet"), "wait for the first one to complete")),
+        None => Err(invalid(
+            &format!("no trial of {tuning} has a result"),
+            "wait for the first one to complete; where all have failed, their logs say why: footplate ls trials, then footplate logs training-jobs",
+        )),
     }
 }
 
