@@ -8,11 +8,15 @@ use super::place::{App, Place};
 use crate::aws::{Aws, fault, price, time};
 use crate::model::{Cell, Failure, FailureKind, Item, Page, Safe, State};
 
-/// Asks for all five at once. Who may see one kind but not the others (Studio is often closed to those who have notebook
+/// Asks for all five, for what is inside of domains only where there may be one. Who may see one kind but not the others (Studio is often closed to those who have notebook
 /// instances) sees that kind.
 pub(super) async fn list(aws: &Aws, page: &(dyn Fn(Page) + Send + Sync)) -> Result<(), Failure> {
-    let (notebooks, domains, profiles, spaces, apps) =
-        tokio::join!(notebooks(aws), domains(aws), profiles(aws), spaces(aws), apps(aws));
+    let (notebooks, domains) = tokio::join!(notebooks(aws), domains(aws));
+    let (profiles, spaces, apps) = if domains.as_ref().is_ok_and(Vec::is_empty) {
+        (Ok(Vec::new()), Ok(Vec::new()), Ok(Vec::new()))
+    } else {
+        tokio::join!(profiles(aws), spaces(aws), apps(aws))
+    };
     let mut denied = Vec::new();
     let domains = allowed(domains, &mut denied)?;
     let named = |id: &str| {

@@ -66,6 +66,11 @@ pub(super) async fn list(aws: &Aws, page: &(dyn Fn(Page) + Send + Sync)) -> Resu
             Ok(row) => row,
             // Deleted since it was listed.
             Err(failure) if failure.kind == FailureKind::NotFound => continue,
+            // Who may list but not look closer, or where the service cannot say, there are still the rows.
+            Err(failure) if matches!(failure.kind, FailureKind::Denied | FailureKind::Service) => {
+                tracing::info!(%failure, "a tuning job is shown as its list has it");
+                continue;
+            }
             Err(failure) => return Err(failure),
         };
         let item = row.item();
