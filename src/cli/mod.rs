@@ -90,7 +90,7 @@ enum Command {
     Invoke(invoke::Args),
     /// List what is left behind and costs or clutters
     Orphans(orphans::Args),
-    /// Launch a tuning job from the project file's [tuning]
+    /// Launch a tuning job from the project file
     Tune(tune::Args),
     /// Check this machine, the project, the journal, credentials and permissions
     Doctor(doctor::Args),

@@ -14,7 +14,7 @@ use crate::model::{
 use crate::resource::{Job, Resource};
 use place::Place;
 
-/// The pane of notebooks. Ids are those of [`place`].
+/// The pane of notebooks. Ids are those of [`mod@place`].
 pub(super) struct Notebooks;
 
 const fn column(title: &'static str, width: u16, align: Align, rank: u8) -> Column {
