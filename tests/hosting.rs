@@ -4,6 +4,7 @@
 mod bare;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -175,6 +176,12 @@ fn kind(answer: &Response<Bytes>) -> (u16, &str) {
     (answer.status().as_u16(), kind)
 }
 
+/// The folders of instances go once their processes have ended, which is a moment after the endpoint is gone.
+async fn no_instance_is_left(data: &Path) {
+    let left = || std::fs::read_dir(data.join("sagemaker/instances")).expect("a folder").count();
+    wait_for("the end of all instances' folders", async || (left() == 0).then_some(())).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_answers_logs_counts_and_goes() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -209,7 +216,7 @@ async fn an_endpoint_answers_logs_counts_and_goes() {
     assert!(alive(pid));
     region.delete("happy").await;
     assert!(!alive(pid), "a deleted endpoint has no process");
-    assert_eq!(std::fs::read_dir(folder.path().join("sagemaker/instances")).expect("a folder").count(), 0);
+    no_instance_is_left(folder.path()).await;
     assert_eq!(kind(&region.ask("happy", json!({})).await), (400, "ValidationError"));
     let message = parsed(&region.ask("happy", json!({})).await)["message"].clone();
     assert_eq!(message, "Endpoint happy of account 000000000000 not found.");
@@ -275,7 +282,7 @@ async fn a_model_that_does_not_load_fails_the_endpoint() {
         assert!(again.expect_err("is refused").message.contains("Delete it and create it again"));
         region.delete(name).await;
     }
-    assert_eq!(std::fs::read_dir(folder.path().join("sagemaker/instances")).expect("a folder").count(), 0);
+    no_instance_is_left(folder.path()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
