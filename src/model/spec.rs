@@ -25,6 +25,14 @@ pub struct Column {
     pub grows: bool,
 }
 
+impl Column {
+    /// A column of a fixed width.
+    #[must_use]
+    pub const fn of(title: &'static str, width: u16, align: Align, rank: u8) -> Self {
+        Self { title, width, align, rank, grows: false }
+    }
+}
+
 /// How sure the user must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Confirm {

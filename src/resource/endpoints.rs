@@ -29,10 +29,6 @@ const VARIANT: &str = "AllTraffic";
 /// The pane of endpoints.
 pub(super) struct Endpoints;
 
-const fn column(title: &'static str, width: u16, align: Align, rank: u8) -> Column {
-    Column { title, width, align, rank, grows: false }
-}
-
 static SPEC: Spec = Spec {
     id: "endpoints",
     title: "Endpoints",
@@ -41,13 +37,13 @@ static SPEC: Spec = Spec {
     burns: true,
     columns: &[
         Column { title: "NAME", width: 24, align: Align::Left, rank: 0, grows: true },
-        column("STATE", 14, Align::Left, 0),
-        column("P50 MS", 14, Align::Left, 2),
-        column("TYPE", 13, Align::Left, 4),
-        column("COUNT", 5, Align::Right, 5),
-        column("MODEL", 22, Align::Left, 6),
-        column("COST", 8, Align::Right, 1),
-        column("UPDATED", 10, Align::Right, 3),
+        Column::of("STATE", 14, Align::Left, 0),
+        Column::of("P50 MS", 14, Align::Left, 2),
+        Column::of("TYPE", 13, Align::Left, 4),
+        Column::of("COUNT", 5, Align::Right, 5),
+        Column::of("MODEL", 22, Align::Left, 6),
+        Column::of("COST", 8, Align::Right, 1),
+        Column::of("UPDATED", 10, Align::Right, 3),
     ],
     sort: (7, true),
     verbs: &[Verb::Launch, Verb::Invoke, Verb::Update, Verb::Delete, Verb::Logs],

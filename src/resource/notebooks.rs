@@ -17,10 +17,6 @@ use place::Place;
 /// The pane of notebooks. Ids are those of [`mod@place`].
 pub(super) struct Notebooks;
 
-const fn column(title: &'static str, width: u16, align: Align, rank: u8) -> Column {
-    Column { title, width, align, rank, grows: false }
-}
-
 static SPEC: Spec = Spec {
     id: "notebooks",
     title: "Notebooks",
@@ -29,12 +25,12 @@ static SPEC: Spec = Spec {
     burns: true,
     columns: &[
         Column { title: "NAME", width: 24, align: Align::Left, rank: 0, grows: true },
-        column("KIND", 10, Align::Left, 1),
-        column("STATE", 14, Align::Left, 0),
-        column("TYPE", 15, Align::Left, 3),
-        column("TIME", 8, Align::Right, 4),
-        column("COST", 8, Align::Right, 2),
-        column("CREATED", 10, Align::Right, 5),
+        Column::of("KIND", 10, Align::Left, 1),
+        Column::of("STATE", 14, Align::Left, 0),
+        Column::of("TYPE", 15, Align::Left, 3),
+        Column::of("TIME", 8, Align::Right, 4),
+        Column::of("COST", 8, Align::Right, 2),
+        Column::of("CREATED", 10, Align::Right, 5),
     ],
     sort: (0, false),
     verbs: &[Verb::Start, Verb::Stop, Verb::Open, Verb::Delete],

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::Job;
 use super::training_jobs::describe;
 use crate::aws::s3_uri::S3Uri;
 use crate::aws::script_mode::hyperparameters::pairs;
@@ -189,4 +190,46 @@ pub(super) fn tag_value(text: &str) -> String {
 /// A mistake of the user's.
 pub(super) fn invalid(what: &str, hint: &str) -> Failure {
     Failure::new(FailureKind::Invalid, what, hint)
+}
+
+/// What a failed creation came to. The name is what makes a repetition harmless: when the answer was lost, the thing of that
+/// name with this order's tag is ours, and all is well. `there` asks for the ARN of the thing of that name.
+///
+/// # Errors
+/// The failure itself when nothing of ours was made; when that cannot be found out, with where to look.
+pub(super) async fn adopt(
+    aws: &Aws,
+    failure: Failure,
+    name: &str,
+    tags: &[(String, String)],
+    there: Job<'_, String>,
+) -> Result<(), Failure> {
+    let perhaps =
+        matches!(failure.kind, FailureKind::Conflict | FailureKind::Timeout | FailureKind::Network | FailureKind::Service);
+    if !perhaps {
+        return Err(failure);
+    }
+    match is_ours(aws, tags, there).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(failure),
+        Err(_) if failure.kind == FailureKind::Conflict => Err(failure),
+        Err(_) => Err(Failure::new(
+            failure.kind,
+            &failure.what,
+            format!("it may or may not have started: look for {name} before you launch again"),
+        )),
+    }
+}
+
+/// Whether the thing is there and carries this order's tag.
+async fn is_ours(aws: &Aws, tags: &[(String, String)], there: Job<'_, String>) -> Result<bool, Failure> {
+    let arn = match there.await {
+        Ok(arn) => arn,
+        Err(failure) if failure.kind == FailureKind::NotFound => return Ok(false),
+        Err(failure) => return Err(failure),
+    };
+    let asked = aws.sagemaker.list_tags().resource_arn(arn).send().await;
+    let found = asked.map_err(|error| fault::tell("reading its tags", &error))?;
+    let ours = tags.iter().find(|(key, _)| key == "footplate:order");
+    Ok(ours.is_some_and(|(key, value)| found.tags().iter().any(|tag| tag.key() == Some(key) && tag.value() == Some(value))))
 }

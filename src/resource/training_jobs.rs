@@ -26,10 +26,6 @@ use crate::resource::{Job, Resource};
 /// The pane of training jobs.
 pub(super) struct TrainingJobs;
 
-const fn column(title: &'static str, width: u16, align: Align, rank: u8) -> Column {
-    Column { title, width, align, rank, grows: false }
-}
-
 static SPEC: Spec = Spec {
     id: "training-jobs",
     title: "Training",
@@ -38,13 +34,13 @@ static SPEC: Spec = Spec {
     burns: true,
     columns: &[
         Column { title: "NAME", width: 24, align: Align::Left, rank: 0, grows: true },
-        column("STATE", 14, Align::Left, 0),
-        column("METRIC", 14, Align::Left, 2),
-        column("TYPE", 15, Align::Left, 4),
-        column("HOSTS", 5, Align::Right, 5),
-        column("TIME", 8, Align::Right, 1),
-        column("COST", 8, Align::Right, 3),
-        column("STARTED", 10, Align::Right, 2),
+        Column::of("STATE", 14, Align::Left, 0),
+        Column::of("METRIC", 14, Align::Left, 2),
+        Column::of("TYPE", 15, Align::Left, 4),
+        Column::of("HOSTS", 5, Align::Right, 5),
+        Column::of("TIME", 8, Align::Right, 1),
+        Column::of("COST", 8, Align::Right, 3),
+        Column::of("STARTED", 10, Align::Right, 2),
     ],
     sort: (7, true),
     verbs: &[Verb::Launch, Verb::Clone, Verb::Deploy, Verb::Stop, Verb::Logs],

@@ -18,10 +18,6 @@ use crate::resource::{Job, Resource};
 /// The inner list of a tuning job.
 pub(super) struct Trials;
 
-const fn column(title: &'static str, width: u16, align: Align, rank: u8) -> Column {
-    Column { title, width, align, rank, grows: false }
-}
-
 static SPEC: Spec = Spec {
     id: "trials",
     title: "Trials",
@@ -32,14 +28,14 @@ static SPEC: Spec = Spec {
         // Number and suffix; that of the tuning job, with which it begins, stands above.
         Column { title: "NAME", width: 12, align: Align::Left, rank: 0, grows: true },
         // The place by the objective, in its direction: what the list is sorted by at first.
-        column("RANK", 6, Align::Right, 0),
-        column("STATE", 12, Align::Left, 2),
-        column("OBJECTIVE", 9, Align::Right, 0),
-        column("VALUES", 43, Align::Left, 1),
-        column("ELAPSED", 8, Align::Right, 3),
-        column("BILLABLE", 8, Align::Right, 5),
-        column("COST", 7, Align::Right, 4),
-        column("STARTED", 9, Align::Right, 6),
+        Column::of("RANK", 6, Align::Right, 0),
+        Column::of("STATE", 12, Align::Left, 2),
+        Column::of("OBJECTIVE", 9, Align::Right, 0),
+        Column::of("VALUES", 43, Align::Left, 1),
+        Column::of("ELAPSED", 8, Align::Right, 3),
+        Column::of("BILLABLE", 8, Align::Right, 5),
+        Column::of("COST", 7, Align::Right, 4),
+        Column::of("STARTED", 9, Align::Right, 6),
     ],
     sort: (1, false),
     verbs: &[Verb::Promote, Verb::Deploy, Verb::Clone, Verb::Stop, Verb::Logs, Verb::Export],

@@ -24,10 +24,6 @@ use crate::resource::{Job, Resource};
 /// The pane of tuning jobs.
 pub(super) struct TuningJobs;
 
-const fn column(title: &'static str, width: u16, align: Align, rank: u8) -> Column {
-    Column { title, width, align, rank, grows: false }
-}
-
 static SPEC: Spec = Spec {
     id: "tuning-jobs",
     title: "Tuning",
@@ -37,14 +33,14 @@ static SPEC: Spec = Spec {
     burns: false,
     columns: &[
         Column { title: "NAME", width: 18, align: Align::Left, rank: 0, grows: true },
-        column("STATE", 12, Align::Left, 0),
-        column("BEST", 14, Align::Left, 1),
-        column("TRIALS", 12, Align::Left, 1),
-        column("METRIC", 16, Align::Left, 5),
-        column("STRATEGY", 9, Align::Left, 6),
-        column("TIME", 8, Align::Right, 2),
-        column("COST", 8, Align::Right, 3),
-        column("STARTED", 10, Align::Right, 4),
+        Column::of("STATE", 12, Align::Left, 0),
+        Column::of("BEST", 14, Align::Left, 1),
+        Column::of("TRIALS", 12, Align::Left, 1),
+        Column::of("METRIC", 16, Align::Left, 5),
+        Column::of("STRATEGY", 9, Align::Left, 6),
+        Column::of("TIME", 8, Align::Right, 2),
+        Column::of("COST", 8, Align::Right, 3),
+        Column::of("STARTED", 10, Align::Right, 4),
     ],
     sort: (8, true),
     verbs: &[Verb::Launch, Verb::Clone, Verb::Promote, Verb::Deploy, Verb::Stop, Verb::Logs, Verb::Export],

@@ -17,9 +17,7 @@ use crate::aws::spending::{self, Spending, Use};
 use crate::aws::upload::Plan;
 use crate::aws::{Aws, bucket, fault};
 use crate::model::show::{money, size};
-use crate::model::{
-    Failure, FailureKind, Form, ItemId, MetricRule, Outcome, Preview, Problem, Progress, Recipe, Safe, Verb, length,
-};
+use crate::model::{Failure, Form, ItemId, MetricRule, Outcome, Preview, Problem, Progress, Recipe, Safe, Verb, length};
 use crate::resource::staging;
 
 /// A launch, worked out but with nothing sent.
@@ -184,39 +182,12 @@ pub(super) async fn launch(
     Ok(Outcome::Made { id: ItemId(draft.job.name.clone()), said: Safe::line(&format!("{said} {}", draft.job.name)) })
 }
 
-/// Creates the job. The name is what makes a repetition harmless: when the answer was lost, the job of that name with this
-/// order's tag is ours.
+/// Creates it, or finds that it was created when the answer was lost.
 async fn create(aws: &Aws, job: &Job) -> Result<(), Failure> {
     let Err(error) = job.request(&aws.sagemaker).send().await else { return Ok(()) };
     let failure = fault::tell(&format!("launching {}", job.name), &error);
-    let perhaps =
-        matches!(failure.kind, FailureKind::Conflict | FailureKind::Timeout | FailureKind::Network | FailureKind::Service);
-    if !perhaps {
-        return Err(failure);
-    }
-    match is_ours(aws, job).await {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(failure),
-        Err(_) if failure.kind == FailureKind::Conflict => Err(failure),
-        Err(_) => Err(Failure::new(
-            failure.kind,
-            &failure.what,
-            format!("it may or may not have started: look for {} before you launch again", job.name),
-        )),
-    }
-}
-
-/// Whether a job of that name exists and carries this order's tag.
-async fn is_ours(aws: &Aws, job: &Job) -> Result<bool, Failure> {
-    let there = match describe(aws, &job.name).await {
-        Ok(there) => there,
-        Err(failure) if failure.kind == FailureKind::NotFound => return Ok(false),
-        Err(failure) => return Err(failure),
-    };
-    let asked = aws.sagemaker.list_tags().resource_arn(there.training_job_arn().unwrap_or_default()).send().await;
-    let tags = asked.map_err(|error| fault::tell("reading its tags", &error))?;
-    let ours = job.tags.iter().find(|(key, _)| key == "footplate:order");
-    Ok(ours.is_some_and(|(key, value)| tags.tags().iter().any(|tag| tag.key() == Some(key) && tag.value() == Some(value))))
+    let there = Box::pin(async { Ok(describe(aws, &job.name).await?.training_job_arn().unwrap_or_default().to_owned()) });
+    staging::adopt(aws, failure, &job.name, &job.tags, there).await
 }
 
 #[cfg(test)]

@@ -17,9 +17,7 @@ use crate::aws::spending::{self, Spending, Use};
 use crate::aws::upload::Plan;
 use crate::aws::{Aws, Mode, bucket, fault};
 use crate::model::show::{grouped, size};
-use crate::model::{
-    Extras, Failure, FailureKind, Form, ItemId, MetricRule, Outcome, Preview, Problem, Progress, Recipe, Safe, Verb, length,
-};
+use crate::model::{Extras, Failure, Form, ItemId, MetricRule, Outcome, Preview, Problem, Progress, Recipe, Safe, Verb, length};
 use crate::resource::{lint, staging};
 
 /// A launch, worked out but with nothing sent.
@@ -77,39 +75,14 @@ pub(super) async fn launch(
     Ok(Outcome::Made { id: ItemId(tuning.name.clone()), said: Safe::line(&format!("{said} {}", tuning.name)) })
 }
 
-/// Creates the tuning job. The name is what makes a repetition harmless: when the answer was lost, the job of that name
-/// with this order's tag is ours.
+/// Creates it, or finds that it was created when the answer was lost.
 async fn create(aws: &Aws, tuning: &Tuning) -> Result<(), Failure> {
     let Err(error) = tuning.request(&aws.sagemaker).send().await else { return Ok(()) };
     let failure = fault::tell(&format!("launching {}", tuning.name), &error);
-    let perhaps =
-        matches!(failure.kind, FailureKind::Conflict | FailureKind::Timeout | FailureKind::Network | FailureKind::Service);
-    if !perhaps {
-        return Err(failure);
-    }
-    match is_ours(aws, tuning).await {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(failure),
-        Err(_) if failure.kind == FailureKind::Conflict => Err(failure),
-        Err(_) => Err(Failure::new(
-            failure.kind,
-            &failure.what,
-            format!("it may or may not have started: look for {} before you launch again", tuning.name),
-        )),
-    }
-}
-
-/// Whether a tuning job of that name exists and carries this order's tag.
-async fn is_ours(aws: &Aws, tuning: &Tuning) -> Result<bool, Failure> {
-    let there = match describe(aws, &tuning.name).await {
-        Ok(there) => there,
-        Err(failure) if failure.kind == FailureKind::NotFound => return Ok(false),
-        Err(failure) => return Err(failure),
-    };
-    let asked = aws.sagemaker.list_tags().resource_arn(there.hyper_parameter_tuning_job_arn().unwrap_or_default()).send().await;
-    let tags = asked.map_err(|error| fault::tell("reading its tags", &error))?;
-    let ours = tuning.tags.iter().find(|(key, _)| key == "footplate:order");
-    Ok(ours.is_some_and(|(key, value)| tags.tags().iter().any(|tag| tag.key() == Some(key) && tag.value() == Some(value))))
+    let there = Box::pin(async {
+        Ok(describe(aws, &tuning.name).await?.hyper_parameter_tuning_job_arn().unwrap_or_default().to_owned())
+    });
+    staging::adopt(aws, failure, &tuning.name, &tuning.tags, there).await
 }
 
 /// Works the tuning job out from the form.
@@ -305,7 +278,7 @@ mod tests {
     use super::*;
     use crate::aws::scripted::{Answer, Asked, Notes, Scripted};
     use crate::aws::with_order;
-    use crate::model::{Range, TuningRecipe};
+    use crate::model::{FailureKind, Range, TuningRecipe};
     use crate::resource::tuning_jobs::form;
 
     fn text(status: u16, body: &str) -> Answer {
