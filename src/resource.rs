@@ -12,12 +12,20 @@ mod tuning_jobs;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
-use crate::aws::Aws;
-use crate::model::{Detail, Failure, Form, ItemId, LogSource, Order, Outcome, Page, Preview, Progress, Recipe, Spec, Verb};
+use tokio::sync::{mpsc, watch};
+
+use crate::aws::{Aws, tail};
+use crate::model::{
+    Detail, Failure, Form, ItemId, LogBatch, LogSource, MetricRule, Order, Outcome, Page, Preview, Progress, Recipe, Spec, Verb,
+};
 
 /// A future that borrows what it needs; the trait is used through `dyn`.
 pub type Job<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
+
+/// A log being read; see [`Resource::follow`].
+pub type Follower = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// One kind of thing in AWS: what there is to know about it, and four things to do. Implementations hold no state; what
 /// must be remembered between calls (pages read so far, described jobs) lives in [`Aws`].
@@ -45,8 +53,22 @@ pub trait Resource: Sync {
         progress: &'a (dyn Fn(Progress) + Send + Sync),
     ) -> Job<'a, Outcome>;
 
-    /// Where the thing's log is: CloudWatch log group and stream prefix. `None` when it has none.
+    /// Where the thing's log is in CloudWatch: log group and stream prefix. `None` when it has none there.
     fn log(&self, id: &ItemId) -> Option<LogSource>;
+
+    /// Reads the thing's log from its beginning, and on until `ended` has turned true and all is drained, or the receiver
+    /// is gone; applies `rules` to every line. `None` when it has no log.
+    fn follow(
+        &self,
+        aws: Arc<Aws>,
+        id: &ItemId,
+        rules: Vec<MetricRule>,
+        ended: watch::Receiver<bool>,
+        out: mpsc::Sender<LogBatch>,
+    ) -> Option<Follower> {
+        let source = self.log(id)?;
+        Some(Box::pin(tail::follow(aws, source, rules, ended, out)))
+    }
 }
 
 /// All resources, in the order of the tabs; inner lists stand behind the one they are the inside of.

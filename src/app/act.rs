@@ -316,13 +316,14 @@ impl App {
         if verb.has_form() {
             if !self.forming {
                 self.forming = true;
-                let target = if verb == Verb::Upload {
+                let target = if !verb.needs_target() {
+                    // A new one comes to be where the user is.
                     self.pane().scope.last().cloned()
                 } else if verb == Verb::Promote && targets.len() == 1 {
                     // The one that is marked, wherever the cursor is.
                     targets.first().cloned()
                 } else {
-                    self.selected().map(|item| item.id.clone()).filter(|_| verb.needs_target())
+                    self.selected().map(|item| item.id.clone())
                 };
                 out.push(Effect::Form { resource: spec.id.to_owned(), verb, target });
             }

@@ -33,6 +33,8 @@ pub(super) struct Clients {
     pub runtime: aws_sdk_sagemakerruntime::Client,
     pub quotas: aws_sdk_servicequotas::Client,
     pub pricing: aws_sdk_pricing::Client,
+    pub ec2: aws_sdk_ec2::Client,
+    pub instance_connect: aws_sdk_ec2instanceconnect::Client,
 }
 
 /// Settings that lead to the local region and nowhere else; nothing of the user's environment is read.
@@ -203,6 +205,20 @@ pub(super) fn clients(settings: &SdkConfig, guard: &Guard) -> Clients {
         quotas: aws_sdk_servicequotas::Client::from_conf(
             aws_sdk_servicequotas::config::Builder::from(settings)
                 .timeout_config(deadline::client("Service Quotas"))
+                .retry_partition(RETRIES.clone())
+                .interceptor(guard.clone())
+                .build(),
+        ),
+        ec2: aws_sdk_ec2::Client::from_conf(
+            aws_sdk_ec2::config::Builder::from(settings)
+                .timeout_config(deadline::client("EC2"))
+                .retry_partition(RETRIES.clone())
+                .interceptor(guard.clone())
+                .build(),
+        ),
+        instance_connect: aws_sdk_ec2instanceconnect::Client::from_conf(
+            aws_sdk_ec2instanceconnect::config::Builder::from(settings)
+                .timeout_config(deadline::client("EC2 Instance Connect"))
                 .retry_partition(RETRIES.clone())
                 .interceptor(guard.clone())
                 .build(),

@@ -31,7 +31,23 @@ pub(super) fn attempt(service: &str, operation: &str) -> TimeoutConfig {
         // Until the first byte; the body is watched by the SDK's stalled-stream protection.
         ("S3", "GetObject") => 30,
         (_, operation)
-            if ["Create", "Update", "AddTags", "Delete", "Stop", "Abort"].iter().any(|verb| operation.starts_with(verb)) =>
+            if [
+                "Create",
+                "Update",
+                "AddTags",
+                "Delete",
+                "Stop",
+                "Abort",
+                "Run",
+                "Start",
+                "Reboot",
+                "Terminate",
+                "Modify",
+                "Authorize",
+                "Revoke",
+            ]
+            .iter()
+            .any(|verb| operation.starts_with(verb)) =>
         {
             30
         }

@@ -33,6 +33,7 @@ mod watched;
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -86,6 +87,8 @@ pub struct Connect {
     pub local: Option<LocalAccess>,
     /// Real mode told to accept loopback and plain HTTP there (another emulator).
     pub allow_loopback: bool,
+    /// File of the host keys that are pinned; where there is none, no machine is connected to.
+    pub pins: Option<PathBuf>,
 }
 
 /// Who the service says we are.
@@ -100,6 +103,7 @@ pub struct Identity {
 pub struct Aws {
     mode: Mode,
     region: String,
+    pins: Option<PathBuf>,
     guard: guard::Guard,
     pub sagemaker: aws_sdk_sagemaker::Client,
     pub s3: aws_sdk_s3::Client,
@@ -108,6 +112,8 @@ pub struct Aws {
     pub runtime: aws_sdk_sagemakerruntime::Client,
     pub quotas: aws_sdk_servicequotas::Client,
     pub pricing: aws_sdk_pricing::Client,
+    pub ec2: aws_sdk_ec2::Client,
+    pub instance_connect: aws_sdk_ec2instanceconnect::Client,
     sts: aws_sdk_sts::Client,
     identity: OnceCell<Identity>,
     memos: Mutex<HashMap<&'static str, Box<dyn Any + Send>>>,
@@ -146,6 +152,7 @@ impl Aws {
         Ok(Arc::new(Self {
             mode: connect.mode,
             region,
+            pins: connect.pins,
             guard,
             sagemaker: made.sagemaker,
             s3: made.s3,
@@ -154,6 +161,8 @@ impl Aws {
             runtime: made.runtime,
             quotas: made.quotas,
             pricing: made.pricing,
+            ec2: made.ec2,
+            instance_connect: made.instance_connect,
             sts: made.sts,
             identity: OnceCell::new(),
             memos: Mutex::default(),
@@ -169,6 +178,12 @@ impl Aws {
     #[must_use]
     pub fn region(&self) -> &str {
         &self.region
+    }
+
+    /// The file of the host keys that are pinned.
+    #[must_use]
+    pub fn pins(&self) -> Option<&Path> {
+        self.pins.as_deref()
     }
 
     #[must_use]

@@ -78,6 +78,7 @@ impl Scripted {
                 region: "us-east-1".to_owned(),
             }),
             allow_loopback: false,
+            pins: None,
         })
         .await
         .unwrap()

@@ -45,6 +45,7 @@ pub fn detail(detail: &Detail) -> Value {
             Block::Curves { title, series } => {
                 (key(title.as_str()), series.iter().map(|one| (one.name.as_str().to_owned(), json!(one.points))).collect())
             }
+            Block::Gauges { title, gauges, .. } => (key(title.as_str()), json!(gauges)),
             Block::Plots(plots) => ("plots".to_owned(), json!(plots)),
             Block::Table { title, head, rows } => (key(title.as_str()), rows.iter().map(|row| self::row(head, row)).collect()),
             Block::Text { title, text } => (key(title.as_str()), json!(text)),

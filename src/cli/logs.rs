@@ -12,7 +12,6 @@ use super::kind::{self, Kind};
 use super::session::{Purpose, Session};
 use super::signals::Signals;
 use super::watch::until_over;
-use crate::aws::tail;
 use crate::model::{Failure, FailureKind, ItemId, TailNote, Verb};
 
 /// Arguments of `logs`.
@@ -58,13 +57,13 @@ async fn print(session: &Session, args: &Args) -> Result<(), Failure> {
     }
     // Looked at first: a name that does not exist has no log either, and waiting for one would say nothing.
     let detail = resource.detail(&session.aws, &id).await?;
-    let Some(source) = resource.log(&id) else {
-        return Err(Failure::new(FailureKind::Invalid, format!("{} has no log", args.id), ""));
-    };
     let (_ended, has_ended) = watch::channel(true);
     let (send, mut batches) = mpsc::channel(64);
+    let Some(reading) = resource.follow(Arc::clone(&session.aws), &id, detail.metrics, has_ended, send) else {
+        return Err(Failure::new(FailureKind::Invalid, format!("{} has no log", args.id), ""));
+    };
     let mut follower = JoinSet::new();
-    follower.spawn(tail::follow(Arc::clone(&session.aws), source, detail.metrics, has_ended, send));
+    follower.spawn(reading);
     let mut gutter = Gutter::new(sink);
     while let Some(mut batch) = batches.recv().await {
         // The follower would try for ever; who asked for the log as it is now wants to know now.

@@ -67,6 +67,7 @@ impl Session {
             ledger,
             local,
             allow_loopback: globals.allow_loopback,
+            pins: Some(dirs.host_keys()),
         };
         match Aws::connect(connect).await {
             Ok(aws) => Ok(Self { aws, held }),

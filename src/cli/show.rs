@@ -6,7 +6,7 @@ use super::globals::Globals;
 use super::kind::{self, Kind};
 use super::session::{Purpose, Session};
 use super::{json, print};
-use crate::model::{Block, Detail, Failure, ItemId, Safe, show};
+use crate::model::{Block, Cell, Detail, Failure, ItemId, Safe, show};
 
 /// Arguments of `show`.
 #[derive(clap::Args)]
@@ -66,6 +66,18 @@ fn human(detail: &Detail) -> Result<(), Failure> {
                 for one in series {
                     let last = one.points.last().map_or_else(|| "-".to_owned(), |point| show::decimal(point.value));
                     print::line(&format!("  {}  {last}  ({} values)", one.name, one.points.len()))?;
+                }
+            }
+            Block::Gauges { title, gauges, note } => {
+                print::line(&format!("\n{title}"))?;
+                let width =
+                    gauges.iter().map(|gauge| unicode_width::UnicodeWidthStr::width(gauge.name.as_str())).max().unwrap_or(0);
+                for gauge in gauges {
+                    let share = gauge.share.map_or_else(|| "-".to_owned(), |share| Cell::Share(share).show(&clock).to_string());
+                    print::line(&format!("  {:width$}  {share:>6}  {}", gauge.name, gauge.said))?;
+                }
+                if !note.is_empty() {
+                    print::line(&format!("  {note}"))?;
                 }
             }
             // Charts are for the cockpit; what they show is in `--json`.

@@ -11,7 +11,7 @@ use super::gutter::{Gutter, Sink};
 use super::print;
 use super::session::Session;
 use super::signals::Signals;
-use crate::aws::{Mode, tail};
+use crate::aws::Mode;
 use crate::model::{Detail, Failure, FailureKind, ItemId, TailNote};
 use crate::resource::Resource;
 
@@ -41,10 +41,8 @@ pub async fn until_over(
     let mut tasks = JoinSet::new();
     let (over, is_over) = watch::channel(false);
     let (send_batch, mut batches) = mpsc::channel(64);
-    if let Some(source) = resource.log(id) {
-        tasks.spawn(tail::follow(Arc::clone(&session.aws), source, detail.metrics.clone(), is_over, send_batch));
-    } else {
-        drop(send_batch);
+    if let Some(follower) = resource.follow(Arc::clone(&session.aws), id, detail.metrics.clone(), is_over, send_batch) {
+        tasks.spawn(follower);
     }
     let (send_look, mut looks) = mpsc::channel(1);
     tasks.spawn(look(Arc::clone(&session.aws), resource, id.clone(), send_look));

@@ -70,6 +70,12 @@ impl Dirs {
         self.state.join("journal.sqlite")
     }
 
+    /// The host keys of machines that were connected to.
+    #[must_use]
+    pub fn host_keys(&self) -> PathBuf {
+        self.state.join("host-keys.json")
+    }
+
     /// The program's own log.
     #[must_use]
     pub fn log(&self) -> PathBuf {

@@ -72,6 +72,21 @@
 //! [endpoint.environment]
 //! OMP_NUM_THREADS = "1"
 //!
+//! [instance]                       # what `footplate instance` launches: an EC2 instance to experiment on
+//! image = "resolve:ssm:…"          # an AMI's id, its name (* stands for anything), or resolve:ssm: with a parameter
+//! instance_type = "g5.2xlarge"     # default: g4dn.xlarge
+//! storage_gb = 100                 # default: what the AMI asks for
+//! lease = "4h"                     # it ends itself after that, also when nobody looks
+//! spot = false                     # zone = "us-east-1a", or subnet = "subnet-0a"; security_group = "sg-0a"
+//! [instance.run]                   # what is trained there
+//! data = "https://…/images.zip"    # fetched and unpacked there; or s3://…, or a folder or file of the project
+//! folders = ["TrainedModels"]
+//! script = "solution.py"           # relative to source_dir; default: entry_point
+//! environment = "pytorch"          # the conda environment or virtual environment
+//! results = ["TrainedModels"]      # fetched when it is over
+//! [instance.run.arguments]         # --epochs 5
+//! epochs = 5
+//!
 //! [lint]
 //! silence = ["identical-copies"]   # rules of the script's lint that you do not want to hear of
 //!
@@ -81,6 +96,7 @@
 
 mod endpoint;
 mod extras;
+mod instance;
 mod tuning;
 
 use std::ops::Range;
@@ -157,6 +173,7 @@ fn parse(text: &str, path: &Path, dir: &Path) -> Result<Recipe, Failure> {
         metrics(top.sections("metrics"), &mut recipe);
         tuning::read(&top, &mut recipe);
         endpoint::read(&top, dir, &mut recipe);
+        instance::read(&top, &mut recipe);
         lint(&top.section("lint"), &mut recipe);
         let local = top.section("local");
         recipe.local_python = local.text("python").map(PathBuf::from);

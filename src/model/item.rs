@@ -180,6 +180,19 @@ pub struct Plot {
     pub dots: Vec<Dot>,
 }
 
+/// How full or busy one part of a machine is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Gauge {
+    /// E.g. `GPU 0`, `memory`.
+    pub name: Safe,
+    /// 0.0 to 1.0; absent while it is not known.
+    pub share: Option<f64>,
+    /// The figures in words, e.g. `6.1 of 15.4 GB, 61 °C`.
+    pub said: Safe,
+    /// How the share went, oldest first, at most a few dozen values.
+    pub way: Vec<f64>,
+}
+
 /// One part of the lower half of the screen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Block {
@@ -191,6 +204,8 @@ pub enum Block {
     Curves { title: Safe, series: Vec<Series> },
     /// Charts beside each other.
     Plots(Vec<Plot>),
+    /// What a machine is doing, a line each; `note` says what stands out, e.g. an idle GPU, or is empty.
+    Gauges { title: Safe, gauges: Vec<Gauge>, note: Safe },
     /// A table of its own.
     Table { title: Safe, head: Vec<Safe>, rows: Vec<Vec<Cell>> },
     /// Text, e.g. a failure reason or a preview of an object.

@@ -14,11 +14,11 @@ pub mod spec;
 pub use failure::{Failure, FailureKind};
 pub use form::{Field, FieldKind, Form, Preview, Problem};
 pub use item::{
-    Axis, Block, Cell, Detail, Dot, Item, ItemId, Page, Phase, PhaseSpan, Plot, PlotKind, Point, Scale, Series, State,
+    Axis, Block, Cell, Detail, Dot, Gauge, Item, ItemId, Page, Phase, PhaseSpan, Plot, PlotKind, Point, Scale, Series, State,
 };
 pub use log::{LogBatch, LogLine, LogSource, TailNote};
 pub use order::{Intent, Ledger, Order, Outcome, Progress, Settled};
-pub use recipe::{Channel, EndpointRecipe, Extras, MetricRule, Range, Recipe, Scalar, TuningRecipe};
+pub use recipe::{Channel, EndpointRecipe, Extras, InstanceRecipe, MetricRule, Range, Recipe, RunRecipe, Scalar, TuningRecipe};
 pub use safe::Safe;
 pub use show::Clock;
 pub use spec::{Align, Column, Confirm, Poll, Spec, Verb};

@@ -94,6 +94,44 @@ pub struct EndpointRecipe {
     pub environment: Vec<(String, String)>,
 }
 
+/// The `[instance]` part of a project file: an EC2 instance to experiment on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InstanceRecipe {
+    /// An AMI's id, its name (with `*` as in `DescribeImages`), or `resolve:ssm:` with a parameter's path.
+    pub image: String,
+    /// E.g. `g5.2xlarge`.
+    pub instance_type: String,
+    /// Of the root volume; absent: what the AMI asks for.
+    pub storage_gb: Option<u32>,
+    /// It ends itself after so long, also when nobody looks.
+    pub lease_seconds: u32,
+    /// Spare capacity: cheaper, and may be taken away.
+    pub spot: bool,
+    /// An availability zone, or a subnet; absent: where the type is offered.
+    pub zone: Option<String>,
+    pub subnet: Option<String>,
+    /// Absent: the VPC's default one, or one that is made for the caller's address.
+    pub security_group: Option<String>,
+    pub run: RunRecipe,
+}
+
+/// The `[instance.run]` part: what is trained on the instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRecipe {
+    /// `https://…`, `http://…` or `s3://…`, or a folder or file of the project; a .zip or .tar.gz is unpacked there.
+    pub data: Option<String>,
+    /// Folders that the script needs, relative to where it runs.
+    pub folders: Vec<String>,
+    /// The script, relative to `source_dir`.
+    pub script: String,
+    /// Its arguments: `--name value` each.
+    pub arguments: Vec<(String, Scalar)>,
+    /// The conda environment or virtual environment it runs in.
+    pub environment: String,
+    /// What is fetched when it is over, relative to where it ran.
+    pub results: Vec<String>,
+}
+
 /// What of a training job goes beyond the ordinary; all of it is off unless the project says otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Extras {
@@ -153,6 +191,7 @@ pub struct Recipe {
     pub extras: Extras,
     pub tuning: Option<TuningRecipe>,
     pub endpoint: Option<EndpointRecipe>,
+    pub instance: Option<InstanceRecipe>,
     /// Rules of the script's lint that the project does not want to hear of.
     pub lint_silenced: Vec<String>,
     /// The interpreter that the local region runs scripts with; absent: `python3` on the PATH.

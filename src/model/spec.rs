@@ -66,7 +66,13 @@ pub enum Verb {
     Update,
     Start,
     Stop,
+    /// Starts what runs anew, with all it has.
+    Reboot,
     Delete,
+    /// A terminal on it.
+    Shell,
+    /// Trains the project on it.
+    Train,
     Logs,
     /// Hands out an address to open in a browser.
     Open,
@@ -77,7 +83,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Launch,
         Self::Clone,
         Self::Promote,
@@ -86,7 +92,10 @@ impl Verb {
         Self::Update,
         Self::Start,
         Self::Stop,
+        Self::Reboot,
         Self::Delete,
+        Self::Shell,
+        Self::Train,
         Self::Logs,
         Self::Open,
         Self::Upload,
@@ -106,7 +115,10 @@ impl Verb {
             Self::Update => "update",
             Self::Start => "start",
             Self::Stop => "stop",
+            Self::Reboot => "reboot",
             Self::Delete => "delete",
+            Self::Shell => "shell",
+            Self::Train => "train",
             Self::Logs => "logs",
             Self::Open => "browse",
             Self::Upload => "upload",
@@ -127,7 +139,10 @@ impl Verb {
             Self::Update => "change what runs: model, number of instances",
             Self::Start => "start the selected or marked",
             Self::Stop => "stop the selected or marked",
+            Self::Reboot => "reboot the selected or marked",
             Self::Delete => "delete the selected or marked",
+            Self::Shell => "open a terminal on it",
+            Self::Train => "train the project on it",
             Self::Logs => "read the log over the whole screen",
             Self::Open => "get an address for your browser",
             Self::Upload => "upload a folder or a .zip",
@@ -158,13 +173,13 @@ impl Verb {
     /// Opens the generic form first.
     #[must_use]
     pub fn has_form(self) -> bool {
-        !matches!(self, Self::Start | Self::Stop | Self::Delete | Self::Logs | Self::Open)
+        !matches!(self, Self::Start | Self::Stop | Self::Reboot | Self::Delete | Self::Shell | Self::Logs | Self::Open)
     }
 
     #[must_use]
     pub fn confirm(self) -> Confirm {
         match self {
-            Self::Start | Self::Stop => Confirm::Ask,
+            Self::Start | Self::Stop | Self::Reboot => Confirm::Ask,
             Self::Delete => Confirm::Type,
             // Where there is a form, it is the confirmation.
             _ => Confirm::None,

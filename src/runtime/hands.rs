@@ -253,11 +253,11 @@ impl Hands {
         over: bool,
         told: impl Fn(LogBatch) -> Option<Event> + Send + 'static,
     ) -> Option<Tail> {
-        let source = resource::find(resource).and_then(|known| known.log(id))?;
         let (ended, watch) = watch::channel(over);
         let (out, mut batches) = tokio::sync::mpsc::channel::<LogBatch>(4);
         let lines = self.lines.clone();
-        let follower = self.tasks.spawn(aws::tail::follow(Arc::clone(&self.aws), source, rules, watch, out));
+        let follower = resource::find(resource)?.follow(Arc::clone(&self.aws), id, rules, watch, out)?;
+        let follower = self.tasks.spawn(follower);
         let relay = self.tasks.spawn(async move {
             while let Some(batch) = batches.recv().await {
                 if let Some(event) = told(batch)

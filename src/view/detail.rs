@@ -7,7 +7,7 @@ use super::{chart, plots};
 use crate::app::layout::{Area, Layout};
 use crate::app::{App, Level};
 use crate::config::theme::Role;
-use crate::model::{Block, Cell, Detail, PhaseSpan, Safe, show};
+use crate::model::{Block, Cell, Detail, Gauge, PhaseSpan, Safe, show};
 
 pub fn draw(pen: &mut Pen<'_>, places: &Layout, app: &App) {
     let Some(item) = app.selected() else { return };
@@ -125,9 +125,49 @@ fn facts(pen: &mut Pen<'_>, area: Area, detail: &Detail, app: &App) {
             Block::Table { head, rows, .. } => {
                 y = table(pen, Area { x, y, width, height: end.saturating_sub(y) }, head, rows, app);
             }
+            Block::Gauges { gauges: all, note, .. } => {
+                y = gauges(pen, Area { x, y, width, height: end.saturating_sub(y) }, all, note, app);
+            }
             Block::Phases(_) | Block::Curves { .. } | Block::Plots(_) => {}
         }
     }
+}
+
+/// A machine's gauges: name, bar, share, figures, and how it went where there is room; returns the row below.
+fn gauges(pen: &mut Pen<'_>, area: Area, gauges: &[Gauge], note: &Safe, app: &App) -> u16 {
+    let (mut y, end) = (area.y, area.y + area.height);
+    let name = gauges.iter().map(|gauge| columns(gauge.name.as_str())).max().unwrap_or(0).min(area.width / 3);
+    let bar = (area.width / 4).clamp(4, 24);
+    let said = gauges.iter().map(|gauge| columns(gauge.said.as_str())).max().unwrap_or(0);
+    for gauge in gauges.iter().take(usize::from(area.height)) {
+        pen.put(area.x, y, name, &gauge.name, Role::Quiet);
+        let mut x = area.x + name + 2;
+        let full = gauge.share.map_or(0, |share| part(share, bar));
+        pen.fill(x, y, full, if pen.ascii { "#" } else { "█" }, Role::Active);
+        pen.fill(x + full, y, bar.saturating_sub(full), if pen.ascii { "." } else { "░" }, Role::Line);
+        x += bar + 1;
+        let share = gauge.share.map_or(Cell::Absent, Cell::Share).show(&app.clock);
+        pen.put_right(x, y, 6, &share, Role::Text);
+        x += 8;
+        let right = area.x + area.width;
+        pen.put(x, y, right.saturating_sub(x), &gauge.said, Role::Quiet);
+        x += said + 2;
+        if x < right {
+            pen.put(x, y, right - x, &list::spark(&gauge.way, right - x, pen.ascii), Role::Quiet);
+        }
+        y += 1;
+    }
+    if !note.is_empty() && y < end {
+        pen.put(area.x, y, area.width, note, Role::Warning);
+        y += 1;
+    }
+    y
+}
+
+/// So many of `width` columns.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of 0 to 1 of a width")]
+fn part(share: f64, width: u16) -> u16 {
+    (share.clamp(0.0, 1.0) * f64::from(width)).round() as u16
 }
 
 /// A table as far as it fits, columns as wide as their texts; returns the row below it.

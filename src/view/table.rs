@@ -127,7 +127,7 @@ fn cell(
 }
 
 /// A curve in one line of blocks, oldest left.
-fn spark(values: &[f64], width: u16, ascii: bool) -> Safe {
+pub fn spark(values: &[f64], width: u16, ascii: bool) -> Safe {
     let blocks: [char; 8] =
         if ascii { ['.', '.', ':', ':', '-', '=', '#', '#'] } else { ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] };
     let count = usize::from(width).min(values.len());

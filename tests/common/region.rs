@@ -294,8 +294,16 @@ async fn connect(wire: &Wire, read_only: bool, ledger: Option<Arc<dyn Ledger>>) 
         secret_access_key: keys.secret_access_key.clone(),
         region: "us-east-1".to_owned(),
     };
-    let connect =
-        Connect { mode: Mode::Local, profile: None, region: None, read_only, ledger, local: Some(local), allow_loopback: false };
+    let connect = Connect {
+        mode: Mode::Local,
+        profile: None,
+        region: None,
+        read_only,
+        ledger,
+        local: Some(local),
+        allow_loopback: false,
+        pins: None,
+    };
     Aws::connect(connect).await.unwrap()
 }
 
