@@ -50,7 +50,9 @@ impl Pty {
             apply(&mut termios, *mode, *value);
         }
         tcsetattr(&slave, SetArg::TCSANOW, &termios)?;
-        let pty = Self { master: AsyncFd::new(master)?, path, slave: Mutex::new(Some(slave)) };
+        #[expect(deprecated, reason = "its successor is unsafe; a PtyMaster owns one descriptor for its whole life, as is asked there")]
+        let master = AsyncFd::new(master)?;
+        let pty = Self { master, path, slave: Mutex::new(Some(slave)) };
         pty.resize(size)?;
         Ok(pty)
     }
