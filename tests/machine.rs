@@ -2,6 +2,8 @@
 
 #[path = "machine/guest.rs"]
 mod guest;
+#[path = "machine/openssh.rs"]
+mod openssh;
 
 use std::time::Duration;
 
@@ -20,7 +22,10 @@ async fn only_a_pushed_key_opens_and_only_its_user() {
     guest.keys.push("i-00000000000000000", "ubuntu", &other.public_key().to_openssh().unwrap());
     guest.keys.push(INSTANCE, "root", &other.public_key().to_openssh().unwrap());
     let client = guest.try_login("ubuntu", pushed.clone()).await.expect("logs in");
-    assert_eq!(client.output("echo hello; id -un >/dev/null; echo $USER $HOME").await, format!("hello\nubuntu {}\n", guest.home().display()));
+    assert_eq!(
+        client.output("echo hello; id -un >/dev/null; echo $USER $HOME").await,
+        format!("hello\nubuntu {}\n", guest.home().display())
+    );
     for (user, key) in [("ubuntu", other.clone()), ("root", other), ("root", pushed)] {
         assert!(guest.try_login(user, key).await.is_none(), "{user}");
     }
@@ -102,8 +107,23 @@ async fn nothing_of_the_regions_environment_is_in_the_guest() {
     let output = collect(&mut channel).await.out;
     assert!(output.contains("LANG=de_DE.UTF-8\n"), "{output}");
     let known = [
-        "HOME", "USER", "LOGNAME", "SHELL", "LANG", "PATH", "TMPDIR", "TMUX_TMPDIR", "SSH_CLIENT", "SSH_CONNECTION", "PWD", "SHLVL", "_",
-        "OLDPWD", "FOOTPLATE_INSTANCE", "FOOTPLATE_PATH", "FOOTPLATE_MACHINE",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "LANG",
+        "PATH",
+        "TMPDIR",
+        "TMUX_TMPDIR",
+        "SSH_CLIENT",
+        "SSH_CONNECTION",
+        "PWD",
+        "SHLVL",
+        "_",
+        "OLDPWD",
+        "FOOTPLATE_INSTANCE",
+        "FOOTPLATE_PATH",
+        "FOOTPLATE_MACHINE",
     ];
     for line in output.lines() {
         let name = line.split('=').next().unwrap();
@@ -121,12 +141,13 @@ async fn a_shell_has_a_terminal_of_the_clients_size() {
     shell.wait_for("not isolated").await;
     shell.wait_for("ubuntu@ip-172-31-").await;
     shell.type_in("stty size; tty; echo $TERM\r").await;
-    shell.wait_for("\r\n24 80\r\n/dev/pts/").await;
+    shell.wait_for("\r24 80\r\n/dev/pts/").await;
     shell.wait_for("xterm-256color").await;
     shell.channel.window_change(132, 43, 0, 0).await.unwrap();
     shell.type_in("stty size; echo $LINES:$COLUMNS\r").await;
-    shell.wait_for("\r\n43 132\r\n43:132").await;
-    shell.type_in("cat\r").await;
+    shell.wait_for("\r43 132\r\n43:132").await;
+    shell.type_in("echo $((6 * 7)); cat\r").await;
+    shell.wait_for("\r42").await;
     shell.type_in("typed\r").await;
     shell.wait_for("typed\r\ntyped").await;
     shell.type_in("\x03").await;
@@ -223,17 +244,20 @@ async fn conda_is_a_stand_in_that_works() {
     let guest = Guest::boot(Like { environment: HostEnvironment::CondaPytorch, ..Like::default() }).await;
     let client = guest.login().await;
     let root = guest.folder.join("opt/conda").display().to_string();
-    let list = format!(
-        "# conda environments:\n#\nbase                  *  {root}\npytorch                  {root}/envs/pytorch\n\n"
-    );
+    let list =
+        format!("# conda environments:\n#\nbase                  *  {root}\npytorch                  {root}/envs/pytorch\n\n");
     assert_eq!(client.output("conda env list").await, list);
     assert_eq!(client.output("conda info --envs").await, list);
-    let entered = client.output("source activate pytorch && python -V && which python && conda env list && echo $CONDA_DEFAULT_ENV").await;
+    let entered =
+        client.output("source activate pytorch && python -V && which python && conda env list && echo $CONDA_DEFAULT_ENV").await;
     assert!(entered.starts_with("Python 3."), "{entered}");
     assert!(entered.contains(&format!("{root}/envs/pytorch/bin/python\n")), "{entered}");
     assert!(entered.contains(&format!("pytorch               *  {root}/envs/pytorch\n")), "{entered}");
     assert!(entered.ends_with("pytorch\n"));
-    assert_eq!(client.output("source activate pytorch; source activate base; which python").await, format!("{root}/bin/python\n"));
+    assert_eq!(
+        client.output("source activate pytorch; source activate base; which python").await,
+        format!("{root}/bin/python\n")
+    );
     let prefix = client.output("source activate pytorch && python -c 'import sys; print(sys.prefix)'").await;
     assert_eq!(prefix, format!("{root}/envs/pytorch\n"));
     assert_eq!(client.output("$FOOTPLATE_PYTORCH -c 'import sys; print(sys.prefix)'").await, prefix);
@@ -336,7 +360,7 @@ async fn twenty_sessions_at_once() {
                 let mut shell = client.shell().await;
                 shell.wait_for("$ ").await;
                 shell.type_in(&format!("echo $(({number} + 100)); exit\r")).await;
-                shell.wait_for(&format!("\r\n{}\r\n", number + 100)).await;
+                shell.wait_for(&format!("\r{}\r\n", number + 100)).await;
             } else {
                 assert_eq!(client.output(&format!("sleep 0.2; echo {number}")).await, format!("{number}\n"));
             }
@@ -372,7 +396,14 @@ async fn connections_that_do_not_log_in_are_few() {
     assert_eq!(more.read(&mut [0; 8]).await.unwrap_or(0), 0, "closed at once");
     drop(idle);
     let back = async {
-        while tokio::net::TcpStream::connect((guest.address, guest.host.port())).await.unwrap().read(&mut [0; 8]).await.unwrap_or(0) == 0 {}
+        while tokio::net::TcpStream::connect((guest.address, guest.host.port()))
+            .await
+            .unwrap()
+            .read(&mut [0; 8])
+            .await
+            .unwrap_or(0)
+            == 0
+        {}
     };
     tokio::time::timeout(guest::DEADLINE, back).await.expect("there is room again");
     guest.host.halt().await;
@@ -401,10 +432,14 @@ async fn files_by_sftp() {
     assert_eq!(rest, content[8_000_000..]);
 
     let mut attributes = sftp.metadata("models/m.pt").await.unwrap();
-    (attributes.permissions, attributes.size, attributes.mtime, attributes.atime) = (Some(0o640), Some(10), Some(1_000_000), Some(1_000_000));
+    (attributes.permissions, attributes.size, attributes.mtime, attributes.atime) =
+        (Some(0o640), Some(10), Some(1_000_000), Some(1_000_000));
     sftp.set_metadata("models/m.pt", attributes).await.unwrap();
     let changed = sftp.metadata("models/m.pt").await.unwrap();
-    assert_eq!((changed.permissions.map(|mode| mode & 0o777), changed.size, changed.mtime), (Some(0o640), Some(10), Some(1_000_000)));
+    assert_eq!(
+        (changed.permissions.map(|mode| mode & 0o777), changed.size, changed.mtime),
+        (Some(0o640), Some(10), Some(1_000_000))
+    );
 
     sftp.write("other", b"").await.ok();
     std::fs::write(guest.home().join("other"), "o").unwrap();
@@ -440,5 +475,53 @@ async fn a_data_set_is_fetched_on_the_instance() {
         python3 -c 'import os, urllib.request as u; u.urlretrieve(os.environ[\"FOOTPLATE_DATASETS\"] + \"/dogImages.zip\", \"dogImages.zip\")'";
     client.output(fetch).await;
     assert_eq!(std::fs::read(guest.home().join("dogImages.zip")).unwrap(), vec![7; 300_000]);
+    guest.host.halt().await;
+}
+
+#[tokio::test]
+async fn vim_and_tmux_are_at_home_in_the_terminal() {
+    let guest = Guest::boot(Like::default()).await;
+    let client = guest.login().await;
+    let mut shell = client.shell().await;
+    shell.wait_for("$ ").await;
+    if client.run("command -v vim").await.status == Some(0) {
+        shell.type_in("vim -u NONE -n note.txt\r").await;
+        shell.wait_for("\x1b[?1049h").await;
+        shell.wait_for("note.txt").await;
+        shell.type_in("iwritten in vim\x1b:wq\r").await;
+        shell.wait_for("\x1b[?1049l").await;
+        guest.wait_for_file("note.txt", "written in vim\n").await;
+    }
+    if client.run("command -v tmux").await.status == Some(0) {
+        client.output("tmux new-session -d -s run 'echo $$ >in-tmux; exec sleep 1000'").await;
+        guest.wait_for_file("in-tmux", "\n").await;
+        let pid: i32 = std::fs::read_to_string(guest.home().join("in-tmux")).unwrap().trim().parse().unwrap();
+        drop((shell, client));
+        assert!(guest.login().await.output("tmux list-sessions").await.starts_with("run: "));
+        assert!(alive(pid));
+        guest.host.halt().await;
+        assert!(!alive(pid));
+    }
+}
+
+#[tokio::test]
+async fn a_hostile_client_does_no_harm() {
+    let guest = Guest::boot(Like::default()).await;
+    for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 70_000], b"SSH-2.0-x\r\n\xff\xff\xff\xff\x00\x14"] {
+        let mut stream = tokio::net::TcpStream::connect((guest.address, guest.host.port())).await.unwrap();
+        stream.write_all(garbage).await.ok();
+        let mut answer = Vec::new();
+        let ended = tokio::time::timeout(guest::DEADLINE, stream.read_to_end(&mut answer)).await;
+        assert!(ended.is_ok(), "the connection ends");
+    }
+    let client = guest.login().await;
+    let channel = client.0.channel_open_session().await.unwrap();
+    channel.request_subsystem(true, "sftp").await.unwrap();
+    // An SFTP packet of 4 GiB, and none at all.
+    channel.data_bytes(vec![0xff; 64]).await.unwrap();
+    channel.eof().await.unwrap();
+    let mut channel = channel;
+    collect(&mut channel).await;
+    assert_eq!(client.output("echo fine").await, "fine\n");
     guest.host.halt().await;
 }

@@ -9,8 +9,8 @@ use std::net::Ipv4Addr;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::environment::Environment;
 use super::HostSpec;
+use super::environment::Environment;
 
 /// The system's part of PATH, as Ubuntu's sshd gives it; the region's own is nobody's business here.
 const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -66,10 +66,18 @@ pub enum Wiring {
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Event {
     /// It runs, and its streams are open.
-    Started { id: u64 },
-    Refused { id: u64, why: String },
+    Started {
+        id: u64,
+    },
+    Refused {
+        id: u64,
+        why: String,
+    },
     /// It ended by itself or by a signal; what it left behind runs on.
-    Ended { id: u64, end: End },
+    Ended {
+        id: u64,
+        end: End,
+    },
 }
 
 /// How a process ended.

@@ -50,7 +50,10 @@ impl Pty {
             apply(&mut termios, *mode, *value);
         }
         tcsetattr(&slave, SetArg::TCSANOW, &termios)?;
-        #[expect(deprecated, reason = "its successor is unsafe; a PtyMaster owns one descriptor for its whole life, as is asked there")]
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe; a PtyMaster owns one descriptor for its whole life, as is asked there"
+        )]
         let master = AsyncFd::new(master)?;
         let pty = Self { master, path, slave: Mutex::new(Some(slave)) };
         pty.resize(size)?;

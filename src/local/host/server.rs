@@ -9,8 +9,8 @@ use std::time::Duration;
 use russh::keys::Algorithm;
 use russh::server::{Auth, ChannelOpenHandle, Config, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
 use russh::{
-    Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, MethodKind, MethodSet, Preferred, Pty as Mode, Sig, SshId,
-    cipher, kex, mac,
+    Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, MethodKind, MethodSet, Preferred, Pty as Mode, Sig, SshId, cipher,
+    kex, mac,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
@@ -275,8 +275,7 @@ impl Handler for Connection {
         // The reading half is dropped: data comes through `data` below, which does not wait.
         let (_, channel) = channel.split();
         let id = channel.id();
-        let slot =
-            Slot { channel: Some(channel), env: Vec::new(), pty: None, feed: None, running: Arc::default(), task: None };
+        let slot = Slot { channel: Some(channel), env: Vec::new(), pty: None, feed: None, running: Arc::default(), task: None };
         self.channels.insert(id, slot);
         reply.accept().await;
         Ok(())

@@ -60,7 +60,10 @@ struct Files {
 }
 
 enum Open {
-    File { file: File, append: bool },
+    File {
+        file: File,
+        append: bool,
+    },
     /// The entries that are still to be told, last first.
     Folder(Vec<Entry>),
 }
@@ -180,10 +183,8 @@ impl Handler for Files {
     async fn opendir(&mut self, id: u32, path: String) -> Answer<Handle> {
         let folder = self.path(&path);
         let listed = fs::read_dir(&folder).map_err(|error| failed(&error))?;
-        let mut entries: Vec<Entry> = listed
-            .flatten()
-            .filter_map(|entry| Some(self.attributes(&entry.path(), &entry.metadata().ok()?)))
-            .collect();
+        let mut entries: Vec<Entry> =
+            listed.flatten().filter_map(|entry| Some(self.attributes(&entry.path(), &entry.metadata().ok()?))).collect();
         for name in [".", ".."] {
             if let Ok(metadata) = fs::metadata(folder.join(name)) {
                 entries.push(attributes::entry(name.to_owned(), &metadata));
