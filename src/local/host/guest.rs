@@ -53,7 +53,7 @@ impl Guest {
             instance: spec.instance_id.clone(),
             user: spec.user.clone(),
             image: spec.image.clone(),
-            hostname: hostname(spec.address),
+            hostname: hostname(spec.private_address),
             datasets: spec.datasets.clone(),
             environment: Environment::new(spec.environment, &spec.folder),
             scratch: scratch(&spec.folder, &spec.instance_id)?,
@@ -212,11 +212,9 @@ pub fn shell(command: Option<String>) -> Vec<String> {
     ["/bin/bash", option].into_iter().map(str::to_owned).chain(command).collect()
 }
 
-/// The name that EC2 gives (`ip-` and the private address). assumed: the private address of 127.a.b.c is 172.31.b.c.
-#[must_use]
-pub fn hostname(address: Ipv4Addr) -> String {
-    let [_, _, third, fourth] = address.octets();
-    format!("ip-172-31-{third}-{fourth}")
+/// The name that EC2 gives (VPC user guide, "DNS attributes": the first part of the private DNS name).
+fn hostname(private: Ipv4Addr) -> String {
+    format!("ip-{}", private.to_string().replace('.', "-"))
 }
 
 /// A folder for temporary files and sockets: in the instance's own folder when its name is short enough for sockets.
@@ -246,7 +244,7 @@ mod tests {
 
     #[test]
     fn names_and_words() {
-        assert_eq!(hostname(Ipv4Addr::new(127, 31, 4, 7)), "ip-172-31-4-7");
+        assert_eq!(hostname(Ipv4Addr::new(172, 31, 4, 7)), "ip-172-31-4-7");
         assert_eq!(quote(Path::new("/a b/it's")), r"'/a b/it'\''s'");
     }
 }
