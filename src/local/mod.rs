@@ -12,6 +12,7 @@ mod credentials;
 mod door;
 pub mod engine;
 pub mod fault;
+pub mod host;
 pub mod logs;
 pub mod metrics;
 mod pages;
