@@ -18,14 +18,28 @@ use tokio::sync::{mpsc, watch};
 
 use crate::aws::{Aws, tail};
 use crate::model::{
-    Detail, Failure, Form, ItemId, LogBatch, LogSource, MetricRule, Order, Outcome, Page, Preview, Progress, Recipe, Spec, Verb,
+    Detail, Failure, FailureKind, Form, ItemId, LogBatch, LogSource, MetricRule, Order, Outcome, Page, Preview, Progress, Recipe,
+    Safe, Spec, Verb,
 };
+use crate::ssh::{Doorman, Login, Offered};
 
 /// A future that borrows what it needs; the trait is used through `dyn`.
 pub type Job<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
 
 /// A log being read; see [`Resource::follow`].
 pub type Follower = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Asks the user whether a host key that nothing vouches for is the right one.
+pub type Ask = Arc<dyn Fn(Offered) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
+
+/// The door to a machine: all that a login needs.
+#[derive(Clone)]
+pub struct Door {
+    pub login: Login,
+    pub doorman: Arc<dyn Doorman>,
+    /// Whose terminal it is, for a title: machine and user.
+    pub title: Safe,
+}
 
 /// One kind of thing in AWS: what there is to know about it, and four things to do. Implementations hold no state; what
 /// must be remembered between calls (pages read so far, described jobs) lives in [`Aws`].
@@ -68,6 +82,13 @@ pub trait Resource: Sync {
     ) -> Option<Follower> {
         let source = self.log(id)?;
         Some(Box::pin(tail::follow(aws, source, rules, ended, out)))
+    }
+
+    /// The door to the machine, for a terminal on it. To go through it needs an order (a key is announced).
+    fn door(&self, aws: Arc<Aws>, id: ItemId, ask: Ask) -> Job<'static, Door> {
+        let _ = (aws, ask);
+        let what = format!("{} is no machine: there is nobody to log in to", Safe::line(id.as_str()));
+        Box::pin(async move { Err(Failure::new(FailureKind::Invalid, what, "")) })
     }
 }
 

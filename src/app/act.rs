@@ -129,7 +129,7 @@ impl App {
         i64::from(rows.saturating_sub(1).max(1))
     }
 
-    fn step(&mut self, rows: i64) {
+    pub(super) fn step(&mut self, rows: i64) {
         if self.level != Level::List {
             return self.with_log(|log, _| log.scroll(rows));
         }

@@ -339,7 +339,7 @@ impl App {
                     self.panes[at].select_id(&id, &clock);
                     self.panes[at].marks.clear();
                     // To the new thing, if the user still is where it was asked for.
-                    if at != self.active && from == Some(self.active) && self.overlays.is_empty() {
+                    if at != self.active && from == Some(self.active) && self.overlays.is_empty() && !self.in_shell() {
                         self.go_to(at, out);
                     }
                 }

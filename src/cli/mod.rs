@@ -31,6 +31,7 @@ mod print;
 mod session;
 mod show;
 mod signals;
+mod ssh;
 mod stop;
 mod train;
 mod tune;
@@ -84,6 +85,8 @@ enum Command {
     Train(train::Args),
     /// Say what runs now for how much an hour, and what ended jobs have cost
     Cost(cost::Args),
+    /// Log in to an instance, or run a command on it
+    Ssh(ssh::Args),
     /// Put a trained model behind an endpoint
     Deploy(deploy::Args),
     /// Send an endpoint something to predict
@@ -153,6 +156,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Download(args) => download::run(&globals, &args).await,
             Command::Train(args) => train::run(&globals, &args).await,
             Command::Cost(args) => cost::run(&globals, &args).await,
+            Command::Ssh(args) => ssh::run(&globals, &args).await,
             Command::Deploy(args) => deploy::run(&globals, &args).await,
             Command::Invoke(args) => invoke::run(&globals, &args).await,
             Command::Orphans(args) => orphans::run(&globals, &args).await,
