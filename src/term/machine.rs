@@ -243,6 +243,27 @@ impl Machine {
         }
     }
 
+    /// As `Term::linefeed` does it, without what only a window needs.
+    fn feed_line(&mut self) {
+        let rows = self.rows();
+        let scrolls = below_cursor(self.term.grid()) == self.region.1;
+        if scrolls && self.term.selection.is_some() {
+            return self.term.linefeed();
+        }
+        let grid = self.term.grid_mut();
+        if scrolls {
+            grid.scroll_up(&(line(self.region.0)..line(self.region.1)), 1);
+        } else if below_cursor(grid) < rows {
+            grid.cursor.point.line += 1;
+        }
+    }
+
+    fn return_carriage(&mut self) {
+        let cursor = &mut self.term.grid_mut().cursor;
+        cursor.point.column = Column(0);
+        cursor.input_needs_wrap = false;
+    }
+
     fn set_tab(&mut self) {
         let column = self.term.grid().cursor.point.column.0;
         self.tabs[column] = true;
@@ -400,8 +421,8 @@ impl Sink for Machine {
             0x07 => self.bell = true,
             0x08 => self.term.backspace(),
             b'\t' => self.term.put_tab(1),
-            b'\n' | 0x0b | 0x0c => self.term.linefeed(),
-            b'\r' => self.term.carriage_return(),
+            b'\n' | 0x0b | 0x0c => self.feed_line(),
+            b'\r' => self.return_carriage(),
             0x0e => self.use_charset(CharsetIndex::G1),
             0x0f => self.use_charset(CharsetIndex::G0),
             _ => {}
@@ -415,10 +436,10 @@ impl Sink for Machine {
             ([], b'8') => self.term.restore_cursor_position(),
             ([], b'=') => self.term.set_keypad_application_mode(),
             ([], b'>') => self.term.unset_keypad_application_mode(),
-            ([], b'D') => self.term.linefeed(),
+            ([], b'D') => self.feed_line(),
             ([], b'E') => {
-                self.term.linefeed();
-                self.term.carriage_return();
+                self.feed_line();
+                self.return_carriage();
             }
             ([], b'H') => self.set_tab(),
             ([], b'M') => self.term.reverse_index(),
@@ -510,6 +531,11 @@ pub(super) fn touch_all(grid: &mut Grid<Cell>) {
     for line in grid.topmost_line().0..=grid.bottommost_line().0 {
         let _ = &mut grid[Line(line)][..];
     }
+}
+
+/// The line below the cursor's.
+fn below_cursor(grid: &Grid<Cell>) -> usize {
+    usize::try_from(grid.cursor.point.line.0).unwrap_or(0) + 1
 }
 
 /// A line of the screen as alacritty counts: the history is above 0.

@@ -88,29 +88,35 @@ impl Parser {
         at
     }
 
+    /// Text and control codes, up to an escape.
     fn ground(&mut self, sink: &mut impl Sink, bytes: &[u8]) -> usize {
-        let plain = ascii_len(bytes);
-        if plain > 0 {
-            sink.ascii(&bytes[..plain]);
-            return plain;
-        }
-        match bytes[0] {
-            0x1b => {
-                self.begin();
-                // Nearly every escape begins a control sequence.
-                if bytes.get(1) == Some(&b'[') {
-                    self.state = State::Entry;
-                    return 2;
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
+            let rest = &bytes[at..];
+            at += match byte {
+                0x20..=0x7e => {
+                    let run = &rest[..ascii_len(rest)];
+                    sink.ascii(run);
+                    run.len()
                 }
-                1
-            }
-            0x7f => 1,
-            code @ ..0x20 => {
-                sink.control(code);
-                1
-            }
-            _ => self.unicode(sink, bytes),
+                0x1b => {
+                    self.begin();
+                    // Nearly every escape begins a control sequence.
+                    if rest.get(1) != Some(&b'[') {
+                        return at + 1;
+                    }
+                    self.state = State::Entry;
+                    return at + 2;
+                }
+                0x7f => 1,
+                ..0x20 => {
+                    sink.control(*byte);
+                    1
+                }
+                _ => self.unicode(sink, rest),
+            };
         }
+        at
     }
 
     /// A run that begins with a byte that is not ASCII.

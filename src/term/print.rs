@@ -11,7 +11,7 @@ use alacritty_terminal::term::cell::{Cell, Flags};
 use alacritty_terminal::vte::ansi::{Color, Handler, StandardCharset};
 
 use super::machine::Machine;
-use super::width::{self, Width};
+use super::width::{Width, Widths};
 
 /// Marks on one cell. With the character that they are on it makes eight.
 const MARKS: usize = 7;
@@ -54,7 +54,7 @@ impl Machine {
                 run = rest;
                 continue;
             }
-            let done = self.write(|cells, brush| {
+            let done = self.write(run.len(), |cells, brush| {
                 let mut done = 0;
                 for (cell, byte) in cells.iter_mut().zip(run) {
                     if cell.flags.intersects(WIDE) {
@@ -64,7 +64,7 @@ impl Machine {
                     done += 1;
                 }
                 done
-            }, run.len());
+            });
             if done > 0 {
                 self.last = Some(char::from(run[done - 1]));
                 run = &run[done..];
@@ -85,27 +85,32 @@ impl Machine {
             }
             let mut last = None;
             let most = rest.as_str().len();
-            self.write(|cells, brush| {
+            let widths = Widths::ready();
+            self.write(most, |cells, brush| {
                 let mut done = 0;
                 let mut ahead = rest.clone();
-                while let Some(c) = ahead.next() {
-                    done += match (width::of(c), &mut cells[done..]) {
-                        (Width::Narrow, [cell, ..]) if !cell.flags.intersects(WIDE) => {
-                            brush.paint(cell, c, brush.flags);
-                            1
+                while let (Some(c), Some(cell)) = (ahead.next(), cells.get_mut(done)) {
+                    let width = widths.of(c);
+                    if !matches!(width, Width::Narrow | Width::Wide) || cell.flags.intersects(WIDE) {
+                        break;
+                    }
+                    if width == Width::Narrow {
+                        brush.paint(cell, c, brush.flags);
+                        done += 1;
+                    } else {
+                        let Some([cell, next]) = cells.get_mut(done..done + 2) else { break };
+                        if next.flags.intersects(WIDE) {
+                            break;
                         }
-                        (Width::Wide, [cell, next, ..]) if !(cell.flags | next.flags).intersects(WIDE) => {
-                            brush.paint(cell, c, brush.flags | Flags::WIDE_CHAR);
-                            brush.paint(next, ' ', brush.flags | Flags::WIDE_CHAR_SPACER);
-                            2
-                        }
-                        _ => break,
-                    };
+                        brush.paint(cell, c, brush.flags | Flags::WIDE_CHAR);
+                        brush.paint(next, ' ', brush.flags | Flags::WIDE_CHAR_SPACER);
+                        done += 2;
+                    }
                     last = Some(c);
                     rest = ahead.clone();
                 }
                 done
-            }, most);
+            });
             if last.is_some() {
                 self.last = last;
             } else {
@@ -116,7 +121,7 @@ impl Machine {
     }
 
     /// Lets cells from the cursor on be written, at most so many; moves the cursor by how many were.
-    fn write(&mut self, paint: impl FnOnce(&mut [Cell], &Brush) -> usize, most: usize) -> usize {
+    fn write(&mut self, most: usize, paint: impl FnOnce(&mut [Cell], &Brush) -> usize) -> usize {
         let grid = self.term.grid_mut();
         let point = grid.cursor.point;
         let template = &grid.cursor.template;
@@ -133,7 +138,7 @@ impl Machine {
 
     /// One character, as alacritty prints it.
     pub(super) fn character(&mut self, c: char) {
-        match width::of(c) {
+        match Widths::ready().of(c) {
             Width::None => return,
             Width::Mark => self.mark(c),
             Width::Narrow | Width::Wide => self.term.input(c),
