@@ -15,6 +15,7 @@ mod doctor;
 mod download;
 mod globals;
 mod gutter;
+mod instance;
 mod invoke;
 mod json;
 mod keeper;
@@ -86,6 +87,8 @@ enum Command {
     Cost(cost::Args),
     /// Put a trained model behind an endpoint
     Deploy(deploy::Args),
+    /// Launch an EC2 instance to experiment on, with a lease
+    Instance(instance::Args),
     /// Send an endpoint something to predict
     Invoke(invoke::Args),
     /// List what is left behind and costs or clutters
@@ -154,6 +157,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Train(args) => train::run(&globals, &args).await,
             Command::Cost(args) => cost::run(&globals, &args).await,
             Command::Deploy(args) => deploy::run(&globals, &args).await,
+            Command::Instance(args) => instance::run(&globals, &args).await,
             Command::Invoke(args) => invoke::run(&globals, &args).await,
             Command::Orphans(args) => orphans::run(&globals, &args).await,
             Command::Tune(args) => tune::run(&globals, &args).await,
