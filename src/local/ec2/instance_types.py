@@ -24,11 +24,19 @@ def wanted(name):
     return family in FAMILIES and size in SIZES and not (family in SMALL and size in {"12xlarge", "16xlarge", "24xlarge", "48xlarge"})
 
 
+def known(about):
+    """AWS answers some features that its own model does not list; typed clients could not read them."""
+    features = about["ProcessorInfo"].get("SupportedFeatures")
+    if features:
+        about["ProcessorInfo"]["SupportedFeatures"] = [feature for feature in features if feature != "metal-compatibility"]
+    return about
+
+
 def main():
     zones = {}
     for offer in read("instance_type_offerings", "availability-zone", "us-east-1.json.gz"):
         zones.setdefault(offer["InstanceType"], []).append(offer["Location"][-1])
-    types = {name: about for name, about in read("instance_types.json.gz").items() if wanted(name) and name in zones}
+    types = {name: known(about) for name, about in read("instance_types.json.gz").items() if wanted(name) and name in zones}
     order = sorted(types, key=lambda name: (FAMILIES.index(name.split(".")[0]), types[name]["VCpuInfo"]["DefaultVCpus"], types[name]["MemoryInfo"]["SizeInMiB"]))
     source = f"answers of AWS for us-east-1, as in moto {importlib.metadata.version('moto')} (Apache-2.0)"
     rows = [json.dumps({"zones": "".join(sorted(zones[name])), "about": types[name]}, separators=(",", ":")) for name in order]
