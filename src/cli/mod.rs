@@ -141,6 +141,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Man(args)) => return man::run(&args),
         Some(Command::Local(local::Args { command: local::Command::Keep(_) })) => return Ok(keeper::keep()),
         Some(Command::Local(local::Args { command: local::Command::Exec(_) })) => return Ok(keeper::exec()),
+        Some(Command::Local(local::Args { command: local::Command::Machine(_) })) => return Ok(keeper::machine()),
+        Some(Command::Local(local::Args { command: local::Command::Session(_) })) => return Ok(keeper::session()),
         command => command,
     };
     logfile::start(&globals)?;
