@@ -10,7 +10,7 @@ use super::door::InstanceDoor;
 use super::{form, invalid, lease, list, look};
 use crate::aws::{Aws, Mode, fault, machines, spending};
 use crate::model::{Failure, Form, Outcome, Preview, Problem, Progress, Safe, length};
-use crate::ssh::{Connection, Job as Opening};
+use crate::ssh::Connection;
 
 /// What is to be changed.
 struct Change {
@@ -169,8 +169,6 @@ async fn tell(aws: &Aws, instance: &Instance, end: Timestamp) -> Result<(), Fail
     // Nobody is there to be asked: only a machine whose key is vouched for is told.
     let mut doorman = InstanceDoor::new(aws, look::id(instance), Arc::new(|_| Box::pin(async { false })));
     let login = doorman.login(instance).await?;
-    // Boxed as what it is: the compiler cannot tell otherwise that it may move between threads.
-    let opening: Opening<'_, Connection> = Box::pin(Connection::open(&login, &doorman));
-    let connection = opening.await?;
+    let connection = Connection::open(&login, &doorman).await?;
     lease::extend(&connection, end).await
 }
