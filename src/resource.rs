@@ -3,6 +3,7 @@
 
 mod data;
 pub(crate) mod endpoints;
+pub(crate) mod instances;
 mod lint;
 mod notebooks;
 mod staging;
@@ -18,10 +19,10 @@ use tokio::sync::{mpsc, watch};
 
 use crate::aws::{Aws, tail};
 use crate::model::{
-    Detail, Failure, FailureKind, Form, ItemId, LogBatch, LogSource, MetricRule, Order, Outcome, Page, Preview, Progress, Recipe,
-    Safe, Spec, Verb,
+    Detail, Failure, Form, ItemId, LogBatch, LogSource, MetricRule, Order, Outcome, Page, Preview, Progress, Recipe, Safe, Spec,
+    Verb,
 };
-use crate::ssh::{Doorman, Login, Offered};
+use crate::ssh;
 
 /// A future that borrows what it needs; the trait is used through `dyn`.
 pub type Job<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
@@ -29,17 +30,16 @@ pub type Job<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + '
 /// A log being read; see [`Resource::follow`].
 pub type Follower = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Asks the user whether a host key that nothing vouches for is the right one.
-pub type Ask = Arc<dyn Fn(Offered) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
-
-/// The door to a machine: all that a login needs.
-#[derive(Clone)]
+/// What a terminal on a thing takes.
 pub struct Door {
-    pub login: Login,
-    pub doorman: Arc<dyn Doorman>,
-    /// Whose terminal it is, for a title: machine and user.
+    pub login: ssh::Login,
+    pub doorman: Arc<dyn ssh::Doorman>,
+    /// What the terminal is called: the thing's name and id.
     pub title: Safe,
 }
+
+/// Asks the user whether a host key that nothing vouches for is to be trusted.
+pub type Ask = Arc<dyn Fn(ssh::Offered) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
 
 /// One kind of thing in AWS: what there is to know about it, and four things to do. Implementations hold no state; what
 /// must be remembered between calls (pages read so far, described jobs) lives in [`Aws`].
@@ -84,11 +84,14 @@ pub trait Resource: Sync {
         Some(Box::pin(tail::follow(aws, source, rules, ended, out)))
     }
 
-    /// The door to the machine, for a terminal on it. To go through it needs an order (a key is announced).
+    /// The way to a terminal on the thing. Asks `ask` when nothing vouches for its host key.
+    ///
+    /// # Errors
+    /// `Invalid` for what has no terminal; else why there is no way.
     fn door(&self, aws: Arc<Aws>, id: ItemId, ask: Ask) -> Job<'static, Door> {
-        let _ = (aws, ask);
-        let what = format!("{} is no machine: there is nobody to log in to", Safe::line(id.as_str()));
-        Box::pin(async move { Err(Failure::new(FailureKind::Invalid, what, "")) })
+        drop((aws, id, ask));
+        let singular = self.spec().singular;
+        Box::pin(async move { Err(instances::no_terminal(singular)) })
     }
 }
 
@@ -98,6 +101,7 @@ pub static ALL: &[&dyn Resource] = &[
     &tuning_jobs::TuningJobs,
     &trials::Trials,
     &endpoints::Endpoints,
+    &instances::Instances,
     &data::Data,
     &notebooks::Notebooks,
 ];

@@ -13,6 +13,7 @@ pub mod fault;
 pub mod guard;
 pub mod hosting;
 pub mod instance_types;
+pub mod machines;
 mod order;
 pub mod orphans;
 pub mod price;
@@ -35,7 +36,7 @@ mod watched;
 use std::any::Any;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -103,6 +104,7 @@ pub struct Identity {
 
 /// The clients, the guard before them, and what is remembered between calls.
 pub struct Aws {
+    myself: Weak<Self>,
     mode: Mode,
     region: String,
     pins: Option<PathBuf>,
@@ -154,7 +156,8 @@ impl Aws {
         });
         let watched = clients::watched(settings, &guard);
         let made = clients::clients(&watched, &guard);
-        Ok(Arc::new(Self {
+        Ok(Arc::new_cyclic(|myself| Self {
+            myself: myself.clone(),
             credentials: watched.credentials_provider(),
             mode: connect.mode,
             region,
@@ -184,6 +187,12 @@ impl Aws {
     #[must_use]
     pub fn region(&self) -> &str {
         &self.region
+    }
+
+    /// These very clients, for what outlives the borrow. (None only while they are being dropped.)
+    #[must_use]
+    pub fn shared(&self) -> Option<Arc<Self>> {
+        self.myself.upgrade()
     }
 
     /// The file of the host keys that are pinned.

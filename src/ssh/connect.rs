@@ -70,8 +70,7 @@ pub(super) async fn open(login: &Login, doorman: &dyn Doorman, manner: &Manner) 
     let (asker, questions) = mpsc::channel(1);
     let ear = Ear::new(state.clone(), asker, deadlines, heard.clone());
     let dial = client::connect_stream(Arc::new(config(manner, knowledge.algorithms())), wire, ear);
-    let judge = Judge { knowledge: &knowledge, server: &server, login, doorman };
-    let mut handle = exchange(dial, questions, &mut clock, &deadlines, judge).await?;
+    let mut handle = exchange(dial, questions, &mut clock, &deadlines, &Judge { knowledge: &knowledge, server: &server, login, doorman }).await?;
     log_in(&mut handle, &state, login, doorman, &mut clock, &deadlines).await?;
     let _ = cut_unless_done.disarm();
     Ok(Opened { handle, state, cutter, heard, server })
@@ -118,8 +117,7 @@ fn config(manner: &Manner, keys: Cow<'static, [Algorithm]>) -> client::Config {
     }
 }
 
-/// Who gives the verdict on a host key. (Not a closure: of one that waits, the compiler does not see that it may go from
-/// thread to thread.)
+/// Who gives the verdict on a host key. (Not a closure: its future could not be sent between threads.)
 struct Judge<'a> {
     knowledge: &'a Knowledge,
     server: &'a Safe,
@@ -128,7 +126,7 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    async fn on(&self, question: &Question) -> Result<(), Failure> {
+    async fn judge(&self, question: &Question) -> Result<(), Failure> {
         self.knowledge.judge(&question.key, self.server, self.login, self.doorman).await
     }
 }
@@ -139,7 +137,7 @@ async fn exchange<F>(
     mut questions: mpsc::Receiver<Question>,
     clock: &mut Clock,
     deadlines: &Deadlines,
-    judge: Judge<'_>,
+    judge: &Judge<'_>,
 ) -> Result<Handle<Ear>, Failure>
 where
     F: Future<Output = Result<Handle<Ear>, super::ear::Trouble>>,
@@ -149,7 +147,7 @@ where
         tokio::select! {
             done = &mut dial => return done.map_err(|trouble| trouble.tell(deadlines)),
             Some(question) = questions.recv() => {
-                clock.stopped(judge.on(&question)).await?;
+                clock.stopped(judge.judge(&question)).await?;
                 let _ = question.verdict.send(true);
             }
             () = tokio::time::sleep(clock.left()) => return Err(fault::too_slow(clock.whole)),
