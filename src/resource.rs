@@ -3,6 +3,7 @@
 
 mod data;
 pub(crate) mod endpoints;
+pub(crate) mod instances;
 mod lint;
 mod notebooks;
 mod staging;
@@ -18,14 +19,27 @@ use tokio::sync::{mpsc, watch};
 
 use crate::aws::{Aws, tail};
 use crate::model::{
-    Detail, Failure, Form, ItemId, LogBatch, LogSource, MetricRule, Order, Outcome, Page, Preview, Progress, Recipe, Spec, Verb,
+    Detail, Failure, Form, ItemId, LogBatch, LogSource, MetricRule, Order, Outcome, Page, Preview, Progress, Recipe, Safe, Spec,
+    Verb,
 };
+use crate::ssh;
 
 /// A future that borrows what it needs; the trait is used through `dyn`.
 pub type Job<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
 
 /// A log being read; see [`Resource::follow`].
 pub type Follower = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What a terminal on a thing takes.
+pub struct Door {
+    pub login: ssh::Login,
+    pub doorman: Arc<dyn ssh::Doorman>,
+    /// What the terminal is called: the thing's name and id.
+    pub title: Safe,
+}
+
+/// Asks the user whether a host key that nothing vouches for is to be trusted.
+pub type Ask = Arc<dyn Fn(ssh::Offered) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
 
 /// One kind of thing in AWS: what there is to know about it, and four things to do. Implementations hold no state; what
 /// must be remembered between calls (pages read so far, described jobs) lives in [`Aws`].
@@ -69,6 +83,16 @@ pub trait Resource: Sync {
         let source = self.log(id)?;
         Some(Box::pin(tail::follow(aws, source, rules, ended, out)))
     }
+
+    /// The way to a terminal on the thing. Asks `ask` when nothing vouches for its host key.
+    ///
+    /// # Errors
+    /// `Invalid` for what has no terminal; else why there is no way.
+    fn door(&self, aws: Arc<Aws>, id: ItemId, ask: Ask) -> Job<'static, Door> {
+        drop((aws, id, ask));
+        let singular = self.spec().singular;
+        Box::pin(async move { Err(instances::no_terminal(singular)) })
+    }
 }
 
 /// All resources, in the order of the tabs; inner lists stand behind the one they are the inside of.
@@ -77,6 +101,7 @@ pub static ALL: &[&dyn Resource] = &[
     &tuning_jobs::TuningJobs,
     &trials::Trials,
     &endpoints::Endpoints,
+    &instances::Instances,
     &data::Data,
     &notebooks::Notebooks,
 ];

@@ -13,6 +13,7 @@ pub mod fault;
 pub mod guard;
 pub mod hosting;
 pub mod instance_types;
+pub mod machines;
 mod order;
 pub mod orphans;
 pub mod price;
@@ -27,6 +28,7 @@ pub(crate) mod scripted;
 pub mod spending;
 pub mod tail;
 pub mod time;
+pub mod tunnel;
 pub mod upload;
 mod usage;
 mod watched;
@@ -34,8 +36,9 @@ mod watched;
 use std::any::Any;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use order::Aftermath;
 use tokio::sync::OnceCell;
@@ -101,10 +104,13 @@ pub struct Identity {
 
 /// The clients, the guard before them, and what is remembered between calls.
 pub struct Aws {
+    myself: Weak<Self>,
     mode: Mode,
     region: String,
     pins: Option<PathBuf>,
     guard: guard::Guard,
+    /// For what is signed without a client.
+    credentials: Option<SharedCredentialsProvider>,
     pub sagemaker: aws_sdk_sagemaker::Client,
     pub s3: aws_sdk_s3::Client,
     pub logs: aws_sdk_cloudwatchlogs::Client,
@@ -148,8 +154,11 @@ impl Aws {
             local_endpoint: endpoint,
             allow_loopback: connect.allow_loopback,
         });
-        let made = clients::clients(&clients::watched(settings, &guard), &guard);
-        Ok(Arc::new(Self {
+        let watched = clients::watched(settings, &guard);
+        let made = clients::clients(&watched, &guard);
+        Ok(Arc::new_cyclic(|myself| Self {
+            myself: myself.clone(),
+            credentials: watched.credentials_provider(),
             mode: connect.mode,
             region,
             pins: connect.pins,
@@ -178,6 +187,12 @@ impl Aws {
     #[must_use]
     pub fn region(&self) -> &str {
         &self.region
+    }
+
+    /// These very clients, for what outlives the borrow. (None only while they are being dropped.)
+    #[must_use]
+    pub fn shared(&self) -> Option<Arc<Self>> {
+        self.myself.upgrade()
     }
 
     /// The file of the host keys that are pinned.

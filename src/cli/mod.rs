@@ -15,6 +15,7 @@ mod doctor;
 mod download;
 mod globals;
 mod gutter;
+mod instance;
 mod invoke;
 mod json;
 mod keeper;
@@ -31,6 +32,7 @@ mod print;
 mod session;
 mod show;
 mod signals;
+mod ssh;
 mod stop;
 mod train;
 mod tune;
@@ -84,8 +86,12 @@ enum Command {
     Train(train::Args),
     /// Say what runs now for how much an hour, and what ended jobs have cost
     Cost(cost::Args),
+    /// Log in to an instance, or run a command on it
+    Ssh(ssh::Args),
     /// Put a trained model behind an endpoint
     Deploy(deploy::Args),
+    /// Launch an EC2 instance to experiment on, with a lease
+    Instance(instance::Args),
     /// Send an endpoint something to predict
     Invoke(invoke::Args),
     /// List what is left behind and costs or clutters
@@ -155,7 +161,9 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Download(args) => download::run(&globals, &args).await,
             Command::Train(args) => train::run(&globals, &args).await,
             Command::Cost(args) => cost::run(&globals, &args).await,
+            Command::Ssh(args) => ssh::run(&globals, &args).await,
             Command::Deploy(args) => deploy::run(&globals, &args).await,
+            Command::Instance(args) => instance::run(&globals, &args).await,
             Command::Invoke(args) => invoke::run(&globals, &args).await,
             Command::Orphans(args) => orphans::run(&globals, &args).await,
             Command::Tune(args) => tune::run(&globals, &args).await,
