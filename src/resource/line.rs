@@ -1,0 +1,172 @@
+//! Lines to instances: one SSH connection each, held and shared by all that looks at the instance (its runs, their logs, its
+//! gauges). Opened through the instance's door; one that has ended is replaced when it is next needed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use super::{Ask, Door};
+use crate::aws::Aws;
+use crate::model::{Failure, FailureKind, ItemId};
+use crate::ssh::{Bounds, Connection, Manner, Offered, Ran};
+
+const MEMO: &str = "lines";
+
+/// One slot per instance: who needs a line while it is being opened waits for it.
+type Slots = HashMap<String, Arc<Mutex<Option<Connection>>>>;
+
+/// A connection to an instance, for scripts and small files. It stays open for as long as one handle of it is held.
+#[derive(Clone)]
+pub(in crate::resource) struct Line(Wire);
+
+#[derive(Clone)]
+enum Wire {
+    Ssh(Connection),
+    /// This machine, with a home folder of its own: what scripts do is tested against a real shell.
+    #[cfg(test)]
+    Here(std::path::PathBuf),
+}
+
+/// The line to an instance, opened when there is none or it has ended.
+///
+/// # Errors
+/// As the instance's door says; `Refused` when nothing vouches for its host key.
+pub(in crate::resource) async fn line(aws: &Aws, instance: &ItemId) -> Result<Line, Failure> {
+    let slot = slot(aws, instance);
+    let mut held = slot.lock().await;
+    if let Some(connection) = held.as_ref().filter(|connection| connection.is_alive()) {
+        return Ok(Line(Wire::Ssh(connection.clone())));
+    }
+    *held = None;
+    let door = door(aws, instance).await?;
+    let connection = Connection::open(&door.login, &*door.doorman).await?;
+    *held = Some(connection.clone());
+    Ok(Line(Wire::Ssh(connection)))
+}
+
+/// The line to an instance if there is one that stands; opens none and waits for none.
+pub(in crate::resource) fn held(aws: &Aws, instance: &ItemId) -> Option<Line> {
+    let slot = slot(aws, instance);
+    let held = slot.try_lock().ok()?;
+    held.as_ref().filter(|connection| connection.is_alive()).map(|connection| Line(Wire::Ssh(connection.clone())))
+}
+
+/// A connection of its own for large files: what it carries does not hold up the others.
+///
+/// # Errors
+/// As [`line`].
+pub(in crate::resource) async fn bulk(aws: &Aws, instance: &ItemId) -> Result<Connection, Failure> {
+    let door = door(aws, instance).await?;
+    Connection::open_in(&door.login, &*door.doorman, &Manner::bulk()).await
+}
+
+fn slot(aws: &Aws, instance: &ItemId) -> Arc<Mutex<Option<Connection>>> {
+    aws.memo(MEMO, |slots: &mut Slots| Arc::clone(slots.entry(instance.as_str().to_owned()).or_default()))
+}
+
+/// The instance's door, where nobody is there to be asked: a key that nothing vouches for is turned away.
+async fn door(aws: &Aws, instance: &ItemId) -> Result<Door, Failure> {
+    let Some(aws) = aws.shared() else {
+        return Err(Failure::new(FailureKind::Cancelled, "footplate is being left", ""));
+    };
+    let instances = super::find("instances")
+        .ok_or_else(|| Failure::new(FailureKind::Invalid, "this build knows no instances", ""))?;
+    let refused: Arc<std::sync::Mutex<Option<Offered>>> = Arc::default();
+    let seen = Arc::clone(&refused);
+    let ask: Ask = Arc::new(move |offered| {
+        *seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(offered);
+        Box::pin(std::future::ready(false))
+    });
+    instances.door(aws, instance.clone(), ask).await
+}
+
+impl Line {
+    /// Runs a script of bash with these arguments, and gives it `input`.
+    ///
+    /// # Errors
+    /// When the line is lost or the script does not end within a minute. That it failed is no error: see [`Ran::status`].
+    pub async fn script(&self, script: &str, arguments: &[&str], input: Option<Vec<u8>>) -> Result<Ran, Failure> {
+        let words = arguments.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+        let command = format!("exec bash -c {} footplate {words}", quoted(script));
+        match &self.0 {
+            Wire::Ssh(connection) => {
+                // A large input takes its time on a slow line.
+                let more = input.as_ref().map_or(0, Vec::len) as u64 / 50_000;
+                let bounds = Bounds { time: Duration::from_secs(60 + more), ..Bounds::default() };
+                connection.run_within(&command, input, bounds).await
+            }
+            #[cfg(test)]
+            Wire::Here(home) => here(home, &command, input).await,
+        }
+    }
+
+    /// Runs a script that has to succeed, and returns what it said.
+    ///
+    /// # Errors
+    /// As [`Line::script`]; `Service` when it failed, with what it said.
+    pub async fn told(&self, doing: &str, script: &str, arguments: &[&str], input: Option<Vec<u8>>) -> Result<String, Failure> {
+        let ran = self.script(script, arguments, input).await?;
+        if ran.status == Some(0) {
+            return Ok(String::from_utf8_lossy(&ran.out).into_owned());
+        }
+        Err(failed(doing, &ran))
+    }
+}
+
+/// What is said of a script that failed.
+pub(in crate::resource) fn failed(doing: &str, ran: &Ran) -> Failure {
+    let said = String::from_utf8_lossy(&ran.err);
+    let said = said.trim().lines().last().unwrap_or_default();
+    let full = said.contains("No space left on device");
+    let how = match (ran.status, &ran.signal) {
+        _ if !said.is_empty() => said.to_owned(),
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("ended by signal {signal}"),
+        (None, None) => "it did not say how it ended".to_owned(),
+    };
+    if full {
+        let hint = "free some of the instance's disk (footplate delete runs …, or rm in a terminal), or launch one with more storage";
+        return Failure::new(FailureKind::Quota, format!("{doing}: the instance's disk is full"), hint);
+    }
+    Failure::new(FailureKind::Service, format!("{doing}: {how}"), "look at it in a terminal on the instance (s)")
+}
+
+/// A text as one word of a shell.
+pub(in crate::resource) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// A line to this machine, with `home` as its home folder.
+#[cfg(test)]
+pub(in crate::resource) fn here_at(home: &std::path::Path) -> Line {
+    Line(Wire::Here(home.to_owned()))
+}
+
+#[cfg(test)]
+async fn here(home: &std::path::Path, command: &str, input: Option<Vec<u8>>) -> Result<Ran, Failure> {
+    use tokio::io::AsyncWriteExt;
+    let mut shell = tokio::process::Command::new("bash");
+    shell.args(["-c", command]).current_dir(home).env("HOME", home).env_remove("XDG_RUNTIME_DIR").env_remove("TMUX");
+    shell.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut child = shell.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&input.unwrap_or_default()).await.ok();
+    drop(stdin);
+    let said = child.wait_with_output().await.unwrap();
+    let status = said.status.code().and_then(|code| u32::try_from(code).ok());
+    Ok(Ran { status, signal: None, out: said.stdout, err: said.stderr })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_a_shell_stay_one_word() {
+        let text = "it's $HOME `id` \"x\" \\ \n;";
+        let said = std::process::Command::new("bash").args(["-c", &format!("printf %s {}", quoted(text))]).output().unwrap();
+        assert_eq!(String::from_utf8(said.stdout).unwrap(), text);
+    }
+}
