@@ -27,6 +27,7 @@ pub(crate) mod scripted;
 pub mod spending;
 pub mod tail;
 pub mod time;
+pub mod tunnel;
 pub mod upload;
 mod usage;
 mod watched;
@@ -36,6 +37,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use order::Aftermath;
 use tokio::sync::OnceCell;
@@ -105,6 +107,8 @@ pub struct Aws {
     region: String,
     pins: Option<PathBuf>,
     guard: guard::Guard,
+    /// For what is signed without a client.
+    credentials: Option<SharedCredentialsProvider>,
     pub sagemaker: aws_sdk_sagemaker::Client,
     pub s3: aws_sdk_s3::Client,
     pub logs: aws_sdk_cloudwatchlogs::Client,
@@ -148,8 +152,10 @@ impl Aws {
             local_endpoint: endpoint,
             allow_loopback: connect.allow_loopback,
         });
-        let made = clients::clients(&clients::watched(settings, &guard), &guard);
+        let watched = clients::watched(settings, &guard);
+        let made = clients::clients(&watched, &guard);
         Ok(Arc::new(Self {
+            credentials: watched.credentials_provider(),
             mode: connect.mode,
             region,
             pins: connect.pins,

@@ -1,0 +1,212 @@
+//! Files both ways by SFTP, many requests on their way at once. What breaks off is continued.
+//!
+//! A file appears under its name only when it is complete. Until then it is `NAME.SIZE-TIME.part` beside it, with size and
+//! time of change of what it is a copy of: the next transfer continues it if that is still the same.
+
+mod get;
+mod put;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use russh::ChannelMsg;
+use russh_sftp::client::error::Error;
+use russh_sftp::client::rawsession::{Limits, RawSftpSession};
+use russh_sftp::client::Config;
+use russh_sftp::protocol::{FileAttributes, StatusCode};
+use tokio::time::timeout;
+
+use super::connection::Session;
+use super::fault;
+use crate::model::{Failure, FailureKind, Progress, Safe};
+
+/// OpenSSH's extension that replaces a file by another in one step.
+const POSIX_RENAME: &str = "posix-rename@openssh.com";
+/// Requests on their way at once, and bytes each: 4 MB, what a line of 40 MB/s carries in a round trip of 100 ms.
+const REQUESTS: usize = 64;
+const PIECE: u32 = 64 * 1024;
+/// OpenSSH's own client writes this much at once; every server takes it.
+const WRITTEN: u32 = 32 * 1024;
+/// Names in a folder that we look at.
+const MOST: usize = 100_000;
+/// The bits of a mode that say what a thing is (POSIX `S_IFMT`). The library's own questions take a link for a file.
+const KIND: u32 = 0o170_000;
+/// How often it is told how far it has come.
+const TELL: Duration = Duration::from_millis(200);
+
+/// The files of the user on the machine. Paths that do not begin with `/` are below the home folder; `~` means nothing.
+pub struct Files {
+    raw: Arc<RawSftpSession>,
+    session: Arc<Session>,
+    replaces: bool,
+}
+
+/// What a folder has in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// A plain name: never empty, `.`, `..`, and without `/` and control characters.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// Seconds since 1970 when it was last changed.
+    pub modified: u64,
+    pub is_folder: bool,
+    /// An ordinary file: no folder, link or device.
+    pub is_file: bool,
+}
+
+pub(super) async fn open(session: &Arc<Session>) -> Result<Files, Failure> {
+    let none = || fault::declined("SFTP", "see the line 'Subsystem sftp' in its sshd_config");
+    let deadline = session.deadlines.answer;
+    let mut channel = session.channel().await?;
+    let asked = channel.request_subsystem(true, "sftp").await;
+    asked.map_err(|error| fault::told(&error, &session.deadlines))?;
+    let answer = async {
+        loop {
+            match channel.wait().await {
+                Some(ChannelMsg::Success) => return Ok(()),
+                Some(ChannelMsg::Failure | ChannelMsg::Close | ChannelMsg::Eof) => return Err(none()),
+                Some(_) => {}
+                None => return Err(session.state.ended().await),
+            }
+        }
+    };
+    timeout(deadline, answer).await.map_err(|_| fault::no_reply("a request for SFTP", deadline))??;
+    // A request may wait behind all that is on its way before it; a line that is dead is noticed otherwise.
+    let patience = deadline.as_secs().max(1);
+    let config = Config { request_timeout_secs: patience, ..Config::default() };
+    let mut raw = RawSftpSession::new_with_config(channel.into_stream(), config);
+    let about = raw.init().await.map_err(|error| tell(session, "the start of SFTP", &error))?;
+    // Ours are well within any server's limits; that the library knows them is only that it does not guess.
+    raw.set_limits(Limits::default());
+    raw.set_timeout(patience.saturating_mul(8));
+    let replaces = about.extensions.contains_key(POSIX_RENAME);
+    Ok(Files { raw: Arc::new(raw), session: Arc::clone(session), replaces })
+}
+
+impl Files {
+    /// What is in a folder, by name.
+    ///
+    /// # Errors
+    /// `NotFound`, `Denied`; `Refused` when a name in it would lead out of the folder.
+    pub async fn list(&self, folder: &str) -> Result<Vec<Entry>, Failure> {
+        let at = |error| self.fail(folder, error);
+        let handle = self.raw.opendir(folder).await.map_err(at)?.handle;
+        let mut entries = Vec::new();
+        let read = loop {
+            match self.raw.readdir(handle.as_str()).await {
+                Ok(name) => {
+                    for file in name.files.into_iter().filter(|file| file.filename != "." && file.filename != "..") {
+                        if !is_plain(&file.filename) {
+                            return Err(leads_out(folder, &file.filename));
+                        }
+                        entries.push(Entry {
+                            size: file.attrs.size.unwrap_or(0),
+                            modified: file.attrs.mtime.unwrap_or(0).into(),
+                            is_folder: is_folder(&file.attrs),
+                            is_file: is_file(&file.attrs),
+                            name: file.filename,
+                        });
+                    }
+                    if entries.len() > MOST {
+                        let what = format!("{folder} has more than {MOST} names in it");
+                        break Err(Failure::new(FailureKind::Quota, what, "pack it there (tar), and fetch that"));
+                    }
+                }
+                Err(Error::Status(status)) if status.status_code == StatusCode::Eof => break Ok(()),
+                Err(error) => break Err(at(error)),
+            }
+        };
+        let _ = self.raw.close(handle).await;
+        read?;
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    /// Makes a folder; one that is there already will do.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no folder to make it in, `Denied`.
+    pub async fn mkdir(&self, folder: &str) -> Result<(), Failure> {
+        let Err(error) = self.raw.mkdir(folder, FileAttributes::empty()).await else { return Ok(()) };
+        match self.raw.stat(folder).await {
+            Ok(there) if is_folder(&there.attrs) => Ok(()),
+            _ => Err(self.fail(folder, error)),
+        }
+    }
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// `NotFound`, `Denied`.
+    pub async fn remove(&self, file: &str) -> Result<(), Failure> {
+        self.raw.remove(file).await.map(drop).map_err(|error| self.fail(file, error))
+    }
+
+    fn fail(&self, at: &str, error: Error) -> Failure {
+        tell(&self.session, at, &error)
+    }
+}
+
+/// What went wrong with a file there.
+fn tell(session: &Session, at: &str, error: &Error) -> Failure {
+    if let Some(failure) = session.state.reason() {
+        return failure;
+    }
+    let at = fault::cut(at);
+    match error {
+        Error::Status(status) => match status.status_code {
+            StatusCode::NoSuchFile => Failure::new(FailureKind::NotFound, format!("there is no {at} on the instance"), ""),
+            StatusCode::PermissionDenied => {
+                Failure::new(FailureKind::Denied, format!("the user on the instance may not use {at}"), "choose a place in the user's home folder")
+            }
+            _ => {
+                let what = format!("{at} on the instance: {}", fault::cut(&status.error_message));
+                Failure::new(FailureKind::Service, what, "see that there is room on its disk (df -h) and that the place can be written to")
+            }
+        },
+        Error::Timeout => Failure::new(FailureKind::Timeout, format!("no answer about {at} from the instance"), "try again: it is continued"),
+        other => Failure::new(FailureKind::Service, format!("{at} on the instance: {}", fault::cut(&other.to_string())), "try again: it is continued"),
+    }
+}
+
+/// A name that stays in its folder and can be shown.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name != "." && name != ".." && !name.contains(|c: char| c == '/' || c.is_control())
+}
+
+fn leads_out(folder: &str, name: &str) -> Failure {
+    let what = format!("the instance names a file in {} that would lead out of it: {}", fault::cut(folder), fault::cut(name));
+    Failure::new(FailureKind::Refused, what, "an honest server does not do that: do not trust what is on this instance")
+}
+
+/// An ordinary file. Servers that do not say are believed.
+fn is_file(attrs: &FileAttributes) -> bool {
+    attrs.permissions.is_none_or(|mode| mode & KIND == 0o100_000)
+}
+
+fn is_folder(attrs: &FileAttributes) -> bool {
+    attrs.permissions.is_some_and(|mode| mode & KIND == 0o040_000)
+}
+
+/// How far a transfer has come, told now and then.
+struct Meter<'a> {
+    progress: &'a (dyn Fn(Progress) + Send + Sync),
+    said: Safe,
+    total: u64,
+    told: Option<Instant>,
+}
+
+impl<'a> Meter<'a> {
+    fn new(progress: &'a (dyn Fn(Progress) + Send + Sync), said: &str, total: u64) -> Self {
+        Self { progress, said: Safe::line(said), total, told: None }
+    }
+
+    fn tell(&mut self, done: u64) {
+        if done < self.total && self.told.is_some_and(|told| told.elapsed() < TELL) {
+            return;
+        }
+        self.told = Some(Instant::now());
+        (self.progress)(Progress { said: self.said.clone(), done, total: self.total });
+    }
+}
