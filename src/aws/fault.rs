@@ -144,6 +144,11 @@ fn from_code(doing: &str, status: u16, code: &str, message: &str) -> Failure {
         }
         _ => {}
     }
+    if let Some((kind, hint)) = of_ec2(code) {
+        // What follows is for administrators, and a thousand characters long.
+        let what = what.split(" Encoded authorization failure message:").next().unwrap_or(&what).to_owned();
+        return Failure::new(kind, what, hint);
+    }
     if is_throttle(code) {
         return Failure::new(
             FailureKind::Throttled,
@@ -184,6 +189,34 @@ fn from_code(doing: &str, status: u16, code: &str, message: &str) -> Failure {
         400..=499 => Failure::new(FailureKind::Invalid, what, ""),
         _ => Failure::new(FailureKind::Service, what, "AWS failed on its side; footplate tries again by itself"),
     }
+}
+
+/// What EC2's codes mean (EC2 API Reference, "Error codes for the Amazon EC2 API"); most of them say in themselves what is
+/// wrong, and are no different from others of their status.
+fn of_ec2(code: &str) -> Option<(FailureKind, &'static str)> {
+    Some(match code {
+        "VcpuLimitExceeded" | "InstanceLimitExceeded" | "MaxSpotInstanceCountExceeded" | "VolumeLimitExceeded" => (
+            FailureKind::Quota,
+            "take a smaller type or end others, or ask for more: Service Quotas > Amazon Elastic Compute Cloud (Amazon EC2)",
+        ),
+        "InsufficientInstanceCapacity" | "InsufficientHostCapacity" | "InsufficientCapacity" | "SpotMaxPriceTooLow" => (
+            FailureKind::Service,
+            "AWS has none free just now: try another zone or type, or again later",
+        ),
+        "Unsupported" | "UnsupportedOperation" => (FailureKind::Invalid, "take another type or another zone"),
+        "OperationNotPermitted" => (FailureKind::Conflict, "its protection may be on: switch it off with `update` (e) first"),
+        "PendingVerification" => (FailureKind::Denied, "AWS looks at new accounts for some hours; it writes an e-mail when it is done"),
+        "IncorrectInstanceState" | "IncorrectState" | "IncorrectSpotRequestState" => {
+            (FailureKind::Conflict, "wait until its state has changed, and try again")
+        }
+        "IdempotentParameterMismatch" | "DependencyViolation" => (FailureKind::Conflict, ""),
+        "UnauthorizedOperation" => {
+            (FailureKind::Denied, "ask for the permission; the README lists all that footplate needs")
+        }
+        code if code.ends_with(".NotFound") => (FailureKind::NotFound, ""),
+        code if code.ends_with(".Duplicate") || code.ends_with(".InUse") => (FailureKind::Conflict, ""),
+        _ => return None,
+    })
 }
 
 fn is_throttle(code: &str) -> bool {
@@ -263,6 +296,12 @@ mod tests {
             (400, "ResourceNotFoundException", "The specified log group does not exist.", FailureKind::NotFound),
             (400, "ResourceLimitExceeded", "no sentence", FailureKind::Quota),
             (500, "InternalFailure", "", FailureKind::Service),
+            (400, "VcpuLimitExceeded", "You have requested more vCPU capacity", FailureKind::Quota),
+            (400, "InvalidInstanceID.NotFound", "The instance ID 'i-1' does not exist", FailureKind::NotFound),
+            (400, "InvalidAMIID.Malformed", "Invalid id", FailureKind::Invalid),
+            (400, "IncorrectInstanceState", "", FailureKind::Conflict),
+            (500, "InsufficientInstanceCapacity", "", FailureKind::Service),
+            (403, "UnauthorizedOperation", "", FailureKind::Denied),
         ];
         for (status, code, message, kind) in table {
             assert_eq!(from_code("x", status, code, message).kind, kind, "{code} {message}");

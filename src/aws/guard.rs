@@ -304,6 +304,7 @@ impl Guard {
         let (token, body) = match (service, effect) {
             ("S3", Effect::ChangesInBulk) => (bulk_key(request, &path), String::new()),
             ("S3", _) => (path, String::from_utf8_lossy(body).into_owned()),
+            ("EC2", _) => (token_in(body), String::from_utf8_lossy(body).into_owned()),
             _ => (name_in(body), String::from_utf8_lossy(body).into_owned()),
         };
         Intent {
@@ -364,6 +365,15 @@ fn name_in(body: &[u8]) -> String {
     ];
     // An endpoint is created with its configuration's name as well: the thing's own name comes first.
     names.iter().find_map(|key| members.get(*key)?.as_str()).unwrap_or_default().to_owned()
+}
+
+/// What makes a repetition of an EC2 call harmless: its client token, else the thing that it is about. (Its requests are forms.)
+fn token_in(body: &[u8]) -> String {
+    let names = ["ClientToken", "InstanceId.1", "InstanceId", "ResourceId.1", "GroupId", "GroupName"];
+    let text = String::from_utf8_lossy(body);
+    let value = |name: &str| text.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    let raw = names.iter().find_map(|name| value(name)).unwrap_or_default();
+    percent_encoding::percent_decode_str(raw).decode_utf8_lossy().into_owned()
 }
 
 impl Intercept for Guard {

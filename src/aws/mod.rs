@@ -13,6 +13,7 @@ pub mod fault;
 pub mod guard;
 pub mod hosting;
 pub mod instance_types;
+pub mod machines;
 mod order;
 pub mod orphans;
 pub mod price;

@@ -53,6 +53,28 @@ pub fn ec2(region: &str, instance_type: &str) -> Option<Price> {
     find("ec2", region, instance_type)
 }
 
+/// What a month of 30 days has, in hours: prices of storage are by the month.
+pub const MONTH: f64 = 720.0;
+
+/// The types of EC2 that the table knows in a region.
+#[must_use]
+pub fn ec2_types(region: &str) -> Vec<&'static str> {
+    TABLE.iter().filter(|row| row.kind == "ec2" && row.price.region == region).map(|row| row.instance_type).collect()
+}
+
+/// What a gigabyte on a volume of that type costs in a month, in US dollars; `None` where it is not known.
+///
+/// assumed: published tables of 2026-08, for the regions that share the price of us-east-1.
+#[must_use]
+pub fn volume(region: &str, volume_type: &str) -> Option<f64> {
+    let usual = ["us-east-1", "us-east-2", "us-west-2"].contains(&region);
+    match volume_type {
+        "gp3" if usual => Some(0.08),
+        "gp2" if usual => Some(0.10),
+        _ => None,
+    }
+}
+
 fn find(kind: &str, region: &str, instance_type: &str) -> Option<Price> {
     let fits = |row: &&Row| row.kind == kind && row.price.region == region && row.instance_type == instance_type;
     TABLE.iter().find(fits).map(|row| row.price)

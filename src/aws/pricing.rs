@@ -62,22 +62,39 @@ fn table(aws: &Aws, wanted: Use, instance_type: &str) -> Option<Quote> {
         Use::Training | Use::Spot | Use::WarmPool => price::training(aws.region(), instance_type),
         Use::Endpoint => price::hosting(aws.region(), instance_type),
         Use::Notebook => price::notebook(aws.region(), instance_type),
+        Use::Instance | Use::SpotInstance => price::ec2(aws.region(), instance_type),
     }?;
     Some(Quote { per_hour: found.per_hour, source: Safe::line(&format!("{}, {}", found.source, found.date)) })
 }
 
 /// Asks the Price List. `None`: it did not answer; `Some(None)`: it has no such price.
 ///
-/// The filters are the attributes `regionCode` and `instanceName`; of what fits them, the usage type tells the use
-/// (`USE1-Train:ml.m5.large`), which is the attribute that changes least.
+/// SageMaker's are filtered by the attributes `regionCode` and `instanceName`; of what fits them, the usage type tells the use
+/// (`USE1-Train:ml.m5.large`), which is the attribute that changes least. EC2's lists are long: they are filtered down to
+/// Linux on shared hardware, paid by use.
 async fn ask(aws: &Aws, wanted: Use, instance_type: &str) -> Option<Option<Quote>> {
     let filter = |field: &str, value: &str| Filter::builder().r#type(FilterType::TermMatch).field(field).value(value).build();
-    let (region, name) = (filter("regionCode", aws.region()).ok()?, filter("instanceName", instance_type).ok()?);
+    let (service, attributes): (_, &[(&str, &str)]) = if wanted == Use::Instance {
+        (
+            "AmazonEC2",
+            &[
+                ("instanceType", instance_type),
+                ("operatingSystem", "Linux"),
+                ("tenancy", "Shared"),
+                ("preInstalledSw", "NA"),
+                ("capacitystatus", "Used"),
+            ],
+        )
+    } else {
+        ("AmazonSageMaker", &[("instanceName", instance_type)])
+    };
+    let mut filters = vec![filter("regionCode", aws.region()).ok()?];
+    filters.extend(attributes.iter().filter_map(|(field, value)| filter(field, value).ok()));
     let suffix = format!("{}:{instance_type}", usage(wanted));
     let mut token: Option<String> = None;
     loop {
-        let call = aws.pricing.get_products().service_code("AmazonSageMaker").format_version("aws_v1");
-        let call = call.filters(region.clone()).filters(name.clone()).set_next_token(token.clone());
+        let call = aws.pricing.get_products().service_code(service).format_version("aws_v1");
+        let call = call.set_filters(Some(filters.clone())).set_next_token(token.clone());
         let page = match call.send().await {
             Ok(page) => page,
             Err(error) => {
@@ -102,6 +119,7 @@ fn usage(wanted: Use) -> &'static str {
         Use::Training | Use::Spot | Use::WarmPool => "Train",
         Use::Endpoint => "Host",
         Use::Notebook => "Notebk",
+        Use::Instance | Use::SpotInstance => "BoxUsage",
     }
 }
 

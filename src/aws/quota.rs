@@ -1,5 +1,5 @@
-//! How many instances the account may use at once, by Service Quotas. A quota of SageMaker is found by its name: the codes
-//! follow no rule. There are thousands of them, so reading goes on where the last look ended, and what was read is kept for
+//! How many instances the account may use at once, by Service Quotas. A quota is found by its name: the codes of SageMaker's
+//! follow no rule, and EC2's names tell what they count (vCPUs, by kinds of families). There are thousands of them, so reading goes on where the last look ended, and what was read is kept for
 //! the process.
 
 use std::collections::HashMap;
@@ -11,7 +11,6 @@ use super::spending::Use;
 use super::{Aws, fault};
 use crate::model::{Failure, FailureKind, Safe};
 
-const MEMO: &str = "quotas";
 /// How long one look reads.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Looks without a single page, after which the service is taken for silent.
@@ -26,6 +25,41 @@ pub enum Limit {
     Reading,
     /// Why nobody knows.
     Untold(Safe),
+}
+
+/// The service whose quotas are read.
+#[derive(Clone, Copy)]
+enum Service {
+    SageMaker,
+    Ec2,
+}
+
+impl Service {
+    fn of(wanted: Use) -> Self {
+        if matches!(wanted, Use::Instance | Use::SpotInstance) { Self::Ec2 } else { Self::SageMaker }
+    }
+
+    fn code(self) -> &'static str {
+        match self {
+            Self::SageMaker => "sagemaker",
+            Self::Ec2 => "ec2",
+        }
+    }
+
+    fn memo(self) -> &'static str {
+        match self {
+            Self::SageMaker => "quotas",
+            Self::Ec2 => "quotas of EC2",
+        }
+    }
+
+    /// Whether a quota of that name counts instances.
+    fn counts(self, name: &str) -> bool {
+        match self {
+            Self::SageMaker => name.starts_with("ml."),
+            Self::Ec2 => name.starts_with("Running On-Demand ") || name.ends_with(" Spot Instance Requests"),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -49,28 +83,29 @@ enum Place {
 
 /// The quota for instances of a type in that use.
 pub async fn limit(aws: &Aws, wanted: Use, instance_type: &str) -> Limit {
-    let name = wanted.quota(instance_type);
-    let found = |aws: &Aws| aws.memo(MEMO, |book: &mut Book| book.values.get(&name).copied());
-    read(aws, || found(aws).is_some()).await;
+    let (name, service) = (wanted.quota(instance_type), Service::of(wanted));
+    let found = |aws: &Aws| aws.memo(service.memo(), |book: &mut Book| book.values.get(&name).copied());
+    read(aws, service, || found(aws).is_some()).await;
     match found(aws) {
         Some(limit) => Limit::Is(limit),
-        None => unknown(aws),
+        None => unknown(aws, service),
     }
 }
 
 /// The types with a quota of at least `count` in that use, and whether that is all of them.
 pub async fn types_with(aws: &Aws, wanted: Use, count: u32) -> (Vec<(String, u32)>, bool) {
-    read(aws, || false).await;
+    let service = Service::of(wanted);
+    read(aws, service, || false).await;
     let suffix = wanted.quota("");
-    aws.memo(MEMO, |book: &mut Book| {
+    aws.memo(service.memo(), |book: &mut Book| {
         let fit = book.values.iter().filter(|(_, limit)| **limit >= count);
         let types = fit.filter_map(|(name, limit)| Some((name.strip_suffix(&suffix)?.to_owned(), *limit)));
         (types.filter(|(name, _)| name.starts_with("ml.")).collect(), book.applied == Place::End)
     })
 }
 
-fn unknown(aws: &Aws) -> Limit {
-    aws.memo(MEMO, |book: &mut Book| match &book.why {
+fn unknown(aws: &Aws, service: Service) -> Limit {
+    aws.memo(service.memo(), |book: &mut Book| match &book.why {
         Some(why) => Limit::Untold(why.clone()),
         None if book.defaults == Place::End => Limit::Untold("not listed for this type".into()),
         None => Limit::Reading,
@@ -78,11 +113,11 @@ fn unknown(aws: &Aws) -> Limit {
 }
 
 /// Reads on until `enough`, or the end, or time is up. Each page is kept as it comes.
-async fn read(aws: &Aws, enough: impl Fn() -> bool) {
-    let pages = async { while !enough() && page(aws).await {} };
-    let before = aws.memo(MEMO, |book: &mut Book| book.values.len());
+async fn read(aws: &Aws, service: Service, enough: impl Fn() -> bool) {
+    let pages = async { while !enough() && page(aws, service).await {} };
+    let before = aws.memo(service.memo(), |book: &mut Book| book.values.len());
     if tokio::time::timeout(PATIENCE, pages).await.is_err() {
-        aws.memo(MEMO, |book: &mut Book| {
+        aws.memo(service.memo(), |book: &mut Book| {
             book.stalls = if book.values.len() == before { book.stalls + 1 } else { 0 };
             if book.stalls >= STALLS {
                 book.why = Some("not known (Service Quotas does not answer)".into());
@@ -92,9 +127,9 @@ async fn read(aws: &Aws, enough: impl Fn() -> bool) {
 }
 
 /// Reads one more page; `false` when there is none.
-async fn page(aws: &Aws) -> bool {
+async fn page(aws: &Aws, service: Service) -> bool {
     let (applied, defaults, given_up) =
-        aws.memo(MEMO, |book: &mut Book| (book.applied.clone(), book.defaults.clone(), book.why.is_some()));
+        aws.memo(service.memo(), |book: &mut Book| (book.applied.clone(), book.defaults.clone(), book.why.is_some()));
     if given_up {
         return false;
     }
@@ -104,10 +139,10 @@ async fn page(aws: &Aws) -> bool {
         Place::At(token) => Some(token),
         Place::End => return false,
     };
-    let asked = if is_applied { applied_page(aws, token).await } else { default_page(aws, token).await };
-    aws.memo(MEMO, |book: &mut Book| match asked {
+    let asked = if is_applied { applied_page(aws, service, token).await } else { default_page(aws, service, token).await };
+    aws.memo(service.memo(), |book: &mut Book| match asked {
         Ok((quotas, next)) => {
-            for (name, value) in quotas.iter().filter_map(read_quota) {
+            for (name, value) in quotas.iter().filter_map(|quota| read_quota(service, quota)) {
                 if is_applied {
                     book.values.insert(name, value);
                 } else {
@@ -140,21 +175,21 @@ fn operation(is_applied: bool) -> &'static str {
 type Page = (Vec<ServiceQuota>, Option<String>);
 
 /// The account's own values. What it has none of is not in this list (Service Quotas API reference).
-async fn applied_page(aws: &Aws, token: Option<String>) -> Result<Page, Failure> {
-    let call = aws.quotas.list_service_quotas().service_code("sagemaker").max_results(100).set_next_token(token);
+async fn applied_page(aws: &Aws, service: Service, token: Option<String>) -> Result<Page, Failure> {
+    let call = aws.quotas.list_service_quotas().service_code(service.code()).max_results(100).set_next_token(token);
     let page = call.send().await.map_err(|error| fault::tell("reading the account's quotas", &error))?;
     Ok((page.quotas.unwrap_or_default(), page.next_token))
 }
 
-async fn default_page(aws: &Aws, token: Option<String>) -> Result<Page, Failure> {
-    let call = aws.quotas.list_aws_default_service_quotas().service_code("sagemaker").max_results(100).set_next_token(token);
+async fn default_page(aws: &Aws, service: Service, token: Option<String>) -> Result<Page, Failure> {
+    let call = aws.quotas.list_aws_default_service_quotas().service_code(service.code()).max_results(100).set_next_token(token);
     let page = call.send().await.map_err(|error| fault::tell("reading AWS's default quotas", &error))?;
     Ok((page.quotas.unwrap_or_default(), page.next_token))
 }
 
 /// Name and value of a quota of instances.
-fn read_quota(quota: &ServiceQuota) -> Option<(String, u32)> {
-    let name = quota.quota_name().filter(|name| name.starts_with("ml."))?;
+fn read_quota(service: Service, quota: &ServiceQuota) -> Option<(String, u32)> {
+    let name = quota.quota_name().filter(|name| service.counts(name))?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "numbers of instances; `as` saturates")]
     Some((name.to_owned(), quota.value()? as u32))
 }

@@ -1,9 +1,13 @@
 //! What a launch would cost and whether the account may: looked up before anything is spent.
 
+mod instances;
+
 use super::quota::{self, Limit};
 use super::{Aws, Mode, instance_types, pricing, usage};
 use crate::model::show::money;
 use crate::model::{Problem, Safe};
+
+pub use instances::look as look_at_instance;
 
 /// Types that are offered in place of one that the account may not have.
 const OFFERED: usize = 3;
@@ -22,6 +26,10 @@ pub enum Use {
     Endpoint,
     /// A notebook instance.
     Notebook,
+    /// An EC2 instance, on demand.
+    Instance,
+    /// An EC2 instance on spare capacity.
+    SpotInstance,
 }
 
 impl Use {
@@ -34,6 +42,8 @@ impl Use {
             Self::WarmPool => format!("{instance_type} for training warm pool usage"),
             Self::Endpoint => format!("{instance_type} for endpoint usage"),
             Self::Notebook => format!("{instance_type} for notebook instance usage"),
+            // Counted in vCPUs, by kinds of families.
+            Self::Instance | Self::SpotInstance => instances::quota(instance_type, self == Self::SpotInstance),
         }
     }
 
@@ -43,6 +53,7 @@ impl Use {
     pub fn priced_as(self) -> Self {
         match self {
             Self::Training | Self::Spot | Self::WarmPool => Self::Training,
+            Self::Instance | Self::SpotInstance => Self::Instance,
             other => other,
         }
     }
@@ -54,6 +65,8 @@ impl Use {
             Self::WarmPool => "training warm pools",
             Self::Endpoint => "endpoints",
             Self::Notebook => "notebook instances",
+            Self::Instance => "instances",
+            Self::SpotInstance => "spot instances",
         }
     }
 }

@@ -1,9 +1,10 @@
 //! How many instances run at this moment, as far as it is cheap to know: what is in progress by one list, each job described
-//! once, as its instances never change.
+//! once, as its instances never change. Of EC2's, what their quotas count: vCPUs.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
+use aws_sdk_ec2::types::{Filter, InstanceLifecycleType};
 use aws_sdk_sagemaker::operation::describe_training_job::DescribeTrainingJobOutput;
 use aws_sdk_sagemaker::types::TrainingJobStatus;
 
@@ -26,16 +27,40 @@ struct Share {
 
 type Known = HashMap<String, Share>;
 
-/// Instances of a type that are used that way now; `None` where that is not known.
+/// Instances of a type that are used that way now, for EC2 vCPUs; `None` where that is not known.
 pub async fn in_use(aws: &Aws, wanted: Use, instance_type: &str) -> Option<u32> {
     let spot = match wanted {
         Use::Training => false,
         Use::Spot => true,
         Use::WarmPool | Use::Endpoint | Use::Notebook => return None,
+        Use::Instance | Use::SpotInstance => {
+            return tokio::time::timeout(PATIENCE, vcpus(aws, wanted, instance_type)).await.ok()?;
+        }
     };
     let running = tokio::time::timeout(PATIENCE, running(aws)).await.ok()??;
     let fits = |share: &&Share| share.instance_type == instance_type && share.spot == spot;
     Some(running.iter().filter(fits).map(|share| share.instances).sum())
+}
+
+/// The vCPUs that count against the same quota as this type's. What is stopped counts for nothing (EC2 User Guide, "EC2
+/// instance type quotas").
+async fn vcpus(aws: &Aws, wanted: Use, instance_type: &str) -> Option<u32> {
+    let running = Filter::builder().name("instance-state-name").values("pending").values("running").build();
+    let page = aws.ec2.describe_instances().filters(running).max_results(1000).send().await.ok()?;
+    if page.next_token.is_some() {
+        return None;
+    }
+    let quota = wanted.quota(instance_type);
+    let all = page.reservations().iter().flat_map(aws_sdk_ec2::types::Reservation::instances);
+    let counted = all.filter(|it| {
+        let spot = it.instance_lifecycle() == Some(&InstanceLifecycleType::Spot);
+        spot == (wanted == Use::SpotInstance) && it.instance_type().is_some_and(|kind| wanted.quota(kind.as_str()) == quota)
+    });
+    let cores = |it: &aws_sdk_ec2::types::Instance| {
+        let cpu = it.cpu_options()?;
+        u32::try_from(cpu.core_count()?.checked_mul(cpu.threads_per_core()?)?).ok()
+    };
+    Some(counted.filter_map(cores).sum())
 }
 
 /// What all running training jobs occupy, those of tuning jobs too.

@@ -220,6 +220,7 @@ async fn settle(session: &Session, account: &str, journal: &Journal, open: &Open
     let made = match intent.operation.as_str() {
         "CreateTrainingJob" => Some(("training-jobs", "job")),
         "CreateEndpoint" => Some(("endpoints", "endpoint")),
+        "RunInstances" => Some(("instances", "instance")),
         _ => None,
     };
     let (verdict, said) = if let Some((made, word)) = made {

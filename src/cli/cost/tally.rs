@@ -120,6 +120,7 @@ impl Tally {
         let price = match kind {
             "notebooks" => price::notebook(region, instance_type),
             "endpoints" => price::hosting(region, instance_type),
+            "instances" => price::ec2(region, instance_type),
             _ => price::training(region, instance_type),
         };
         let Some(price) = price else { return };
