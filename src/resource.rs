@@ -3,8 +3,10 @@
 
 mod data;
 pub(crate) mod endpoints;
+mod line;
 mod lint;
 mod notebooks;
+mod runs;
 mod staging;
 mod training_jobs;
 mod trials;
@@ -20,12 +22,25 @@ use crate::aws::{Aws, tail};
 use crate::model::{
     Detail, Failure, Form, ItemId, LogBatch, LogSource, MetricRule, Order, Outcome, Page, Preview, Progress, Recipe, Spec, Verb,
 };
+use crate::ssh::{Doorman, Login, Offered};
+pub use runs::activation;
 
 /// A future that borrows what it needs; the trait is used through `dyn`.
 pub type Job<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
 
 /// A log being read; see [`Resource::follow`].
 pub type Follower = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The way into an instance, with all that a connection asks for on it.
+pub struct Door {
+    pub login: Login,
+    pub doorman: Arc<dyn Doorman>,
+    /// What stands above a terminal on it.
+    pub title: crate::model::Safe,
+}
+
+/// Asks the user about a host key that nothing vouches for.
+pub type Ask = Arc<dyn Fn(Offered) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
 
 /// One kind of thing in AWS: what there is to know about it, and four things to do. Implementations hold no state; what
 /// must be remembered between calls (pages read so far, described jobs) lives in [`Aws`].
@@ -69,6 +84,13 @@ pub trait Resource: Sync {
         let source = self.log(id)?;
         Some(Box::pin(tail::follow(aws, source, rules, ended, out)))
     }
+
+    /// The way into the thing by SSH.
+    fn door(&self, aws: Arc<Aws>, id: ItemId, ask: Ask) -> Job<'static, Door> {
+        drop((aws, ask));
+        let what = format!("there is no way into {} by SSH", id.as_str());
+        Box::pin(async move { Err(Failure::new(crate::model::FailureKind::Invalid, what, "")) })
+    }
 }
 
 /// All resources, in the order of the tabs; inner lists stand behind the one they are the inside of.
@@ -79,6 +101,7 @@ pub static ALL: &[&dyn Resource] = &[
     &endpoints::Endpoints,
     &data::Data,
     &notebooks::Notebooks,
+    &runs::Runs,
 ];
 
 /// The resource of that id.

@@ -36,7 +36,7 @@ mod watched;
 use std::any::Any;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -104,6 +104,7 @@ pub struct Identity {
 
 /// The clients, the guard before them, and what is remembered between calls.
 pub struct Aws {
+    me: Weak<Self>,
     mode: Mode,
     region: String,
     pins: Option<PathBuf>,
@@ -155,7 +156,8 @@ impl Aws {
         });
         let watched = clients::watched(settings, &guard);
         let made = clients::clients(&watched, &guard);
-        Ok(Arc::new(Self {
+        Ok(Arc::new_cyclic(|me| Self {
+            me: me.clone(),
             credentials: watched.credentials_provider(),
             mode: connect.mode,
             region,
@@ -175,6 +177,12 @@ impl Aws {
             memos: Mutex::default(),
             after: Aftermath::default(),
         }))
+    }
+
+    /// Itself, to be kept by what outlives a call; `None` while it is being dropped.
+    #[must_use]
+    pub fn shared(&self) -> Option<Arc<Self>> {
+        self.me.upgrade()
     }
 
     #[must_use]

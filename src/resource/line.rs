@@ -2,6 +2,7 @@
 //! gauges). Opened through the instance's door; one that has ended is replaced when it is next needed.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use tokio::sync::Mutex;
 
 use super::{Ask, Door};
 use crate::aws::Aws;
-use crate::model::{Failure, FailureKind, ItemId};
-use crate::ssh::{Bounds, Connection, Manner, Offered, Ran};
+use crate::model::{Failure, FailureKind, ItemId, Progress};
+use crate::ssh::{Bounds, Connection, Files, Manner, Offered, Ran};
 
 const MEMO: &str = "lines";
 
@@ -41,7 +42,8 @@ pub(in crate::resource) async fn line(aws: &Aws, instance: &ItemId) -> Result<Li
     }
     *held = None;
     let door = door(aws, instance).await?;
-    let connection = Connection::open(&door.login, &*door.doorman).await?;
+    let opening: crate::ssh::Job<'_, Connection> = Box::pin(Connection::open(&door.login, &*door.doorman));
+    let connection = opening.await?;
     *held = Some(connection.clone());
     Ok(Line(Wire::Ssh(connection)))
 }
@@ -51,6 +53,11 @@ pub(in crate::resource) fn held(aws: &Aws, instance: &ItemId) -> Option<Line> {
     let slot = slot(aws, instance);
     let held = slot.try_lock().ok()?;
     held.as_ref().filter(|connection| connection.is_alive()).map(|connection| Line(Wire::Ssh(connection.clone())))
+}
+
+/// A connection that somebody else has opened, as a line.
+pub(in crate::resource) fn over(connection: &Connection) -> Line {
+    Line(Wire::Ssh(connection.clone()))
 }
 
 /// A connection of its own for large files: what it carries does not hold up the others.
@@ -71,8 +78,8 @@ async fn door(aws: &Aws, instance: &ItemId) -> Result<Door, Failure> {
     let Some(aws) = aws.shared() else {
         return Err(Failure::new(FailureKind::Cancelled, "footplate is being left", ""));
     };
-    let instances = super::find("instances")
-        .ok_or_else(|| Failure::new(FailureKind::Invalid, "this build knows no instances", ""))?;
+    let instances =
+        super::find("instances").ok_or_else(|| Failure::new(FailureKind::Invalid, "this build knows no instances", ""))?;
     let refused: Arc<std::sync::Mutex<Option<Offered>>> = Arc::default();
     let seen = Arc::clone(&refused);
     let ask: Ask = Arc::new(move |offered| {
@@ -115,6 +122,61 @@ impl Line {
     }
 }
 
+impl Line {
+    /// Sends a file by a connection of its own; what broke off is continued. Paths there are relative to the home folder.
+    ///
+    /// # Errors
+    /// As [`crate::ssh::Files::put`].
+    pub async fn put(
+        &self,
+        aws: &Aws,
+        instance: &ItemId,
+        local: &Path,
+        remote: &str,
+        progress: &Tell<'_>,
+    ) -> Result<u64, Failure> {
+        match &self.0 {
+            Wire::Ssh(_) => bulk(aws, instance).await?.files().await?.put(local, remote, progress).await,
+            #[cfg(test)]
+            Wire::Here(home) => Ok(std::fs::copy(local, home.join(remote)).unwrap()),
+        }
+    }
+
+    /// Fetches a file, or a folder with all files below it, to `local`; says how many files. What broke off is continued.
+    ///
+    /// # Errors
+    /// As [`crate::ssh::Files::get_folder`].
+    pub async fn get(
+        &self,
+        files: &mut Option<Files>,
+        aws: &Aws,
+        instance: &ItemId,
+        remote: &str,
+        local: &Path,
+        progress: &Tell<'_>,
+    ) -> Result<u64, Failure> {
+        match &self.0 {
+            Wire::Ssh(_) => {
+                if files.is_none() {
+                    *files = Some(bulk(aws, instance).await?.files().await?);
+                }
+                let Some(files) = files else { return Ok(0) };
+                match files.get(remote, local, progress).await {
+                    Ok(_) => Ok(1),
+                    // It is no file.
+                    Err(failure) if failure.kind == FailureKind::Invalid => files.get_folder(remote, local, progress).await,
+                    Err(failure) => Err(failure),
+                }
+            }
+            #[cfg(test)]
+            Wire::Here(home) => Ok(std::fs::copy(home.join(remote), local).map(|_| 1).unwrap()),
+        }
+    }
+}
+
+/// How far a transfer has come.
+type Tell<'a> = dyn Fn(Progress) + Send + Sync + 'a;
+
 /// What is said of a script that failed.
 pub(in crate::resource) fn failed(doing: &str, ran: &Ran) -> Failure {
     let said = String::from_utf8_lossy(&ran.err);
@@ -127,7 +189,8 @@ pub(in crate::resource) fn failed(doing: &str, ran: &Ran) -> Failure {
         (None, None) => "it did not say how it ended".to_owned(),
     };
     if full {
-        let hint = "free some of the instance's disk (footplate delete runs …, or rm in a terminal), or launch one with more storage";
+        let hint =
+            "free some of the instance's disk (footplate delete runs …, or rm in a terminal), or launch one with more storage";
         return Failure::new(FailureKind::Quota, format!("{doing}: the instance's disk is full"), hint);
     }
     Failure::new(FailureKind::Service, format!("{doing}: {how}"), "look at it in a terminal on the instance (s)")

@@ -37,14 +37,62 @@ pub(super) fn launch(recipe: &Recipe, instance: &ItemId) -> Result<Form, Failure
     };
     let (line, area) = (|| FieldKind::Line, || FieldKind::Area);
     let fields = vec![
-        field("name", "name", line(), fresh(&recipe.name, jiff::Timestamp::now()), "The run's name on the instance. The same name again goes on with a launch that broke off."),
-        field("data", "data", line(), run.data.unwrap_or_default(), "https://…, s3://…, or a folder or file of the project; a .zip or .tar.gz is unpacked where the script runs. Empty: none."),
-        field("folders", "folders", area(), run.folders.join("\n"), "Folders that the script needs, one a line, e.g. TrainedModels."),
-        field("script_file", "script file", line(), run.script, "The script, relative to the source folder; what lies beside it comes along."),
-        field("script", "script", area(), text, "The script's text, as it is put on the instance. Changes count for this run only: the file stays as it is."),
-        field("arguments", "arguments", area(), arguments.collect::<Vec<_>>().join("\n"), "One `name = value` a line: each becomes --name value."),
-        field("environment", "environment", line(), run.environment, "The conda or virtual environment, e.g. pytorch; a path; or `system` for python3."),
-        field("results", "results", area(), run.results.join("\n"), "What is fetched when it is over, one path a line, relative to where the script runs."),
+        field(
+            "name",
+            "name",
+            line(),
+            fresh(&recipe.name, jiff::Timestamp::now()),
+            "The run's name on the instance. The same name again goes on with a launch that broke off.",
+        ),
+        field(
+            "data",
+            "data",
+            line(),
+            run.data.unwrap_or_default(),
+            "https://…, s3://…, or a folder or file of the project; a .zip or .tar.gz is unpacked where the script runs. Empty: none.",
+        ),
+        field(
+            "folders",
+            "folders",
+            area(),
+            run.folders.join("\n"),
+            "Folders that the script needs, one a line, e.g. TrainedModels.",
+        ),
+        field(
+            "script_file",
+            "script file",
+            line(),
+            run.script,
+            "The script, relative to the source folder; what lies beside it comes along.",
+        ),
+        field(
+            "script",
+            "script",
+            area(),
+            text,
+            "The script's text, as it is put on the instance. Changes count for this run only: the file stays as it is.",
+        ),
+        field(
+            "arguments",
+            "arguments",
+            area(),
+            arguments.collect::<Vec<_>>().join("\n"),
+            "One `name = value` a line: each becomes --name value.",
+        ),
+        field(
+            "environment",
+            "environment",
+            line(),
+            run.environment,
+            "The conda or virtual environment, e.g. pytorch; a path; or `system` for python3.",
+        ),
+        field(
+            "results",
+            "results",
+            area(),
+            run.results.join("\n"),
+            "What is fetched when it is over, one path a line, relative to where the script runs.",
+        ),
     ];
     let title = Safe::line(&format!("Train on {}", instance.as_str()));
     Ok(Form { title, resource: SPEC.id.to_owned(), verb: Verb::Launch, parent: Some(instance.clone()), fields })
@@ -72,7 +120,11 @@ pub(super) fn download(id: &ItemId, name: &str) -> Form {
 pub(super) fn text_of(recipe: &Recipe, form: &Form) -> Result<String, Failure> {
     let field = |name: &str| form.fields.iter().find(|field| field.name == name);
     let changed = |name: &str| field(name).is_some_and(|field| field.value != field.initial);
-    if changed("script_file") && !changed("script") { script(recipe, form.value("script_file").trim()) } else { Ok(form.value("script").to_owned()) }
+    if changed("script_file") && !changed("script") {
+        script(recipe, form.value("script_file").trim())
+    } else {
+        Ok(form.value("script").to_owned())
+    }
 }
 
 fn script(recipe: &Recipe, file: &str) -> Result<String, Failure> {
@@ -109,7 +161,10 @@ pub(super) fn check(form: &Form) -> Vec<Problem> {
         return problems;
     }
     if !is_name(form.value("name").trim()) {
-        wrong("name", "a run's name has letters, digits, '-', '_' and '.', begins with a letter or digit, and has at most 63 of them");
+        wrong(
+            "name",
+            "a run's name has letters, digits, '-', '_' and '.', begins with a letter or digit, and has at most 63 of them",
+        );
     }
     let data = form.value("data").trim();
     if !data.is_empty()
@@ -119,7 +174,10 @@ pub(super) fn check(form: &Form) -> Vec<Problem> {
     }
     for field in ["folders", "results"] {
         if let Some(path) = paths(form.value(field)).iter().find(|path| !stays_inside(path)) {
-            wrong(field, &format!("'{path}' leaves the folder where the script runs; write it relative to that, e.g. TrainedModels"));
+            wrong(
+                field,
+                &format!("'{path}' leaves the folder where the script runs; write it relative to that, e.g. TrainedModels"),
+            );
         }
     }
     let file = form.value("script_file").trim();
@@ -149,14 +207,19 @@ pub(super) fn preview(recipe: &Recipe, form: &Form) -> Preview {
         preview.problems.push(Problem { field: field.to_owned(), message: Safe::line(&failure.to_string()), fatal: true });
     };
     match text_of(recipe, form) {
-        Ok(text) if text.trim().is_empty() => fatal("script", &Failure::new(FailureKind::Invalid, "the script is empty", "write it, or name another file")),
+        Ok(text) if text.trim().is_empty() => {
+            fatal("script", &Failure::new(FailureKind::Invalid, "the script is empty", "write it, or name another file"))
+        }
         Ok(_) => {}
         Err(failure) => fatal("script_file", &failure),
     }
     let data = form.value("data").trim();
     let mut said = "none".to_owned();
     if !data.is_empty() {
-        match Source::parse(data, &recipe.root).map_err(|message| Failure::new(FailureKind::Invalid, message, "")).and_then(|source| source.look()) {
+        match Source::parse(data, &recipe.root)
+            .map_err(|message| Failure::new(FailureKind::Invalid, message, ""))
+            .and_then(|source| source.look())
+        {
             Ok(look) => said = look,
             Err(failure) => fatal("data", &failure),
         }
@@ -165,7 +228,11 @@ pub(super) fn preview(recipe: &Recipe, form: &Form) -> Preview {
     let command = format!("{} {}", form.value("script_file").trim(), arguments(form).join(" "));
     preview.facts.push(("runs".into(), Safe::line(&format!("{command}, detached: it survives the connection and footplate"))));
     preview.facts.push(("there".into(), Safe::line(&format!("~/footplate/runs/{}/", form.value("name").trim()))));
-    preview.request = Safe::text(&format!("python {command}\nin ~/footplate/runs/{}/code, environment {}", form.value("name").trim(), form.value("environment").trim()));
+    preview.request = Safe::text(&format!(
+        "python {command}\nin ~/footplate/runs/{}/code, environment {}",
+        form.value("name").trim(),
+        form.value("environment").trim()
+    ));
     preview
 }
 
@@ -174,7 +241,13 @@ pub(super) fn preview(recipe: &Recipe, form: &Form) -> Preview {
 pub(super) fn arguments(form: &Form) -> Vec<String> {
     use crate::aws::script_mode::hyperparameters::{decode, encode, pairs};
     let words = pairs(form.value("arguments")).into_iter().flat_map(|(name, value)| {
-        let dashed = if name.starts_with('-') { name } else if name.len() == 1 { format!("-{name}") } else { format!("--{name}") };
+        let dashed = if name.starts_with('-') {
+            name
+        } else if name.len() == 1 {
+            format!("-{name}")
+        } else {
+            format!("--{name}")
+        };
         let value = match value.as_str() {
             "" => None,
             "true" => Some("True".to_owned()),

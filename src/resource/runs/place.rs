@@ -38,6 +38,11 @@ impl Place {
     }
 }
 
+/// The instance of a run's id; of an instance's id, that.
+pub(super) fn instance_of(id: &ItemId) -> ItemId {
+    ItemId(id.as_str().split('/').next().unwrap_or_default().to_owned())
+}
+
 /// A run's id.
 pub(super) fn id(instance: &ItemId, name: &str) -> ItemId {
     ItemId(format!("{}/{name}", instance.as_str()))
@@ -66,7 +71,6 @@ pub(super) fn stays_inside(path: &str) -> bool {
     !path.is_empty() && !path.contains(['\0', '\n', '\r']) && std::path::Path::new(path).components().all(normal)
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,7 +78,10 @@ mod tests {
     #[test]
     fn ids_say_instance_and_name() {
         let place = Place::parse(&ItemId("i-0a/digits-1".into())).unwrap();
-        assert_eq!((place.instance.as_str(), place.name.as_str(), place.folder().as_str()), ("i-0a", "digits-1", "footplate/runs/digits-1"));
+        assert_eq!(
+            (place.instance.as_str(), place.name.as_str(), place.folder().as_str()),
+            ("i-0a", "digits-1", "footplate/runs/digits-1")
+        );
         assert_eq!(place.id().as_str(), "i-0a/digits-1");
         for bad in ["i-0a", "i-0a/", "/x", "i-0a/..", "i-0a/a/b", "i-0a/-x", "i-0a/a b", "i-0a/a;b"] {
             assert!(Place::parse(&ItemId(bad.into())).is_err(), "{bad}");

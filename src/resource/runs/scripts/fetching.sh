@@ -1,7 +1,7 @@
-# Sees that the data set in folder $1 is being got ready with the arguments $2…; tells how far it is: state, bytes, what it does
-# or why it failed. $FIRST: a failure of before is forgotten.
+# Tells how far the data set in folder $1 is: whether it was there, is ready, busy (bytes, what it does) or failed (why). When
+# `first` follows, a failure of before is forgotten, and what gets it ready is started with the arguments behind that.
 cd "$HOME/footplate/data/$1" 2> /dev/null || exit 9
-if [ -e files ]; then printf 'ready\t0\t\n'; exit 0; fi
+if [ -e files ]; then printf 'there\t0\t\n'; exit 0; fi
 shift
 busy() { ! flock -n lock true 2> /dev/null; }
 if [ "$1" = first ]; then
