@@ -45,7 +45,8 @@ impl Aws {
             let what = "the local region has no EC2 Instance Connect Endpoints";
             return Err(Failure::new(FailureKind::Refused, what, "its instances have addresses on this machine"));
         }
-        let none = |why: String| Failure::new(FailureKind::NoCredentials, why, "log in, e.g. by `aws sso login`, or set AWS_PROFILE");
+        let none =
+            |why: String| Failure::new(FailureKind::NoCredentials, why, "log in, e.g. by `aws sso login`, or set AWS_PROFILE");
         let provider = self.credentials.as_ref().ok_or_else(|| none("there are no AWS credentials".to_owned()))?;
         let found = provider.provide_credentials().await;
         let credentials = found.map_err(|error| none(format!("there are no usable AWS credentials: {error}")))?;
@@ -111,7 +112,9 @@ mod tests {
     #[test]
     fn the_signature_is_the_one_that_botocore_makes() {
         let url = signed(None);
-        assert!(url.starts_with("wss://eice-0123456789abcdef0.abcd1234.ec2-instance-connect-endpoint.us-east-1.amazonaws.com/openTunnel?"));
+        assert!(url.starts_with(
+            "wss://eice-0123456789abcdef0.abcd1234.ec2-instance-connect-endpoint.us-east-1.amazonaws.com/openTunnel?"
+        ));
         for part in [
             "instanceConnectEndpointId=eice-0123456789abcdef0",
             "remotePort=22",
@@ -139,6 +142,8 @@ mod tests {
     fn an_address_of_the_next_protocol_is_encoded() {
         let six = Tunnel { address: "2001:db8::5".parse().unwrap(), ..tunnel() };
         let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
-        assert!(url(&six, "us-east-1", credentials, SystemTime::UNIX_EPOCH).unwrap().contains("privateIpAddress=2001%3Adb8%3A%3A5&"));
+        assert!(
+            url(&six, "us-east-1", credentials, SystemTime::UNIX_EPOCH).unwrap().contains("privateIpAddress=2001%3Adb8%3A%3A5&")
+        );
     }
 }

@@ -70,12 +70,11 @@ pub(super) async fn open(login: &Login, doorman: &dyn Doorman, manner: &Manner) 
     let (asker, questions) = mpsc::channel(1);
     let ear = Ear::new(state.clone(), asker, deadlines, heard.clone());
     let dial = client::connect_stream(Arc::new(config(manner, knowledge.algorithms())), wire, ear);
-    let mut handle = exchange(dial, questions, &mut clock, async |question: &Question| {
+    let mut handle = exchange(dial, questions, &mut clock, &deadlines, async |question: &Question| {
         knowledge.judge(&question.key, &server, login, doorman).await
     })
-    .await
-    .map_err(|trouble| trouble.unwrap_or_else(|| state.reason().unwrap_or_else(|| fault::gone(false))))?;
-    log_in(&mut handle, &state, login, doorman, &mut clock).await?;
+    .await?;
+    log_in(&mut handle, &state, login, doorman, &mut clock, &deadlines).await?;
     let _ = cut_unless_done.disarm();
     Ok(Opened { handle, state, cutter, heard, server })
 }
@@ -121,26 +120,26 @@ fn config(manner: &Manner, keys: Cow<'static, [Algorithm]>) -> client::Config {
     }
 }
 
-/// The key exchange, with the verdict on the host key in its middle. `None` in the error: the session's state says why.
+/// The key exchange, with the verdict on the host key in its middle.
 async fn exchange<F>(
     dial: F,
     mut questions: mpsc::Receiver<Question>,
     clock: &mut Clock,
+    deadlines: &Deadlines,
     judge: impl AsyncFn(&Question) -> Result<(), Failure>,
-) -> Result<Handle<Ear>, Option<Failure>>
+) -> Result<Handle<Ear>, Failure>
 where
     F: Future<Output = Result<Handle<Ear>, super::ear::Trouble>>,
 {
     let mut dial = pin!(dial);
-    let deadlines = clock.whole;
     loop {
         tokio::select! {
-            done = &mut dial => return done.map_err(|trouble| Some(trouble.tell(&Deadlines::default()))),
+            done = &mut dial => return done.map_err(|trouble| trouble.tell(deadlines)),
             Some(question) = questions.recv() => {
-                clock.stopped(judge(&question)).await.map_err(Some)?;
+                clock.stopped(judge(&question)).await?;
                 let _ = question.verdict.send(true);
             }
-            () = tokio::time::sleep(clock.left()) => return Err(Some(fault::too_slow(deadlines))),
+            () = tokio::time::sleep(clock.left()) => return Err(fault::too_slow(clock.whole)),
         }
     }
 }
@@ -152,6 +151,7 @@ async fn log_in(
     login: &Login,
     doorman: &dyn Doorman,
     clock: &mut Clock,
+    deadlines: &Deadlines,
 ) -> Result<(), Failure> {
     let key = Arc::new(fresh_key()?);
     let line = key.public_key().to_openssh().map_err(|error| no_key(&error))?;
@@ -179,7 +179,7 @@ async fn log_in(
             Err(error) => {
                 return Err(match timeout(REASON, state.ended()).await {
                     Ok(failure) => failure,
-                    Err(_) => fault::told(&error, &Deadlines::default()),
+                    Err(_) => fault::told(&error, deadlines),
                 });
             }
         }

@@ -119,12 +119,15 @@ impl Connection {
         exec(&mut talk, command).await?;
         let write = talk.speaking.clone();
         let give = async {
-            if let Some(input) = input {
-                // A command that ends without reading it all is its own business; what it said is heard below.
-                let _ = write.write().data_bytes(input).await;
+            // A command may end without reading it all: then this waits, and what it said is heard below.
+            let given = async {
+                write.said(write.write().data_bytes(input.unwrap_or_default()).await).await?;
+                write.said(write.write().eof().await).await
+            };
+            match given.await {
+                Ok(()) => std::future::pending().await,
+                Err(failure) => failure,
             }
-            let _ = write.write().eof().await;
-            std::future::pending::<Failure>().await
         };
         let mut ran = Ran::default();
         let hear = async {
@@ -216,9 +219,10 @@ impl Session {
         };
         match opened {
             Ok(channel) => Ok(channel),
-            Err(russh::Error::ChannelOpenFailure(_)) => {
-                Err(fault::declined("another session on this connection", "close a shell or a log, or see MaxSessions in its sshd_config"))
-            }
+            Err(russh::Error::ChannelOpenFailure(_)) => Err(fault::declined(
+                "another session on this connection",
+                "close a shell or a log, or see MaxSessions in its sshd_config",
+            )),
             Err(russh::Error::SendError | russh::Error::Disconnect) => Err(self.state.ended().await),
             Err(error) => Err(fault::told(&error, &self.deadlines)),
         }

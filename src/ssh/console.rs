@@ -106,8 +106,14 @@ mod tests {
         assert_eq!(host_keys(""), Vec::<String>::new());
         assert_eq!(host_keys(&format!("{KERNEL}ci-info\n{}{LOGIN}", block(&[A]))), [A]);
         assert_eq!(host_keys(&format!("{KERNEL}{}{LOGIN}\n{KERNEL}{}{LOGIN}", block(&[A]), block(&[B]))), [B], "two boots");
-        assert_eq!(host_keys(&format!("{KERNEL}{}{LOGIN}\n{KERNEL}started{LOGIN}", block(&[A]))), [A], "cloud-init prints once an instance");
-        let prefixed = format!("{KERNEL}[   12.3] cloud-init[812]: {BEGIN}\n[   12.3] cloud-init[812]: {A} root@x\n<14>Nov cloud-init: {END}\n");
+        assert_eq!(
+            host_keys(&format!("{KERNEL}{}{LOGIN}\n{KERNEL}started{LOGIN}", block(&[A]))),
+            [A],
+            "cloud-init prints once an instance"
+        );
+        let prefixed = format!(
+            "{KERNEL}[   12.3] cloud-init[812]: {BEGIN}\n[   12.3] cloud-init[812]: {A} root@x\n<14>Nov cloud-init: {END}\n"
+        );
         assert_eq!(host_keys(&prefixed), [A]);
     }
 
@@ -115,7 +121,11 @@ mod tests {
     fn what_is_contradicted_or_late_or_cut_vouches_for_nothing() {
         let differing = format!("{KERNEL}{}{LOGIN}\n{}", block(&[A]), block(&[B]));
         assert_eq!(host_keys(&differing), Vec::<String>::new(), "a later block in the same boot says otherwise");
-        assert_eq!(host_keys(&format!("{KERNEL}{}{}", block(&[A]), block(&[A]))), [A], "saying the same twice is no contradiction");
+        assert_eq!(
+            host_keys(&format!("{KERNEL}{}{}", block(&[A]), block(&[A]))),
+            [A],
+            "saying the same twice is no contradiction"
+        );
         let late = format!("{KERNEL}{LOGIN}\n{}", block(&[B]));
         assert_eq!(host_keys(&late), Vec::<String>::new(), "written by a user of the machine");
         let whole = format!("{KERNEL}{}", block(&[A]));

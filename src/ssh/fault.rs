@@ -49,7 +49,9 @@ pub(super) fn unanswered(route: &Route, after: Duration) -> Failure {
     let what = format!("no answer from {} within {}", at(route), seconds(after));
     let hint = match route {
         Route::Direct { .. } => FIREWALL,
-        Route::Tunnel { .. } => "see that HTTPS (TCP port 443) leads out of your network; the endpoint may also be busy: try again",
+        Route::Tunnel { .. } => {
+            "see that HTTPS (TCP port 443) leads out of your network; the endpoint may also be busy: try again"
+        }
     };
     Failure::new(FailureKind::Timeout, what, hint)
 }
@@ -111,7 +113,8 @@ pub(super) fn declined(what: &str, hint: &str) -> Failure {
 pub(super) fn refused_login(user: &str, machine: &Machine, methods: &str, partial: bool) -> Failure {
     let what = format!("{} does not let the user '{}' in with the key that was announced for them", machine.instance, cut(user));
     let hint = if partial {
-        "its SSH server wants a second proof (a password or code) beside the key, which EC2 Instance Connect does not give".to_owned()
+        "its SSH server wants a second proof (a password or code) beside the key, which EC2 Instance Connect does not give"
+            .to_owned()
     } else {
         let offers = if methods.is_empty() { String::new() } else { format!(" (it would take: {})", cut(methods)) };
         format!(
@@ -140,15 +143,22 @@ pub(super) fn broken(error: &io::Error) -> Failure {
 /// The server said good-bye.
 pub(super) fn disconnected(message: &str) -> Failure {
     let said = cut(message);
-    let what =
-        if said.is_empty() { "the instance ended the connection".to_owned() } else { format!("the instance ended the connection: {said}") };
+    let what = if said.is_empty() {
+        "the instance ended the connection".to_owned()
+    } else {
+        format!("the instance ended the connection: {said}")
+    };
     Failure::new(FailureKind::Network, what, AGAIN)
 }
 
 /// The session task went away without a word.
 pub(super) fn gone(panicked: bool) -> Failure {
     if panicked {
-        return Failure::new(FailureKind::Service, "the server sent what our SSH library does not survive; the connection is closed", AGAIN);
+        return Failure::new(
+            FailureKind::Service,
+            "the server sent what our SSH library does not survive; the connection is closed",
+            AGAIN,
+        );
     }
     Failure::new(FailureKind::Network, "the connection was closed", AGAIN)
 }
@@ -162,7 +172,10 @@ pub(super) fn told(error: &Error, deadlines: &Deadlines) -> Failure {
     match error {
         Error::IO(error) => broken(error),
         Error::KeepaliveTimeout | Error::InactivityTimeout => {
-            let what = format!("the instance has not answered for {}: the line is dead or the instance is stopped", seconds(deadlines.silence()));
+            let what = format!(
+                "the instance has not answered for {}: the line is dead or the instance is stopped",
+                seconds(deadlines.silence())
+            );
             Failure::new(FailureKind::Timeout, what, AGAIN)
         }
         Error::Disconnect | Error::HUP | Error::SendError | Error::RecvError => gone(false),
@@ -173,9 +186,11 @@ pub(super) fn told(error: &Error, deadlines: &Deadlines) -> Failure {
             Failure::new(FailureKind::Service, what, "bring the instance's OpenSSH up to date")
         }
         Error::NoAuthMethod => Failure::new(FailureKind::Denied, "the server lets nobody in any more", AGAIN),
-        Error::WrongServerSig => {
-            Failure::new(FailureKind::Refused, "the server could not prove that it holds its host key", "do not log in: something stands between here and the instance")
-        }
+        Error::WrongServerSig => Failure::new(
+            FailureKind::Refused,
+            "the server could not prove that it holds its host key",
+            "do not log in: something stands between here and the instance",
+        ),
         other => protocol(format!("the server broke the SSH protocol: {}", cut(&other.to_string()))),
     }
 }

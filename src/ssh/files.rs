@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use russh::ChannelMsg;
+use russh_sftp::client::Config;
 use russh_sftp::client::error::Error;
 use russh_sftp::client::rawsession::{Limits, RawSftpSession};
-use russh_sftp::client::Config;
 use russh_sftp::protocol::{FileAttributes, StatusCode};
 use tokio::time::timeout;
 
@@ -157,16 +157,28 @@ fn tell(session: &Session, at: &str, error: &Error) -> Failure {
     match error {
         Error::Status(status) => match status.status_code {
             StatusCode::NoSuchFile => Failure::new(FailureKind::NotFound, format!("there is no {at} on the instance"), ""),
-            StatusCode::PermissionDenied => {
-                Failure::new(FailureKind::Denied, format!("the user on the instance may not use {at}"), "choose a place in the user's home folder")
-            }
+            StatusCode::PermissionDenied => Failure::new(
+                FailureKind::Denied,
+                format!("the user on the instance may not use {at}"),
+                "choose a place in the user's home folder",
+            ),
             _ => {
                 let what = format!("{at} on the instance: {}", fault::cut(&status.error_message));
-                Failure::new(FailureKind::Service, what, "see that there is room on its disk (df -h) and that the place can be written to")
+                Failure::new(
+                    FailureKind::Service,
+                    what,
+                    "see that there is room on its disk (df -h) and that the place can be written to",
+                )
             }
         },
-        Error::Timeout => Failure::new(FailureKind::Timeout, format!("no answer about {at} from the instance"), "try again: it is continued"),
-        other => Failure::new(FailureKind::Service, format!("{at} on the instance: {}", fault::cut(&other.to_string())), "try again: it is continued"),
+        Error::Timeout => {
+            Failure::new(FailureKind::Timeout, format!("no answer about {at} from the instance"), "try again: it is continued")
+        }
+        other => Failure::new(
+            FailureKind::Service,
+            format!("{at} on the instance: {}", fault::cut(&other.to_string())),
+            "try again: it is continued",
+        ),
     }
 }
 

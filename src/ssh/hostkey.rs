@@ -100,7 +100,11 @@ fn named(key: &PublicKey) -> String {
 }
 
 fn unreadable(error: &dyn std::fmt::Display) -> Failure {
-    Failure::new(FailureKind::Refused, format!("the host key cannot be compared: {error}"), "forget the machine's host key, and connect again")
+    Failure::new(
+        FailureKind::Refused,
+        format!("the host key cannot be compared: {error}"),
+        "forget the machine's host key, and connect again",
+    )
 }
 
 fn changed(login: &Login, pinned: &PublicKey, offered: &PublicKey) -> Failure {

@@ -92,7 +92,11 @@ impl Pins {
     fn change<T>(&self, change: impl FnOnce(&mut BTreeMap<Machine, Pin>) -> Result<T, Failure>) -> Result<T, Failure> {
         let unwritable = |error: io::Error| {
             let what = format!("the host key cannot be remembered: {}: {error}", self.path.display());
-            Failure::new(FailureKind::Machine, what, "make room, and see that the folder can be written to; without it there is no login")
+            Failure::new(
+                FailureKind::Machine,
+                what,
+                "make room, and see that the folder can be written to; without it there is no login",
+            )
         };
         let folder = self.path.parent().unwrap_or(Path::new("."));
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unwritable)?;
@@ -228,7 +232,14 @@ mod tests {
         let good = Pins::open(&path).unwrap();
         good.pin(pin("i-1", KEY)).unwrap();
         let text = fs::read_to_string(&path).unwrap();
-        for bad in ["", "{", "[]", &text[..text.len() / 2], &text.replace("\"version\": 1", "\"version\": 2"), &text.replace("AAAAC3", "AAAA!3")] {
+        for bad in [
+            "",
+            "{",
+            "[]",
+            &text[..text.len() / 2],
+            &text.replace("\"version\": 1", "\"version\": 2"),
+            &text.replace("AAAAC3", "AAAA!3"),
+        ] {
             fs::write(&path, bad).unwrap();
             assert_eq!(good.look(&machine("i-1")).unwrap_err().kind, FailureKind::Refused, "{bad}");
             assert_eq!(good.pin(pin("i-9", KEY)).unwrap_err().kind, FailureKind::Refused, "{bad}");

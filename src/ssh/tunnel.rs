@@ -78,7 +78,11 @@ pub(super) async fn open(url: &str) -> Result<Tunnel, Failure> {
     }
     let tcp = TcpStream::connect((host, port)).await.map_err(|error| {
         let what = format!("the EC2 Instance Connect Endpoint {host} cannot be reached: {error}");
-        Failure::new(FailureKind::Network, what, "see that this machine is on the network and that HTTPS (TCP port 443) leads out of it")
+        Failure::new(
+            FailureKind::Network,
+            what,
+            "see that this machine is on the network and that HTTPS (TCP port 443) leads out of it",
+        )
     })?;
     // A key press is a message of its own, not to be held back.
     let _ = tcp.set_nodelay(true);
@@ -98,7 +102,10 @@ fn refused(status: u16, body: &[u8]) -> Failure {
     let said = fault::cut(&String::from_utf8_lossy(body));
     let said = if said.is_empty() { String::new() } else { format!(": {said}") };
     let (kind, hint) = match status {
-        401 | 403 => (FailureKind::Denied, "your credentials need ec2-instance-connect:OpenTunnel on this endpoint; the address is good for a minute only"),
+        401 | 403 => (
+            FailureKind::Denied,
+            "your credentials need ec2-instance-connect:OpenTunnel on this endpoint; the address is good for a minute only",
+        ),
         404 => (FailureKind::NotFound, "the endpoint or the instance's address is not there any more"),
         429 => (FailureKind::Throttled, "an endpoint has a handful of tunnels at a time: close one, or wait"),
         _ => (FailureKind::Service, "look at the endpoint's state; it must be create-complete"),

@@ -27,7 +27,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Line for T {}
 #[derive(Clone, Debug)]
 pub(super) struct LastHeard {
     start: Instant,
-    /// Milliseconds after `start`.
+    /// Nanoseconds after `start`.
     at: Arc<AtomicU64>,
     bytes: Arc<AtomicU64>,
 }
@@ -39,7 +39,7 @@ impl LastHeard {
 
     fn now(&self, count: usize) {
         self.bytes.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
-        let passed = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let passed = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.at.store(passed, Ordering::Relaxed);
     }
 
@@ -48,7 +48,7 @@ impl LastHeard {
     }
 
     pub(super) fn when(&self) -> Instant {
-        self.start + Duration::from_millis(self.at.load(Ordering::Relaxed))
+        self.start + Duration::from_nanos(self.at.load(Ordering::Relaxed))
     }
 }
 
@@ -137,7 +137,11 @@ impl Wire {
     }
 
     fn poll_cut(&mut self, cx: &mut Context<'_>) -> Option<io::Error> {
-        self.is_cut.as_mut().poll(cx).is_ready().then(|| io::Error::new(io::ErrorKind::ConnectionAborted, "the connection was closed"))
+        self.is_cut
+            .as_mut()
+            .poll(cx)
+            .is_ready()
+            .then(|| io::Error::new(io::ErrorKind::ConnectionAborted, "the connection was closed"))
     }
 }
 

@@ -72,12 +72,21 @@ impl Files {
     /// # Errors
     /// As [`Files::get`]; `Refused` when a name there, or a link here, would lead out of `local`. Files that are complete
     /// stay.
-    pub async fn get_folder(&self, remote: &str, local: &Path, progress: &(dyn Fn(Progress) + Send + Sync)) -> Result<u64, Failure> {
+    pub async fn get_folder(
+        &self,
+        remote: &str,
+        local: &Path,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<u64, Failure> {
         let mut count = 0;
         let mut folders = vec![(remote.trim_end_matches('/').to_owned(), local.to_owned(), 0)];
         while let Some((remote, local, depth)) = folders.pop() {
             if depth > DEEPEST {
-                return Err(Failure::new(FailureKind::Refused, format!("{remote} is too deep in folders"), "pack it there (tar), and fetch that"));
+                return Err(Failure::new(
+                    FailureKind::Refused,
+                    format!("{remote} is too deep in folders"),
+                    "pack it there (tar), and fetch that",
+                ));
             }
             make_folder(&local, depth > 0)?;
             for entry in self.list(&remote).await? {
@@ -131,7 +140,9 @@ impl Files {
         while piece.len() < wanted {
             let missing = u32::try_from(wanted - piece.len()).unwrap_or(0);
             match self.raw.read(handle, from + piece.len() as u64, missing).await {
-                Ok(more) if more.data.is_empty() => return Err(Error::UnexpectedBehavior("the file ended before its end".to_owned())),
+                Ok(more) if more.data.is_empty() => {
+                    return Err(Error::UnexpectedBehavior("the file ended before its end".to_owned()));
+                }
                 Ok(more) => piece.extend_from_slice(&more.data),
                 Err(Error::Status(status)) if status.status_code == StatusCode::Eof => {
                     return Err(Error::UnexpectedBehavior("it became shorter while it was fetched".to_owned()));
@@ -155,7 +166,8 @@ fn part_of(local: &Path, about: &FileAttributes) -> Result<PathBuf, Failure> {
     for other in fs::read_dir(folder).into_iter().flatten().flatten() {
         let there = other.file_name();
         let middle = there.to_str().and_then(|there| there.strip_prefix(name)?.strip_prefix('.')?.strip_suffix(".part"));
-        let is_ours = middle.is_some_and(|middle| middle.contains('-') && middle.chars().all(|c| c == '-' || c.is_ascii_hexdigit()));
+        let is_ours =
+            middle.is_some_and(|middle| middle.contains('-') && middle.chars().all(|c| c == '-' || c.is_ascii_hexdigit()));
         if is_ours && Some(there.as_os_str()) != part.file_name() {
             let _ = fs::remove_file(other.path());
         }

@@ -78,7 +78,11 @@ impl Files {
             while more && at_work.len() < REQUESTS {
                 let mut piece = Vec::with_capacity(WRITTEN as usize);
                 let read = (&mut *file).take(u64::from(WRITTEN)).read_to_end(&mut piece).await.map_err(|error| {
-                    Failure::new(FailureKind::Machine, format!("the file cannot be read any more: {error}"), "try again: it is continued")
+                    Failure::new(
+                        FailureKind::Machine,
+                        format!("the file cannot be read any more: {error}"),
+                        "try again: it is continued",
+                    )
                 })?;
                 more = read > 0;
                 if more {
