@@ -70,10 +70,7 @@ pub(super) async fn open(login: &Login, doorman: &dyn Doorman, manner: &Manner) 
     let (asker, questions) = mpsc::channel(1);
     let ear = Ear::new(state.clone(), asker, deadlines, heard.clone());
     let dial = client::connect_stream(Arc::new(config(manner, knowledge.algorithms())), wire, ear);
-    let mut handle = exchange(dial, questions, &mut clock, &deadlines, async |question: &Question| {
-        knowledge.judge(&question.key, &server, login, doorman).await
-    })
-    .await?;
+    let mut handle = exchange(dial, questions, &mut clock, &deadlines, &Judge { knowledge: &knowledge, server: &server, login, doorman }).await?;
     log_in(&mut handle, &state, login, doorman, &mut clock, &deadlines).await?;
     let _ = cut_unless_done.disarm();
     Ok(Opened { handle, state, cutter, heard, server })
@@ -120,13 +117,27 @@ fn config(manner: &Manner, keys: Cow<'static, [Algorithm]>) -> client::Config {
     }
 }
 
+/// Who gives the verdict on a host key. (Not a closure: its future could not be sent between threads.)
+struct Judge<'a> {
+    knowledge: &'a Knowledge,
+    server: &'a Safe,
+    login: &'a Login,
+    doorman: &'a dyn Doorman,
+}
+
+impl Judge<'_> {
+    async fn judge(&self, question: &Question) -> Result<(), Failure> {
+        self.knowledge.judge(&question.key, self.server, self.login, self.doorman).await
+    }
+}
+
 /// The key exchange, with the verdict on the host key in its middle.
 async fn exchange<F>(
     dial: F,
     mut questions: mpsc::Receiver<Question>,
     clock: &mut Clock,
     deadlines: &Deadlines,
-    judge: impl AsyncFn(&Question) -> Result<(), Failure>,
+    judge: &Judge<'_>,
 ) -> Result<Handle<Ear>, Failure>
 where
     F: Future<Output = Result<Handle<Ear>, super::ear::Trouble>>,
@@ -136,7 +147,7 @@ where
         tokio::select! {
             done = &mut dial => return done.map_err(|trouble| trouble.tell(deadlines)),
             Some(question) = questions.recv() => {
-                clock.stopped(judge(&question)).await?;
+                clock.stopped(judge.judge(&question)).await?;
                 let _ = question.verdict.send(true);
             }
             () = tokio::time::sleep(clock.left()) => return Err(fault::too_slow(clock.whole)),
