@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use super::{Ask, Door};
+use super::Ask;
 use crate::aws::Aws;
 use crate::model::{Failure, FailureKind, ItemId, Progress};
 use crate::ssh::{Bounds, Connection, Files, Manner, Offered, Ran};
@@ -16,7 +16,7 @@ use crate::ssh::{Bounds, Connection, Files, Manner, Offered, Ran};
 const MEMO: &str = "lines";
 
 /// One slot per instance: who needs a line while it is being opened waits for it.
-type Slots = HashMap<String, Arc<Mutex<Option<Connection>>>>;
+type Slots = HashMap<String, Arc<Mutex<Option<Line>>>>;
 
 /// A connection to an instance, for scripts and small files. It stays open for as long as one handle of it is held.
 #[derive(Clone)]
@@ -37,22 +37,20 @@ enum Wire {
 pub(in crate::resource) async fn line(aws: &Aws, instance: &ItemId) -> Result<Line, Failure> {
     let slot = slot(aws, instance);
     let mut held = slot.lock().await;
-    if let Some(connection) = held.as_ref().filter(|connection| connection.is_alive()) {
-        return Ok(Line(Wire::Ssh(connection.clone())));
+    if let Some(line) = held.as_ref().filter(|line| line.is_alive()) {
+        return Ok(line.clone());
     }
     *held = None;
-    let door = door(aws, instance).await?;
-    let opening: crate::ssh::Job<'_, Connection> = Box::pin(Connection::open(&door.login, &*door.doorman));
-    let connection = opening.await?;
-    *held = Some(connection.clone());
-    Ok(Line(Wire::Ssh(connection)))
+    let line = Line(Wire::Ssh(open(aws, instance, &Manner::talk()).await?));
+    *held = Some(line.clone());
+    Ok(line)
 }
 
 /// The line to an instance if there is one that stands; opens none and waits for none.
 pub(in crate::resource) fn held(aws: &Aws, instance: &ItemId) -> Option<Line> {
     let slot = slot(aws, instance);
     let held = slot.try_lock().ok()?;
-    held.as_ref().filter(|connection| connection.is_alive()).map(|connection| Line(Wire::Ssh(connection.clone())))
+    held.as_ref().filter(|line| line.is_alive()).cloned()
 }
 
 /// A connection that somebody else has opened, as a line.
@@ -60,36 +58,46 @@ pub(in crate::resource) fn over(connection: &Connection) -> Line {
     Line(Wire::Ssh(connection.clone()))
 }
 
-/// A connection of its own for large files: what it carries does not hold up the others.
-///
-/// # Errors
-/// As [`line`].
-pub(in crate::resource) async fn bulk(aws: &Aws, instance: &ItemId) -> Result<Connection, Failure> {
-    let door = door(aws, instance).await?;
-    Connection::open_in(&door.login, &*door.doorman, &Manner::bulk()).await
-}
-
-fn slot(aws: &Aws, instance: &ItemId) -> Arc<Mutex<Option<Connection>>> {
+fn slot(aws: &Aws, instance: &ItemId) -> Arc<Mutex<Option<Line>>> {
     aws.memo(MEMO, |slots: &mut Slots| Arc::clone(slots.entry(instance.as_str().to_owned()).or_default()))
 }
 
-/// The instance's door, where nobody is there to be asked: a key that nothing vouches for is turned away.
-async fn door(aws: &Aws, instance: &ItemId) -> Result<Door, Failure> {
+/// Opens a connection by the instance's door where nobody is there to be asked: a host key that nothing vouches for is turned
+/// away.
+async fn open(aws: &Aws, instance: &ItemId, manner: &Manner) -> Result<Connection, Failure> {
     let Some(aws) = aws.shared() else {
         return Err(Failure::new(FailureKind::Cancelled, "footplate is being left", ""));
     };
     let instances =
         super::find("instances").ok_or_else(|| Failure::new(FailureKind::Invalid, "this build knows no instances", ""))?;
-    let refused: Arc<std::sync::Mutex<Option<Offered>>> = Arc::default();
-    let seen = Arc::clone(&refused);
+    let unknown: Arc<OnceLock<Offered>> = Arc::default();
+    let seen = Arc::clone(&unknown);
     let ask: Ask = Arc::new(move |offered| {
-        *seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(offered);
+        // The first one that is asked about is the one that is told of.
+        let _ = seen.set(offered);
         Box::pin(std::future::ready(false))
     });
-    instances.door(aws, instance.clone(), ask).await
+    let door = instances.door(aws, instance.clone(), ask).await?;
+    let opened = Connection::open_in(&door.login, &*door.doorman, manner).await;
+    opened.map_err(|failure| match unknown.get() {
+        Some(offered) => Failure::new(
+            FailureKind::Refused,
+            format!("nothing vouches for the host key of {}: {} {}", instance.as_str(), offered.algorithm, offered.fingerprint),
+            "open a terminal on it with s (or footplate ssh) first, and check its key there",
+        ),
+        None => failure,
+    })
 }
 
 impl Line {
+    fn is_alive(&self) -> bool {
+        match &self.0 {
+            Wire::Ssh(connection) => connection.is_alive(),
+            #[cfg(test)]
+            Wire::Here(_) => true,
+        }
+    }
+
     /// Runs a script of bash with these arguments, and gives it `input`.
     ///
     /// # Errors
@@ -136,7 +144,7 @@ impl Line {
         progress: &Tell<'_>,
     ) -> Result<u64, Failure> {
         match &self.0 {
-            Wire::Ssh(_) => bulk(aws, instance).await?.files().await?.put(local, remote, progress).await,
+            Wire::Ssh(_) => open(aws, instance, &Manner::bulk()).await?.files().await?.put(local, remote, progress).await,
             #[cfg(test)]
             Wire::Here(home) => Ok(std::fs::copy(local, home.join(remote)).unwrap()),
         }
@@ -158,7 +166,7 @@ impl Line {
         match &self.0 {
             Wire::Ssh(_) => {
                 if files.is_none() {
-                    *files = Some(bulk(aws, instance).await?.files().await?);
+                    *files = Some(open(aws, instance, &Manner::bulk()).await?.files().await?);
                 }
                 let Some(files) = files else { return Ok(0) };
                 match files.get(remote, local, progress).await {
@@ -201,10 +209,10 @@ pub(in crate::resource) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// A line to this machine, with `home` as its home folder.
+/// Takes this machine for an instance, with `home` as its home folder.
 #[cfg(test)]
-pub(in crate::resource) fn here_at(home: &std::path::Path) -> Line {
-    Line(Wire::Here(home.to_owned()))
+pub(in crate::resource) async fn hold_here(aws: &Aws, instance: &ItemId, home: &Path) {
+    *slot(aws, instance).lock().await = Some(Line(Wire::Here(home.to_owned())));
 }
 
 #[cfg(test)]

@@ -190,3 +190,6 @@ async fn instance_type(aws: &Aws, instance: &ItemId) -> Result<String, Failure> 
     aws.memo(MEMO, |types: &mut HashMap<String, String>| types.insert(instance.as_str().to_owned(), kind.clone()));
     Ok(kind)
 }
+
+#[cfg(test)]
+mod tests;
