@@ -416,7 +416,7 @@ fn any_host_of_many_can_be_muted_or_heard_alone() {
     let mut stage = sung(120, 24, chorus(9, 10));
     stage.press("l H");
     let screen = stage.screen();
-    assert!(screen.contains("Hosts of this log") && screen.contains("algo-9") && screen.contains("10 lines"), "{screen}");
+    assert!(screen.contains("The hosts of this log") && screen.contains("algo-9") && screen.contains("10 lines"), "{screen}");
     stage.press("space space Esc");
     let screen = stage.screen();
     assert!(screen.contains("9 hosts  (algo-1) (2) 3"), "{screen}");

@@ -254,6 +254,12 @@ impl App {
         (log.id == selected.id && log.resource == self.pane().spec.id).then_some(log)
     }
 
+    /// What speaks in a log of the open list, in the plural: hosts, or what the rows have inside.
+    #[must_use]
+    pub fn speakers(&self) -> String {
+        self.inner_of(self.active).map_or_else(|| "hosts".to_owned(), |at| format!("{}s", self.panes[at].spec.singular))
+    }
+
     /// The selected thing has a log, as far as is known.
     #[must_use]
     pub fn has_log(&self) -> bool {

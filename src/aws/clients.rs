@@ -158,79 +158,30 @@ pub(super) fn clients(settings: &SdkConfig, guard: &Guard) -> Clients {
     let plain = |url: &str| url.starts_with("http://");
     let path_style =
         settings.endpoint_url().is_some_and(plain) || std::env::var("AWS_ENDPOINT_URL_S3").is_ok_and(|url| plain(&url));
+    // The SDK's crates share no trait for this.
+    macro_rules! builder {
+        ($sdk:ident, $service:literal) => {
+            $sdk::config::Builder::from(settings)
+                .timeout_config(deadline::client($service))
+                .retry_partition(RETRIES.clone())
+                .interceptor(guard.clone())
+        };
+    }
     Clients {
-        sagemaker: aws_sdk_sagemaker::Client::from_conf(
-            aws_sdk_sagemaker::config::Builder::from(settings)
-                .timeout_config(deadline::client("SageMaker"))
-                .retry_partition(RETRIES.clone())
-                .interceptor(guard.clone())
-                .build(),
-        ),
-        s3: aws_sdk_s3::Client::from_conf(
-            aws_sdk_s3::config::Builder::from(settings)
-                .timeout_config(deadline::client("S3"))
-                .retry_partition(RETRIES.clone())
-                .force_path_style(path_style)
-                .interceptor(guard.clone())
-                .build(),
-        ),
-        logs: aws_sdk_cloudwatchlogs::Client::from_conf(
-            aws_sdk_cloudwatchlogs::config::Builder::from(settings)
-                .timeout_config(deadline::client("CloudWatch Logs"))
-                .retry_partition(RETRIES.clone())
-                .interceptor(guard.clone())
-                .build(),
-        ),
-        cloudwatch: aws_sdk_cloudwatch::Client::from_conf(
-            aws_sdk_cloudwatch::config::Builder::from(settings)
-                .timeout_config(deadline::client("CloudWatch"))
-                .retry_partition(RETRIES.clone())
-                .interceptor(guard.clone())
-                .build(),
-        ),
-        sts: aws_sdk_sts::Client::from_conf(
-            aws_sdk_sts::config::Builder::from(settings)
-                .timeout_config(deadline::client("STS"))
-                .retry_partition(RETRIES.clone())
-                .interceptor(guard.clone())
-                .build(),
-        ),
-        runtime: aws_sdk_sagemakerruntime::Client::from_conf(
-            aws_sdk_sagemakerruntime::config::Builder::from(settings)
-                .timeout_config(deadline::client("SageMaker Runtime"))
-                .retry_partition(RETRIES.clone())
-                .interceptor(guard.clone())
-                .build(),
-        ),
-        quotas: aws_sdk_servicequotas::Client::from_conf(
-            aws_sdk_servicequotas::config::Builder::from(settings)
-                .timeout_config(deadline::client("Service Quotas"))
-                .retry_partition(RETRIES.clone())
-                .interceptor(guard.clone())
-                .build(),
-        ),
-        ec2: aws_sdk_ec2::Client::from_conf(
-            aws_sdk_ec2::config::Builder::from(settings)
-                .timeout_config(deadline::client("EC2"))
-                .retry_partition(RETRIES.clone())
-                .interceptor(guard.clone())
-                .build(),
-        ),
+        sagemaker: aws_sdk_sagemaker::Client::from_conf(builder!(aws_sdk_sagemaker, "SageMaker").build()),
+        s3: aws_sdk_s3::Client::from_conf(builder!(aws_sdk_s3, "S3").force_path_style(path_style).build()),
+        logs: aws_sdk_cloudwatchlogs::Client::from_conf(builder!(aws_sdk_cloudwatchlogs, "CloudWatch Logs").build()),
+        cloudwatch: aws_sdk_cloudwatch::Client::from_conf(builder!(aws_sdk_cloudwatch, "CloudWatch").build()),
+        sts: aws_sdk_sts::Client::from_conf(builder!(aws_sdk_sts, "STS").build()),
+        runtime: aws_sdk_sagemakerruntime::Client::from_conf(builder!(aws_sdk_sagemakerruntime, "SageMaker Runtime").build()),
+        quotas: aws_sdk_servicequotas::Client::from_conf(builder!(aws_sdk_servicequotas, "Service Quotas").build()),
+        ec2: aws_sdk_ec2::Client::from_conf(builder!(aws_sdk_ec2, "EC2").build()),
         instance_connect: aws_sdk_ec2instanceconnect::Client::from_conf(
-            aws_sdk_ec2instanceconnect::config::Builder::from(settings)
-                .timeout_config(deadline::client("EC2 Instance Connect"))
-                .retry_partition(RETRIES.clone())
-                .interceptor(guard.clone())
-                .build(),
+            builder!(aws_sdk_ec2instanceconnect, "EC2 Instance Connect").build(),
         ),
+        // The price list is served in few regions only, and is the same in each.
         pricing: aws_sdk_pricing::Client::from_conf(
-            aws_sdk_pricing::config::Builder::from(settings)
-                .timeout_config(deadline::client("Pricing"))
-                .retry_partition(RETRIES.clone())
-                // The price list is served in few regions only, and is the same in each.
-                .region(Region::new("us-east-1"))
-                .interceptor(guard.clone())
-                .build(),
+            builder!(aws_sdk_pricing, "Pricing").region(Region::new("us-east-1")).build(),
         ),
     }
 }

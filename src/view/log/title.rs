@@ -22,10 +22,11 @@ pub fn draw(pen: &mut Pen<'_>, area: Area, app: &App, log: Option<&LogView>) {
     let room = area.width.saturating_sub(wide + 3);
     let named = app.level == Level::Log;
     let long = |parts: &[(Safe, Role)]| parts.iter().map(|(text, _)| columns(text.as_str())).sum::<u16>();
-    let mut hosts = log.map(legend).unwrap_or_default();
+    let many = app.speakers();
+    let mut hosts = log.map(|log| legend(log, &many)).unwrap_or_default();
     // The legend goes before the name does.
     if 4 + long(&hosts) + if named { NAME + 3 } else { 0 } > room {
-        hosts = log.map(in_short).into_iter().collect();
+        hosts = log.map(|log| in_short(log, &many)).into_iter().collect();
     }
     let mut x = area.x + 1;
     let end = x + room;
@@ -41,11 +42,11 @@ pub fn draw(pen: &mut Pen<'_>, area: Area, app: &App, log: Option<&LogView>) {
 }
 
 /// How many hosts there are, and each of them in its colour; in brackets those whose lines do not show.
-fn legend(log: &LogView) -> Vec<(Safe, Role)> {
+fn legend(log: &LogView, many: &str) -> Vec<(Safe, Role)> {
     if log.hosts.len() < 2 || log.solo.is_some() {
-        return vec![in_short(log)];
+        return vec![in_short(log, many)];
     }
-    let mut out = vec![(format!(" · {} hosts", log.hosts.len()).into(), Role::Head)];
+    let mut out = vec![(format!(" · {} {many}", log.hosts.len()).into(), Role::Head)];
     let names: Vec<&str> = log.hosts.iter().map(Safe::as_str).collect();
     for (host, (name, tail)) in (0_u16..).zip(log.hosts.iter().zip(tails(&names))) {
         let gap = if host == 0 { "  " } else { " " };
@@ -58,12 +59,12 @@ fn legend(log: &LogView) -> Vec<(Safe, Role)> {
 }
 
 /// The hosts in a word or two.
-fn in_short(log: &LogView) -> (Safe, Role) {
+fn in_short(log: &LogView, many: &str) -> (Safe, Role) {
     let said = match log.solo.and_then(|host| log.hosts.get(usize::from(host))) {
         _ if log.hosts.len() < 2 => String::new(),
         Some(host) => format!(" · only {host}"),
-        None if log.muted.is_empty() => format!(" · {} hosts", log.hosts.len()),
-        None => format!(" · {} hosts, {} muted", log.hosts.len(), log.muted.count()),
+        None if log.muted.is_empty() => format!(" · {} {many}", log.hosts.len()),
+        None => format!(" · {} {many}, {} muted", log.hosts.len(), log.muted.count()),
     };
     (said.into(), Role::Head)
 }
