@@ -3,6 +3,7 @@
 
 mod data;
 pub(crate) mod endpoints;
+pub(crate) mod instances;
 mod line;
 mod lint;
 mod notebooks;
@@ -20,9 +21,10 @@ use tokio::sync::{mpsc, watch};
 
 use crate::aws::{Aws, tail};
 use crate::model::{
-    Detail, Failure, Form, ItemId, LogBatch, LogSource, MetricRule, Order, Outcome, Page, Preview, Progress, Recipe, Spec, Verb,
+    Detail, Failure, Form, ItemId, LogBatch, LogSource, MetricRule, Order, Outcome, Page, Preview, Progress, Recipe, Safe, Spec,
+    Verb,
 };
-use crate::ssh::{Doorman, Login, Offered};
+use crate::ssh;
 pub use runs::activation;
 
 /// A future that borrows what it needs; the trait is used through `dyn`.
@@ -31,16 +33,16 @@ pub type Job<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + '
 /// A log being read; see [`Resource::follow`].
 pub type Follower = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The way into an instance, with all that a connection asks for on it.
+/// What a terminal on a thing takes.
 pub struct Door {
-    pub login: Login,
-    pub doorman: Arc<dyn Doorman>,
-    /// What stands above a terminal on it.
-    pub title: crate::model::Safe,
+    pub login: ssh::Login,
+    pub doorman: Arc<dyn ssh::Doorman>,
+    /// What the terminal is called: the thing's name and id.
+    pub title: Safe,
 }
 
-/// Asks the user about a host key that nothing vouches for.
-pub type Ask = Arc<dyn Fn(Offered) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
+/// Asks the user whether a host key that nothing vouches for is to be trusted.
+pub type Ask = Arc<dyn Fn(ssh::Offered) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
 
 /// One kind of thing in AWS: what there is to know about it, and four things to do. Implementations hold no state; what
 /// must be remembered between calls (pages read so far, described jobs) lives in [`Aws`].
@@ -85,11 +87,14 @@ pub trait Resource: Sync {
         Some(Box::pin(tail::follow(aws, source, rules, ended, out)))
     }
 
-    /// The way into the thing by SSH.
+    /// The way to a terminal on the thing. Asks `ask` when nothing vouches for its host key.
+    ///
+    /// # Errors
+    /// `Invalid` for what has no terminal; else why there is no way.
     fn door(&self, aws: Arc<Aws>, id: ItemId, ask: Ask) -> Job<'static, Door> {
-        drop((aws, ask));
-        let what = format!("there is no way into {} by SSH", id.as_str());
-        Box::pin(async move { Err(Failure::new(crate::model::FailureKind::Invalid, what, "")) })
+        drop((aws, id, ask));
+        let singular = self.spec().singular;
+        Box::pin(async move { Err(instances::no_terminal(singular)) })
     }
 }
 
@@ -99,9 +104,10 @@ pub static ALL: &[&dyn Resource] = &[
     &tuning_jobs::TuningJobs,
     &trials::Trials,
     &endpoints::Endpoints,
+    &instances::Instances,
+    &runs::Runs,
     &data::Data,
     &notebooks::Notebooks,
-    &runs::Runs,
 ];
 
 /// The resource of that id.

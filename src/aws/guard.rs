@@ -113,6 +113,7 @@ pub const OPERATIONS: &[(&str, &str, Effect)] = &[
     ("EC2", "AuthorizeSecurityGroupIngress", Effect::Changes),
     ("EC2", "RevokeSecurityGroupIngress", Effect::Changes),
     ("EC2", "DeleteSecurityGroup", Effect::Changes),
+    ("EC2", "DeleteVolume", Effect::Changes),
     // It lets the caller's own key in for 60 s and changes nothing in the account; what is done inside is the shell's matter.
     ("EC2 Instance Connect", "SendSSHPublicKey", Effect::Reads),
     ("S3", "ListBuckets", Effect::Reads),

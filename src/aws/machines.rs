@@ -21,6 +21,8 @@ pub struct Machine {
     pub gpu: Option<String>,
     /// E.g. `x86_64`.
     pub architectures: Vec<String>,
+    /// Of the Nitro system: all but the oldest.
+    pub nitro: bool,
 }
 
 impl Machine {
@@ -142,6 +144,7 @@ fn read(info: &InstanceTypeInfo) -> Option<Machine> {
         vcpus: vcpus.unwrap_or_default(),
         memory_mib: info.memory_info().and_then(|memory| memory.size_in_mib()).unwrap_or_default(),
         gpu: gpu(info),
+        nitro: info.hypervisor().is_none_or(|kind| kind.as_str() == "nitro"),
         architectures: architectures.iter().map(|one| one.as_str().to_owned()).collect(),
     })
 }

@@ -104,7 +104,7 @@ pub struct Identity {
 
 /// The clients, the guard before them, and what is remembered between calls.
 pub struct Aws {
-    me: Weak<Self>,
+    myself: Weak<Self>,
     mode: Mode,
     region: String,
     pins: Option<PathBuf>,
@@ -156,8 +156,8 @@ impl Aws {
         });
         let watched = clients::watched(settings, &guard);
         let made = clients::clients(&watched, &guard);
-        Ok(Arc::new_cyclic(|me| Self {
-            me: me.clone(),
+        Ok(Arc::new_cyclic(|myself| Self {
+            myself: myself.clone(),
             credentials: watched.credentials_provider(),
             mode: connect.mode,
             region,
@@ -179,12 +179,6 @@ impl Aws {
         }))
     }
 
-    /// Itself, to be kept by what outlives a call; `None` while it is being dropped.
-    #[must_use]
-    pub fn shared(&self) -> Option<Arc<Self>> {
-        self.me.upgrade()
-    }
-
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.mode
@@ -193,6 +187,12 @@ impl Aws {
     #[must_use]
     pub fn region(&self) -> &str {
         &self.region
+    }
+
+    /// These very clients, for what outlives the borrow. (None only while they are being dropped.)
+    #[must_use]
+    pub fn shared(&self) -> Option<Arc<Self>> {
+        self.myself.upgrade()
     }
 
     /// The file of the host keys that are pinned.

@@ -16,7 +16,7 @@ use super::connector::{self, ENDPOINT};
 use crate::aws::LocalAccess;
 use crate::config::dirs::private_folder;
 use crate::local::sagemaker::{EngineOptions, REGION};
-use crate::local::{self, Credentials, LocalRegion, OpenError, Options};
+use crate::local::{self, Credentials, Ec2Options, LocalRegion, OpenError, Options};
 use crate::model::{Failure, FailureKind, Recipe};
 
 /// How long to wait for a process that is just opening or closing the region.
@@ -39,7 +39,12 @@ impl Held {
     /// # Errors
     /// [`OpenError::InUse`] when another process holds it, or when the folder cannot be used.
     pub async fn open(folder: &Path, engine: EngineOptions) -> Result<Self, OpenError> {
-        let region = LocalRegion::open(Options { folder: folder.to_owned(), region: REGION.to_owned(), engine }).await?;
+        Self::open_with(folder, engine, Ec2Options::default()).await
+    }
+
+    async fn open_with(folder: &Path, engine: EngineOptions, ec2: Ec2Options) -> Result<Self, OpenError> {
+        let options = Options { folder: folder.to_owned(), region: REGION.to_owned(), engine };
+        let region = LocalRegion::open_with(options, ec2).await?;
         let stop = CancellationToken::new();
         let (served, token) = (Arc::clone(&region), stop.clone());
         let door = tokio::spawn(async move {
@@ -65,9 +70,17 @@ impl Held {
 /// # Errors
 /// As [`Held::open`], when another process still holds it after that.
 pub async fn hold(folder: &Path, engine: EngineOptions) -> Result<Held, OpenError> {
+    hold_with(folder, engine, Ec2Options::default()).await
+}
+
+/// As [`hold`], with more of EC2 to rehearse.
+///
+/// # Errors
+/// As [`hold`].
+pub async fn hold_with(folder: &Path, engine: EngineOptions, ec2: Ec2Options) -> Result<Held, OpenError> {
     let deadline = Instant::now() + MOMENT;
     loop {
-        match Held::open(folder, engine.clone()).await {
+        match Held::open_with(folder, engine.clone(), ec2).await {
             Err(OpenError::InUse { .. }) if Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
             other => return other,
         }

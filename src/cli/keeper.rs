@@ -1,4 +1,5 @@
-//! The hidden commands under which jobs of the local region run: see [`crate::local::engine::keeper`].
+//! The hidden commands under which jobs and machines of the local region run: see [`crate::local::engine::keeper`] and
+//! [`crate::local::host::init`].
 
 use std::ffi::OsString;
 
@@ -10,3 +11,4 @@ pub struct Args {
 }
 
 pub use crate::local::engine::keeper::{exec, keep};
+pub use crate::local::host::init::{machine, session};

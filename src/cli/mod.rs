@@ -15,6 +15,7 @@ mod doctor;
 mod download;
 mod globals;
 mod gutter;
+mod instance;
 mod invoke;
 mod json;
 mod keeper;
@@ -86,6 +87,8 @@ enum Command {
     Cost(cost::Args),
     /// Put a trained model behind an endpoint
     Deploy(deploy::Args),
+    /// Launch an EC2 instance to experiment on, with a lease
+    Instance(instance::Args),
     /// Send an endpoint something to predict
     Invoke(invoke::Args),
     /// List what is left behind and costs or clutters
@@ -138,6 +141,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Man(args)) => return man::run(&args),
         Some(Command::Local(local::Args { command: local::Command::Keep(_) })) => return Ok(keeper::keep()),
         Some(Command::Local(local::Args { command: local::Command::Exec(_) })) => return Ok(keeper::exec()),
+        Some(Command::Local(local::Args { command: local::Command::Machine(_) })) => return Ok(keeper::machine()),
+        Some(Command::Local(local::Args { command: local::Command::Session(_) })) => return Ok(keeper::session()),
         command => command,
     };
     logfile::start(&globals)?;
@@ -154,6 +159,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Train(args) => train::run(&globals, &args).await,
             Command::Cost(args) => cost::run(&globals, &args).await,
             Command::Deploy(args) => deploy::run(&globals, &args).await,
+            Command::Instance(args) => instance::run(&globals, &args).await,
             Command::Invoke(args) => invoke::run(&globals, &args).await,
             Command::Orphans(args) => orphans::run(&globals, &args).await,
             Command::Tune(args) => tune::run(&globals, &args).await,

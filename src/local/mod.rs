@@ -10,8 +10,11 @@
 pub mod buckets;
 mod credentials;
 mod door;
+pub mod ec2;
 pub mod engine;
 pub mod fault;
+pub mod host;
+mod instance_connect;
 pub mod logs;
 pub mod metrics;
 mod pages;
@@ -31,6 +34,7 @@ mod wire;
 
 pub use credentials::{Credentials, read_credentials};
 pub use door::socket_path;
+pub use ec2::Ec2Options;
 pub use region::{Body, BodyError, LocalRegion, OpenError, Options, body};
 
 /// The account that the local region plays.

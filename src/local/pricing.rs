@@ -23,6 +23,13 @@ const FORMAT: &str = "aws_v1";
 /// The code for a token that is not ours.
 const INVALID_TOKEN: &str = "InvalidNextTokenException";
 
+/// What an instance of EC2 costs on demand, in US dollars per hour, if the table knows it.
+#[must_use]
+pub fn on_demand(region: &str, instance_type: &str) -> Option<f64> {
+    let row = table::ROWS.iter().find(|row| row.kind == "ec2" && row.region == region && row.instance_type == instance_type);
+    row.map(|row| row.per_hour)
+}
+
 /// One call of the service.
 ///
 /// # Errors

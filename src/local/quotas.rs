@@ -55,6 +55,12 @@ pub fn call(operation: &str, input: Value) -> Result<Value, Fault> {
     }
 }
 
+/// How many vCPUs the account may use at once, by the code of a quota of EC2.
+#[must_use]
+pub fn ec2_vcpus(code: &str) -> u32 {
+    TABLE.iter().find(|quota| quota.service.code == "ec2" && quota.code == code).map_or(0, |quota| quota.value)
+}
+
 fn quotas(service: &'static Service) -> impl Iterator<Item = &'static Quota> {
     TABLE.iter().filter(move |quota| quota.service.code == service.code)
 }

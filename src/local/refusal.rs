@@ -3,13 +3,14 @@
 use super::fault::Fault;
 use super::route::Protocol;
 use super::sigv4::Refusal;
-use super::wire::{Reply, cbor, json, query, xml};
+use super::wire::{Reply, cbor, ec2, json, query, xml};
 
 /// The answer to a request that is not ours.
 pub(super) fn refuse(protocol: &Protocol, refusal: Refusal, region: &str, request_id: &str) -> Reply {
     match protocol {
         Protocol::S3 => xml::write(&s3(refusal, region), request_id),
         Protocol::Query => query::write("", "https://sts.amazonaws.com/doc/2011-06-15/", request_id, Err(query_fault(refusal))),
+        Protocol::Ec2 => ec2::write("", request_id, Err(ec2_fault(refusal))),
         Protocol::Json { version, .. } => json::write(version, Err(json_fault(refusal))),
         Protocol::Invoke { .. } => json::write("1.1", Err(json_fault(refusal))),
         Protocol::Cbor { .. } => cbor::write(Err(json_fault(refusal))),
@@ -66,6 +67,19 @@ fn query_fault(refusal: Refusal) -> Fault {
         Refusal::Missing => Fault::new("MissingAuthenticationToken", 403, "Request is missing Authentication Token"),
         Refusal::Malformed(text) => Fault::new("IncompleteSignature", 400, text),
         Refusal::UnknownKey => Fault::new("InvalidClientTokenId", 403, UNKNOWN_TOKEN),
+        other => Fault::new("SignatureDoesNotMatch", 403, words(other)),
+    }
+}
+
+/// EC2's codes differ (EC2 API Reference, "Error codes"), and a wrong key is 401.
+fn ec2_fault(refusal: Refusal) -> Fault {
+    let unknown = "AWS was not able to validate the provided access credentials";
+    match refusal {
+        Refusal::Missing => Fault::new("MissingAuthenticationToken", 403, "Request is missing Authentication Token"),
+        Refusal::Malformed(text) => Fault::new("IncompleteSignature", 400, text),
+        Refusal::UnknownKey | Refusal::WrongRegion(_) => Fault::new("AuthFailure", 401, unknown),
+        Refusal::Expired => Fault::new("RequestExpired", 400, "Request has expired."),
+        Refusal::Skewed(date) => Fault::new("RequestExpired", 400, format!("Request has expired: {date} is not within 15 minutes of now")),
         other => Fault::new("SignatureDoesNotMatch", 403, words(other)),
     }
 }

@@ -15,6 +15,8 @@ use s3s::service::S3Service;
 
 use super::buckets::Buckets;
 use super::credentials::{Credentials, ensure};
+use super::ec2::{Ec2, Ec2Options};
+use super::host::Keyring;
 use super::logs::Logs;
 use super::metrics::Metrics;
 use super::sagemaker::{EngineOptions, SageMaker};
@@ -69,6 +71,9 @@ pub(super) struct Services {
     pub logs: Arc<Logs>,
     pub metrics: Arc<Metrics>,
     pub sagemaker: Arc<SageMaker>,
+    pub ec2: Arc<Ec2>,
+    /// What EC2 Instance Connect pushes, and the instances' machines ask.
+    pub keys: Arc<Keyring>,
 }
 
 impl LocalRegion {
@@ -77,7 +82,15 @@ impl LocalRegion {
     /// # Errors
     /// When another process holds it, the folder cannot be used, or what is in it cannot be read.
     pub async fn open(options: Options) -> Result<Arc<Self>, OpenError> {
-        let opened = tokio::task::spawn_blocking(move || Self::open_blocking(options)).await;
+        Self::open_with(options, Ec2Options::default()).await
+    }
+
+    /// As [`Self::open`], with more of EC2 to rehearse.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_with(options: Options, ec2: Ec2Options) -> Result<Arc<Self>, OpenError> {
+        let opened = tokio::task::spawn_blocking(move || Self::open_blocking(options, ec2)).await;
         opened.map_err(|error| OpenError::State(error.to_string()))?
     }
 
@@ -92,18 +105,20 @@ impl LocalRegion {
         route::answer(&self.services, request).await
     }
 
-    /// Names of jobs that are running now.
+    /// Names of jobs and ids of instances that are running now.
     #[must_use]
     pub fn running(&self) -> Vec<String> {
-        self.services.sagemaker.running()
+        let mut running = self.services.sagemaker.running();
+        running.extend(self.services.ec2.running());
+        running
     }
 
     /// Ends all child processes; returns when none is left.
     pub async fn close(&self) {
-        self.services.sagemaker.close().await;
+        tokio::join!(self.services.sagemaker.close(), self.services.ec2.close());
     }
 
-    fn open_blocking(options: Options) -> Result<Arc<Self>, OpenError> {
+    fn open_blocking(options: Options, rehearsed: Ec2Options) -> Result<Arc<Self>, OpenError> {
         let Options { folder, region, engine } = options;
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
@@ -112,11 +127,14 @@ impl LocalRegion {
         let buckets = Buckets::open(&folder.join("s3")).map_err(unreadable)?;
         let logs = Arc::new(Logs::open(&folder.join("logs"), &region).map_err(unreadable)?);
         let metrics = Arc::new(Metrics::open(&folder.join("metrics")).map_err(unreadable)?);
+        let keys = Arc::new(Keyring::default());
+        let ec2 = Ec2::open(&folder.join("ec2"), &region, &engine, Arc::clone(&keys), rehearsed);
+        let ec2 = ec2.map_err(|fault| OpenError::State(fault.message))?;
         let sagemaker =
             SageMaker::open(&folder.join("sagemaker"), buckets.clone(), Arc::clone(&logs), Arc::clone(&metrics), engine);
         let sagemaker = sagemaker.map_err(|fault| OpenError::State(fault.message))?;
         let s3 = s3::service(buckets, &region, &credentials);
-        let services = Services { region, credentials, s3, logs, metrics, sagemaker };
+        let services = Services { region, credentials, s3, logs, metrics, sagemaker, ec2, keys };
         Ok(Arc::new(Self { services, folder, _lock: lock }))
     }
 }

@@ -18,8 +18,8 @@ use super::sigv2::{self, Link};
 use super::sigv4::{Claim, Refusal, Scope};
 use super::store::random_name;
 use super::sts::{call_iam, call_sts};
-use super::wire::{Reply, cbor, json, query, xml};
-use super::{pricing, quotas};
+use super::wire::{Reply, cbor, ec2, json, query, xml};
+use super::{instance_connect, pricing, quotas};
 
 /// No call but S3's has a body of this size; `PutLogEvents`, the largest, ends at 1 MiB.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
@@ -39,6 +39,8 @@ pub(super) enum Protocol {
     },
     /// Form in, XML out; which service is in the signature's scope.
     Query,
+    /// EC2's own kind of the same.
+    Ec2,
     /// SageMaker's `InvokeEndpoint`: any body in, any body out.
     Invoke {
         endpoint: String,
@@ -54,6 +56,7 @@ pub(super) enum Service {
     CloudWatch,
     Quotas,
     Pricing,
+    InstanceConnect,
     Unknown,
 }
 
@@ -69,6 +72,7 @@ impl Protocol {
                 "GraniteServiceVersion20100801" => (Service::CloudWatch, "1.0"),
                 "ServiceQuotasV20190624" => (Service::Quotas, "1.1"),
                 "AWSPriceListService" => (Service::Pricing, "1.1"),
+                "AWSEC2InstanceConnectService" => (Service::InstanceConnect, "1.1"),
                 _ => (Service::Unknown, "1.1"),
             };
             return Self::Json { service, operation: operation.to_owned(), version };
@@ -81,7 +85,12 @@ impl Protocol {
             return Self::Invoke { endpoint };
         }
         let form = header("content-type").starts_with("application/x-www-form-urlencoded");
-        if form && parts.method == Method::POST && parts.uri.path() == "/" { Self::Query } else { Self::S3 }
+        match form && parts.method == Method::POST && parts.uri.path() == "/" {
+            // EC2 reads and writes forms its own way, refusals too; who asks it says so in the signature's scope.
+            true if header("authorization").contains("/ec2/aws4_request") => Self::Ec2,
+            true => Self::Query,
+            false => Self::S3,
+        }
     }
 
     /// What the signature must have been made for.
@@ -92,7 +101,11 @@ impl Protocol {
             Self::Json { service: Service::CloudWatch, .. } | Self::Cbor { .. } => &["monitoring"],
             Self::Json { service: Service::Quotas, .. } => &["servicequotas"],
             Self::Json { service: Service::Pricing, .. } => &["pricing"],
-            Self::Json { service: Service::Unknown, .. } => &["sagemaker", "logs", "monitoring", "servicequotas", "pricing"],
+            Self::Json { service: Service::InstanceConnect, .. } => &["ec2-instance-connect"],
+            Self::Json { service: Service::Unknown, .. } => {
+                &["sagemaker", "logs", "monitoring", "servicequotas", "pricing", "ec2-instance-connect"]
+            }
+            Self::Ec2 => &["ec2"],
             Self::Query => &["sts", "iam", "monitoring"],
             Self::S3 => &["s3"],
         }
@@ -188,6 +201,7 @@ async fn call(services: &Services, protocol: Protocol, scope: String, content: B
     match protocol {
         Protocol::Json { service, operation, version } => {
             let result = match json::read(&content) {
+                Ok(input) if service == Service::InstanceConnect => connect(services, operation, input, request_id.to_owned()).await,
                 Ok(input) => call_json(services, service, operation, input).await,
                 Err(fault) => Err(fault),
             };
@@ -200,6 +214,13 @@ async fn call(services: &Services, protocol: Protocol, scope: String, content: B
             };
             cbor::write(result)
         }
+        Protocol::Ec2 => match ec2::read(&content) {
+            Ok((operation, input)) => {
+                let result = services.ec2.call(&operation, input).await;
+                ec2::write(&operation, request_id, result)
+            }
+            Err(fault) => ec2::write("", request_id, Err(fault)),
+        },
         Protocol::Query => {
             let namespace = match scope.as_str() {
                 "sts" => "https://sts.amazonaws.com/doc/2011-06-15/",
@@ -235,10 +256,17 @@ async fn call_json(services: &Services, service: Service, operation: String, inp
         }
         Service::Quotas => quotas::call(&operation, input),
         Service::Pricing => pricing::call(&operation, input),
+        Service::InstanceConnect => Err(Fault::internal("keys are sent before")),
         Service::Unknown => {
             Err(Fault::new("UnknownOperationException", 400, format!("The local region does not know {operation}")))
         }
     }
+}
+
+/// EC2 Instance Connect answers the request's own id.
+async fn connect(services: &Services, operation: String, input: Value, request_id: String) -> Result<Value, Fault> {
+    let (ec2, keys) = (Arc::clone(&services.ec2), Arc::clone(&services.keys));
+    blocking(move || instance_connect::call(&ec2, &keys, &operation, input, &request_id)).await
 }
 
 async fn blocking(work: impl FnOnce() -> Result<Value, Fault> + Send + 'static) -> Result<Value, Fault> {

@@ -30,7 +30,18 @@ S3_ERRORS = {
     "NotImplemented", "PreconditionFailed", "RequestTimeTooSkewed", "SignatureDoesNotMatch", "XAmzContentSHA256Mismatch",
 }
 
+# EC2's model declares no errors at all: these are from the "Error codes" page of its API reference, and the ones of its front end.
+EC2_ERRORS = COMMON_ERRORS | {
+    "AuthFailure", "CannotDelete", "DependencyViolation", "DryRunOperation", "IdempotentInstanceTerminated", "IdempotentParameterMismatch",
+    "IncorrectInstanceState", "InsufficientInstanceCapacity", "InvalidAMIID.Malformed", "InvalidAMIID.NotFound", "InvalidBlockDeviceMapping",
+    "InvalidGroup.Duplicate", "InvalidGroup.NotFound", "InvalidGroupId.Malformed", "InvalidInstanceID.Malformed", "InvalidInstanceID.NotFound",
+    "InvalidInstanceType", "InvalidKeyPair.NotFound", "InvalidPermission.Duplicate", "InvalidPermission.NotFound", "InvalidSubnetID.NotFound",
+    "InvalidVolume.NotFound", "OperationNotPermitted", "SpotMaxPriceTooLow", "UnknownParameter", "Unsupported", "UnsupportedOperation",
+    "VcpuLimitExceeded",
+}
+
 NAMESPACES = {
+    "ec2": "http://ec2.amazonaws.com/doc/2016-11-15/",
     "iam": "https://iam.amazonaws.com/doc/2010-05-08/",
     "s3": "http://s3.amazonaws.com/doc/2006-03-01/",
     "sts": "https://sts.amazonaws.com/doc/2011-06-15/",
@@ -86,7 +97,7 @@ def is_empty_result(content):
         root = ElementTree.fromstring(content)
     except ElementTree.ParseError:
         return False
-    return all(local(child.tag) == "ResponseMetadata" for child in root)
+    return all(local(child.tag) in ("ResponseMetadata", "requestId", "return") for child in root)
 
 
 def error_violations(http_response, parsed, model):
@@ -94,7 +105,7 @@ def error_violations(http_response, parsed, model):
     code, found = error.get("Code", ""), []
     head = model.http.get("method") == "HEAD"
     declared = {shape.metadata.get("error", {}).get("code", shape.name) for shape in model.error_shapes} | {shape.name for shape in model.error_shapes}
-    known = declared | (S3_ERRORS if model.service_model.service_name == "s3" else COMMON_ERRORS)
+    known = declared | {"s3": S3_ERRORS, "ec2": EC2_ERRORS}.get(model.service_model.service_name, COMMON_ERRORS)
     if code not in known:
         found.append(f"error code {code!r} is neither in the model of the operation ({sorted(declared)}) nor a common error")
     if not error.get("Message") and not head:
@@ -180,7 +191,7 @@ def raw_violations(http_response, model):
         wanted = f"application/x-amz-json-{model.service_model.metadata['jsonVersion']}"
         found = [] if kind == wanted else [f"Content-Type {kind!r}, not {wanted!r}"]
         return found + json_violations(json.loads(body), shape, "")
-    if protocol in ("query", "rest-xml"):
+    if protocol in ("query", "rest-xml", "ec2"):
         in_body = [name for name, member in shape.members.items() if "location" not in member.serialization]
         if not body.strip():
             return [] if not in_body else ["an empty body where the model has members"]
@@ -227,6 +238,10 @@ def xml_root_violations(root, shape, model, protocol):
         return found + xml_violations(root, shape, f"<{local(root.tag)}>")
     if local(root.tag) != f"{model.name}Response":
         found.append(f"the root element is {local(root.tag)}, not {model.name}Response")
+    if protocol == "ec2":
+        ids = [child for child in root if local(child.tag) == "requestId"]
+        root = [child for child in root if child not in ids]
+        return found + xml_violations(root, shape, "") + ([] if len(ids) == 1 else [f"{len(ids)} request ids"])
     for child in root:
         name = local(child.tag)
         if name == shape.serialization.get("resultWrapper"):

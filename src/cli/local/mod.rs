@@ -34,6 +34,12 @@ pub enum Command {
     /// Become the script of a job
     #[command(hide = true)]
     Exec(keeper::Args),
+    /// Keep the processes of a machine
+    #[command(hide = true)]
+    Machine(keeper::Args),
+    /// Become a process of a machine
+    #[command(hide = true)]
+    Session(keeper::Args),
 }
 
 /// Runs a command of `local`.
@@ -48,5 +54,7 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
         // Dispatched before there was a runtime.
         Command::Keep(_) => Ok(keeper::keep()),
         Command::Exec(_) => Ok(keeper::exec()),
+        Command::Machine(_) => Ok(keeper::machine()),
+        Command::Session(_) => Ok(keeper::session()),
     }
 }

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -16,6 +17,7 @@ use crate::cli::print;
 use crate::cli::session::local_folder;
 use crate::cli::signals::Signals;
 use crate::config::dirs::{private_folder, replace_file};
+use crate::local::Ec2Options;
 use crate::local::sagemaker::EngineOptions;
 use crate::model::length::seconds;
 use crate::model::{Failure, FailureKind};
@@ -44,6 +46,9 @@ pub struct Args {
     /// Time that a job may take, whatever it asks for, e.g. 2h
     #[arg(long, value_name = "TIME", value_parser = time)]
     max_time: Option<u64>,
+    /// How long EC2 hides what was just made from calls that look for it, e.g. 20s: AWS does so for a moment
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    ec2_unseen: Option<u64>,
 }
 
 /// Serves until SIGINT, SIGTERM or SIGHUP; then ends the jobs that are running.
@@ -72,7 +77,8 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
         seconds: args.max_time,
         ..attach::engine(Some(&recipe))?
     };
-    let held = attach::hold(&folder, engine).await.map_err(|error| attach::failure(&folder, &error))?;
+    let rehearsed = Ec2Options { unseen: Duration::from_secs(args.ec2_unseen.unwrap_or(0)) };
+    let held = attach::hold_with(&folder, engine, rehearsed).await.map_err(|error| attach::failure(&folder, &error))?;
     let stop = CancellationToken::new();
     let mut door = JoinSet::new();
     door.spawn(Arc::clone(&held.region).serve_tcp(listener, stop.clone()));

@@ -90,7 +90,10 @@ pub fn exec() -> ExitCode {
 fn keep_charge() -> std::io::Result<u8> {
     prctl::set_child_subreaper(true)?;
     let (sender, events) = channel();
-    catch_signals(sender.clone())?;
+    catch_signals({
+        let sender = sender.clone();
+        move || drop(sender.send(Event::Kill))
+    })?;
 
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
@@ -124,17 +127,17 @@ fn start(charge: &Charge) -> std::io::Result<Pid> {
 }
 
 /// A polite end of the keeper (a session that closes, a shutdown) is the end of its charge too.
-fn catch_signals(sender: Sender<Event>) -> std::io::Result<()> {
+pub(crate) fn catch_signals(end: impl Fn() + Send + 'static) -> std::io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
     let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
     spawn_thread("signals", move || {
         for _ in signals.forever() {
-            let _ = sender.send(Event::Kill);
+            end();
         }
     })
 }
 
-fn spawn_thread(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+pub(crate) fn spawn_thread(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     std::thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
 }
 
@@ -196,7 +199,7 @@ fn watch(events: &Receiver<Event>, child: Pid, grace: Duration) -> u8 {
 }
 
 /// Kills descendants until none lives. They are stopped first, so that a process that forks faster than it is killed cannot win.
-fn kill_all() {
+pub(crate) fn kill_all() {
     loop {
         let descendants = descendants(std::process::id());
         if descendants.is_empty() {

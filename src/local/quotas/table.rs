@@ -42,10 +42,12 @@ pub static SERVICES: [&Service; 2] = [&EC2, &SAGEMAKER];
 
 /// EC2's quotas are in vCPUs; codes and names are AWS's (EC2 User Guide, "EC2 instance type quotas"), the numbers are the
 /// local region's own: no GPU until it is asked for, as everywhere here.
-const EC2_QUOTAS: [(&str, &str, u32); 4] = [
+const EC2_QUOTAS: [(&str, &str, u32); 6] = [
     ("L-1216C47A", "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", 32),
     ("L-34B43A08", "All Standard (A, C, D, H, I, M, R, T, Z) Spot Instance Requests", 32),
     ("L-3819A6DF", "All G and VT Spot Instance Requests", 0),
+    ("L-417A185B", "Running On-Demand P instances", 0),
+    ("L-7212CCBC", "All P Spot Instance Requests", 0),
     ("L-DB2E81BA", "Running On-Demand G and VT instances", 0),
 ];
 

@@ -84,6 +84,7 @@ QUOTAS = [
     "ListRequestedServiceQuotaChangeHistory",
     "ListRequestedServiceQuotaChangeHistoryByQuota",
 ]
+CONNECT = ["SendSSHPublicKey"]
 PRICING = ["DescribeServices", "GetAttributeValues", "GetProducts"]
 HERE = os.path.dirname(__file__)
 # What is written: the file, the service and its operations.
@@ -92,6 +93,7 @@ EXTRACTS = [
     ("hosting/shapes.json", "sagemaker/2017-07-24", "Amazon SageMaker", HOSTING),
     ("notebooks/shapes.json", "sagemaker/2017-07-24", "Amazon SageMaker", NOTEBOOKS),
     ("../quotas/shapes.json", "service-quotas/2019-06-24", "Service Quotas", QUOTAS),
+    ("../instance_connect/shapes.json", "ec2-instance-connect/2018-04-02", "EC2 Instance Connect", CONNECT),
     ("../pricing/shapes.json", "pricing/2017-10-15", "AWS Price List", PRICING),
 ]
 # Shapes of which only some members are kept: a search finds one kind of resource.

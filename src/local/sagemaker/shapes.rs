@@ -347,6 +347,8 @@ fn compile(pattern: &str) -> Option<Regex> {
     let mut ported = pattern.to_owned();
     for (java, rust) in [
         ("(?<!-)", ""),
+        // What it looks ahead for are the lengths that the shape has, too.
+        ("(?=.{2,32}$)", ""),
         (r"\p{Alnum}", "[a-zA-Z0-9]"),
         (r"\d", "[0-9]"),
         (r"\w", "[a-zA-Z_0-9]"),

@@ -124,12 +124,14 @@ fn iso(seconds: &Value) -> String {
     time.unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
 }
 
-fn decode(bytes: &[u8]) -> String {
+/// A name or value of a form.
+pub(super) fn decode(bytes: &[u8]) -> String {
     let spaced: Vec<u8> = bytes.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
     percent_decode(&spaced).decode_utf8_lossy().into_owned()
 }
 
-fn malformed() -> Fault {
+/// A form that does not nest.
+pub(super) fn malformed() -> Fault {
     Fault::new("MalformedQueryString", 400, "The query string contains a syntax error")
 }
 

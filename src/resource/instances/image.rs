@@ -67,6 +67,21 @@ impl Image {
         }
     }
 
+    /// One that no service has told of.
+    #[cfg(test)]
+    pub fn for_test(name: &str, architecture: &str, snapshot_gb: Option<i32>) -> Self {
+        Self {
+            id: "ami-0123456789abcdef0".to_owned(),
+            name: name.to_owned(),
+            architecture: Some(architecture.to_owned()),
+            created: String::new(),
+            snapshot_gb,
+            root_device: "/dev/sda1".to_owned(),
+            windows: false,
+            parameter: None,
+        }
+    }
+
     /// Its name without the day at the end.
     pub fn kind(&self) -> &str {
         let day = |text: &str| text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -237,16 +252,7 @@ mod tests {
     use super::*;
 
     fn image(name: &str, created: &str) -> Image {
-        Image {
-            id: format!("ami-{created}"),
-            name: name.to_owned(),
-            architecture: Some("x86_64".to_owned()),
-            created: created.to_owned(),
-            snapshot_gb: Some(75),
-            root_device: "/dev/sda1".to_owned(),
-            windows: false,
-            parameter: None,
-        }
+        Image { created: created.to_owned(), ..Image::for_test(name, "x86_64", Some(75)) }
     }
 
     #[test]

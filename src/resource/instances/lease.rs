@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::invalid;
 use crate::aws::Mode;
 use crate::model::Failure;
-use crate::ssh::{Bounds, Connection};
+use crate::ssh::Connection;
 
 /// The tag with the end: RFC 3339, in UTC, whole seconds.
 pub(super) const LEASE: &str = "footplate:lease";
@@ -55,8 +55,8 @@ pub async fn extend(connection: &Connection, end: Timestamp) -> Result<(), Failu
         "if [ -e \"$HOME/.footplate/lease\" ]; then echo {end} > \"$HOME/.footplate/lease\"; \
          elif [ -e /var/lib/footplate/lease ]; then echo {end} | sudo -n tee /var/lib/footplate/lease > /dev/null; else exit 3; fi"
     );
-    let ran = connection.run(&command, &[], Bounds::default()).await?;
-    if ran.exit.is_success() {
+    let ran = connection.run(&command, None).await?;
+    if ran.status == Some(0) {
         return Ok(());
     }
     Err(invalid("there is no timer of footplate's in the guest", "end the instance yourself in time"))

@@ -1,0 +1,289 @@
+//! From the form to a running instance: preview, security group, one place after the other, and never two instances.
+//!
+//! What makes a repetition harmless is the client token: one for each order and zone, in the request that the journal notes
+//! before it is sent. EC2 answers the same token with the same instance. A request is built once and sent as it is; what came
+//! of one whose answer was lost is looked up by its token before anything else is tried.
+
+use std::time::Duration;
+
+use aws_sdk_ec2::types::Instance;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use jiff::{SignedDuration, Timestamp};
+
+use super::check::check;
+use super::draft::{Draft, Group, Site};
+use super::network::Gate;
+use super::{detail, group, invalid, look};
+use crate::aws::{Aws, Mode, current_order, fault, price, spending};
+use crate::model::show::{money, span};
+use crate::model::{Failure, FailureKind, Form, ItemId, Outcome, Phase, Preview, Problem, Progress, Recipe, Safe, Verb};
+
+/// Where a security group's id will be, in the preview of a request.
+const TO_BE_MADE: &str = "(a new one)";
+/// How long an instance may take to come up; GPU machines with a large image take ten minutes at worst.
+const PATIENCE: Duration = Duration::from_mins(20);
+/// Looks for what came of a request whose answer was lost.
+const LOOKS: u32 = 5;
+
+/// Looks at everything, changes nothing; what cannot be worked out becomes a problem.
+pub(super) async fn preview(aws: &Aws, recipe: &Recipe, form: &Form) -> Preview {
+    let checked = check(form);
+    if checked.iter().any(|problem| problem.fatal) {
+        return Preview { problems: checked, ..Preview::default() };
+    }
+    let mut preview = Preview::default();
+    let draft = match Draft::of(aws, recipe, form).await {
+        Ok(draft) => draft,
+        Err(failure) => {
+            preview.problems.push(problem_of(&failure));
+            return preview;
+        }
+    };
+    let site = draft.sites.first().map(|site| site.vpc.clone()).unwrap_or_default();
+    let (spent, group, twins) = tokio::join!(
+        Box::pin(spending::look_at_instance(aws, draft.spot, &draft.machine, draft.lease_seconds)),
+        Box::pin(group::there(aws, &draft.group, &site)),
+        Box::pin(twins(aws, &draft))
+    );
+    preview.facts = facts(aws, &draft, &spent);
+    preview.more = spent.more;
+    preview.problems.extend(spent.problems);
+    let mut id = TO_BE_MADE.to_owned();
+    match group {
+        Ok(Some(found)) => {
+            found.group_id().unwrap_or_default().clone_into(&mut id);
+            let gate = Gate::of(std::slice::from_ref(&found), 22);
+            if gate.is_closed() && !matches!(draft.group, Group::Mine(_)) {
+                preview.problems.push(note("security_group", &format!("{id}: {}", gate.said(22, false))));
+            }
+        }
+        Ok(None) => {}
+        Err(failure) => preview.problems.push(problem_of(&failure)),
+    }
+    preview.problems.extend(draft.instead.as_ref().map(|why| note("image", why)));
+    preview.problems.extend(twins);
+    let end = end(draft.lease_seconds);
+    preview.request = Safe::text(&serde_json::to_string_pretty(&draft.document(&id, end)).unwrap_or_default());
+    preview
+}
+
+fn note(field: &str, message: &str) -> Problem {
+    Problem { field: field.to_owned(), message: Safe::line(message), fatal: false }
+}
+
+/// A failure as a problem of the field that it is about: such a failure says so first.
+fn problem_of(failure: &Failure) -> Problem {
+    const FIELDS: [&str; 9] =
+        ["name", "image", "instance_type", "storage_gb", "lease", "zone", "subnet", "security_group", "address"];
+    let said = failure.what.as_str();
+    let (field, message) = match said.split_once(": ") {
+        Some((field, rest)) if FIELDS.contains(&field) => (field, rest),
+        _ => ("", said),
+    };
+    let message = if failure.hint.is_empty() { message.to_owned() } else { format!("{message}; {}", failure.hint) };
+    Problem { field: field.to_owned(), message: Safe::line(&message), fatal: true }
+}
+
+/// Instances of the same name that live: who starts again after a crash may have what he wants already.
+async fn twins(aws: &Aws, draft: &Draft) -> Option<Problem> {
+    let found = look::all(aws, vec![super::form::filter("tag:Name", &draft.name)]).await.ok()?;
+    let lives = |it: &&Instance| matches!(look::state(it).phase, Phase::Waiting | Phase::Active | Phase::Stopped);
+    let there: Vec<String> = found
+        .iter()
+        .filter(lives)
+        .map(|it| {
+            let since = it.launch_time().map(crate::aws::time::ours);
+            let since = since.map_or_else(String::new, |since| {
+                format!(" since {}", span(crate::model::show::seconds_between(since, Timestamp::now())))
+            });
+            format!("{} ({}{since})", look::id(it), look::name_of_state(it))
+        })
+        .collect();
+    (!there.is_empty()).then(|| note("name", &format!("there is one of that name already: {}; this makes another", there.join(", "))))
+}
+
+/// Short, for a narrow column; all the rest is in the request below it.
+fn facts(aws: &Aws, draft: &Draft, spent: &spending::Spending) -> Vec<(Safe, Safe)> {
+    let mut facts: Vec<(Safe, Safe)> = Vec::new();
+    let mut fact = |name: &str, value: &str| facts.push((name.into(), Safe::line(value)));
+    fact("machine", &format!("{} · {}", draft.machine.name, draft.machine.said()));
+    for (name, value) in &spent.facts {
+        fact(name.as_str(), value.as_str());
+    }
+    let end = end(draft.lease_seconds);
+    fact("ends itself", &format!("{} UTC, with its disk", end.strftime("%Y-%m-%d %H:%M")));
+    if let Some(size) = draft.storage_gb {
+        let month = price::volume(aws.region(), "gp3").map(|rate| format!(", {} a month", money(rate * f64::from(size))));
+        fact("disk", &format!("{size} GB gp3{}", month.unwrap_or_default()));
+    }
+    fact("image", &draft.image.name);
+    if let Some(day) = draft.image.created.get(..10) {
+        fact("image of", day);
+    }
+    fact("logs in", &draft.user);
+    let zones: Vec<&str> = draft.sites.iter().map(|site| site.zone.as_str()).collect();
+    fact("zones", &zones.join(", "));
+    match &draft.group {
+        Group::Mine(range) => fact("ssh from", range),
+        Group::Default => fact("group", "the network's default one"),
+        Group::Named(id) => fact("group", id),
+    }
+    if let Some(source) = &spent.source {
+        fact("prices", source.as_str());
+    }
+    facts
+}
+
+/// When a lease that begins now ends, in whole seconds.
+fn end(seconds: i64) -> Timestamp {
+    Timestamp::now().checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
+}
+
+/// Launches it.
+///
+/// # Errors
+/// When the form has mistakes, or as the service says; then nothing runs, or it is said where to look.
+pub(super) async fn launch(
+    aws: &Aws,
+    recipe: &Recipe,
+    form: &Form,
+    progress: &(dyn Fn(Progress) + Send + Sync),
+) -> Result<Outcome, Failure> {
+    if let Some(problem) = check(form).into_iter().find(|problem| problem.fatal) {
+        return Err(invalid(&format!("{}: {}", problem.field, problem.message), ""));
+    }
+    let draft = Draft::of(aws, recipe, form).await?;
+    let Some(first) = draft.sites.first() else { return Err(invalid("zone: there is no place to launch in", "")) };
+    let group = group::ready(aws, &draft, first, progress).await?;
+    let end = end(draft.lease_seconds);
+    let mut full = Vec::new();
+    for site in &draft.sites {
+        progress(Progress { said: Safe::line(&format!("asking for {} in {}", draft.machine.name, site.zone)), done: 0, total: 0 });
+        match in_one(aws, &draft, site, &group, end).await? {
+            Some(instance) => {
+                let id = look::id(&instance).to_owned();
+                look::launched(aws, &id);
+                let said = if form.verb == Verb::Clone { "cloned as" } else { "launched" };
+                let said = format!("{said} {} ({id}) in {}; it ends itself at {end}", draft.name, site.zone);
+                return Ok(Outcome::Made { id: ItemId(id), said: Safe::line(&said) });
+            }
+            None => full.push(site.zone.as_str()),
+        }
+        let said = format!("{} has no {} free just now", site.zone, draft.machine.name);
+        progress(Progress { said: Safe::line(&said), done: 0, total: 0 });
+    }
+    Err(Failure::new(
+        FailureKind::Service,
+        format!("no {} is free just now in {}", draft.machine.name, full.join(", ")),
+        if draft.spot { "try again later, on demand (spot=no), or another type" } else { "try again later, or another type" },
+    ))
+}
+
+/// Asks for it in one place. `None`: there is none free there.
+async fn in_one(aws: &Aws, draft: &Draft, site: &Site, group: &str, end: Timestamp) -> Result<Option<Instance>, Failure> {
+    let token = token(&site.zone);
+    let doing = format!("launching {} in {}", draft.name, site.zone);
+    let asked = draft.request(aws, site, group, &token, end).send().await;
+    let error = match asked {
+        Ok(answer) => return Ok(answer.instances.unwrap_or_default().into_iter().next()),
+        Err(error) => error,
+    };
+    let code = error.code().unwrap_or_default().to_owned();
+    if ["InsufficientInstanceCapacity", "InsufficientHostCapacity", "InsufficientCapacity"].contains(&code.as_str()) {
+        return Ok(None);
+    }
+    let failure = fault::tell(&doing, &error);
+    // "Unsupported" is what a zone says that does not have the type at all.
+    if code == "Unsupported" && draft.sites.len() > 1 {
+        return Ok(None);
+    }
+    // The token is taken, by a request of this order that was another one (its lease ended at another second).
+    let taken = code == "IdempotentParameterMismatch";
+    let lost = matches!(failure.kind, FailureKind::Timeout | FailureKind::Network | FailureKind::Service);
+    if !taken && !lost {
+        return Err(failure);
+    }
+    match adopted(aws, &token, draft).await {
+        Ok(Some(instance)) => Ok(Some(instance)),
+        Ok(None) if taken => Err(failure),
+        Ok(None) => Err(Failure::new(
+            failure.kind,
+            &failure.what,
+            format!("nothing of it is to be seen; look for {} in a minute before you launch again", draft.name),
+        )),
+        Err(_) => Err(Failure::new(
+            failure.kind,
+            &failure.what,
+            format!("it may or may not have started: look for {} (footplate doctor tells) before you launch again", draft.name),
+        )),
+    }
+}
+
+/// The instance that was launched with this token, if it is of this order. One look that finds nothing proves nothing.
+async fn adopted(aws: &Aws, token: &str, draft: &Draft) -> Result<Option<Instance>, Failure> {
+    let pause = match aws.mode() {
+        Mode::Local => Duration::from_millis(100),
+        Mode::Aws => Duration::from_secs(3),
+    };
+    let order = draft.tags.iter().find(|(key, _)| key == look::ORDER).map(|(_, value)| value.as_str());
+    for _ in 0..LOOKS {
+        if let Some(instance) = look::by_token(aws, token).await? {
+            return Ok((look::tag(&instance, look::ORDER) == order).then_some(instance));
+        }
+        tokio::time::sleep(pause).await;
+    }
+    Ok(None)
+}
+
+/// At most 64 characters, the same for the same order and zone.
+fn token(zone: &str) -> String {
+    let order = current_order().unwrap_or_default();
+    format!("footplate-{order}-{zone}").chars().take(64).collect()
+}
+
+/// Waits until it runs and AWS's checks of it are passed.
+///
+/// # Errors
+/// When it does not come up, with the reason that AWS gives.
+pub(crate) async fn up(aws: &Aws, id: &ItemId, progress: &(dyn Fn(Progress) + Send + Sync)) -> Result<(), Failure> {
+    let period = match aws.mode() {
+        Mode::Local => Duration::from_millis(200),
+        Mode::Aws => Duration::from_secs(5),
+    };
+    let begun = tokio::time::Instant::now();
+    let mut troubles = 0;
+    loop {
+        match look::one(aws, id.as_str()).await {
+            Ok(it) => {
+                troubles = 0;
+                let word = look::name_of_state(&it);
+                let mut said = word.to_owned();
+                if word == "running" {
+                    if detail::is_well(detail::status(aws, &it).await.as_ref()) {
+                        return Ok(());
+                    }
+                    "running, its checks are not through yet".clone_into(&mut said);
+                } else if !matches!(word, "pending" | "") {
+                    let why = it.state_reason().and_then(|reason| reason.message()).unwrap_or("no reason is given");
+                    return Err(Failure::new(
+                        FailureKind::Service,
+                        format!("{} is {word}: {why}", id.as_str()),
+                        "its console tells more: footplate logs instances",
+                    ));
+                }
+                let since = span(begun.elapsed().as_secs_f64());
+                progress(Progress { said: Safe::line(&format!("{}: {said} {since}", id.as_str())), done: 0, total: 0 });
+            }
+            Err(failure) if super::passes(failure.kind) && troubles < 5 => troubles += 1,
+            Err(failure) => return Err(failure),
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err(Failure::new(
+                FailureKind::Timeout,
+                format!("{} has not come up within 20 minutes", id.as_str()),
+                "look at its console (footplate logs instances); it costs until its lease ends or it is terminated",
+            ));
+        }
+        tokio::time::sleep(period).await;
+    }
+}

@@ -1,0 +1,184 @@
+//! Looking at instances: all pages of them, one by its name, its tags read.
+
+use std::time::{Duration, Instant};
+
+use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName, Reservation};
+use jiff::Timestamp;
+
+use super::{invalid, lease};
+use crate::aws::{Aws, Mode, fault};
+use crate::model::{Failure, FailureKind, Phase, Safe, State};
+
+/// The tag with who launched it.
+pub(super) const OWNER: &str = "footplate:owner";
+/// The tag with the user that logs in, where the image's family does not tell.
+pub(super) const USER: &str = "footplate:user";
+/// The tag with the port of its SSH server, where it is not 22.
+pub(super) const PORT: &str = "footplate:ssh-port";
+/// The tag with the number of the order that launched it.
+pub(super) const ORDER: &str = "footplate:order";
+
+const MEMO: &str = "launched";
+/// For how long EC2 may not know yet what it has just launched (EC2 API Reference, "Eventual consistency").
+const GRACE: Duration = Duration::from_mins(5);
+
+/// What has just been launched, and when.
+type Launched = Vec<(String, Instant)>;
+
+/// Remembers that an instance has just been launched: for a while it may not be found.
+pub(super) fn launched(aws: &Aws, id: &str) {
+    aws.memo(MEMO, |launched: &mut Launched| {
+        launched.retain(|(_, at)| at.elapsed() < GRACE);
+        launched.push((id.to_owned(), Instant::now()));
+    });
+}
+
+fn is_fresh(aws: &Aws, id: &str) -> bool {
+    aws.memo(MEMO, |launched: &mut Launched| launched.iter().any(|(known, at)| known == id && at.elapsed() < GRACE))
+}
+
+/// All instances that pass the filters, in pages of a thousand.
+///
+/// # Errors
+/// As the service says.
+pub(super) async fn all(aws: &Aws, filters: Vec<Filter>) -> Result<Vec<Instance>, Failure> {
+    let (mut found, mut token) = (Vec::new(), None::<String>);
+    loop {
+        let call = aws.ec2.describe_instances().max_results(1000).set_next_token(token.clone());
+        let call = if filters.is_empty() { call } else { call.set_filters(Some(filters.clone())) };
+        let page = call.send().await.map_err(|error| fault::tell("listing instances", &error))?;
+        found.extend(page.reservations.unwrap_or_default().into_iter().flat_map(|it: Reservation| it.instances.unwrap_or_default()));
+        if page.next_token.is_none() || page.next_token == token {
+            return Ok(found);
+        }
+        token = page.next_token;
+    }
+}
+
+/// One instance, by its id, its name (the tag `Name`) or the token that it was launched with. What was launched just now is
+/// waited for, as EC2 may not know it everywhere yet.
+///
+/// # Errors
+/// `NotFound`, `Invalid` when several have that name, or as the service says.
+pub(super) async fn one(aws: &Aws, named: &str) -> Result<Instance, Failure> {
+    if !named.starts_with("i-") {
+        return by_name(aws, named).await;
+    }
+    let pause = match aws.mode() {
+        Mode::Local => Duration::from_millis(100),
+        Mode::Aws => Duration::from_secs(1),
+    };
+    let begun = Instant::now();
+    loop {
+        let failure = match aws.ec2.describe_instances().instance_ids(named).send().await {
+            Ok(answer) => {
+                let found = answer.reservations.unwrap_or_default().into_iter().flat_map(|it| it.instances.unwrap_or_default()).next();
+                match found {
+                    Some(instance) => return Ok(instance),
+                    None => Failure::new(FailureKind::NotFound, format!("there is no instance {named}"), ""),
+                }
+            }
+            Err(error) => fault::tell(&format!("looking at {named}"), &error),
+        };
+        // One look that does not find it proves nothing.
+        if failure.kind != FailureKind::NotFound || !is_fresh(aws, named) || begun.elapsed() > Duration::from_secs(20) {
+            return Err(failure);
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+async fn by_name(aws: &Aws, named: &str) -> Result<Instance, Failure> {
+    let filter = |name: &str| vec![Filter::builder().name(name).values(named).build()];
+    let mut found = all(aws, filter("tag:Name")).await?;
+    if found.is_empty() {
+        found = all(aws, filter("client-token")).await?;
+    }
+    if found.len() > 1 {
+        found.retain(|it| !matches!(name_of_state(it), "terminated" | "shutting-down"));
+    }
+    match found.len() {
+        0 => Err(Failure::new(FailureKind::NotFound, format!("there is no instance {named}"), "name it by its id, i-…, or its Name tag")),
+        1 => Ok(found.swap_remove(0)),
+        _ => {
+            let ids: Vec<&str> = found.iter().filter_map(Instance::instance_id).collect();
+            Err(invalid(&format!("{} instances are called {named}", ids.len()), &format!("name one by its id: {}", ids.join(", "))))
+        }
+    }
+}
+
+/// The instance that was launched with this token, if there is one.
+///
+/// # Errors
+/// As the service says.
+pub(super) async fn by_token(aws: &Aws, token: &str) -> Result<Option<Instance>, Failure> {
+    let filter = Filter::builder().name("client-token").values(token).build();
+    Ok(all(aws, vec![filter]).await?.into_iter().next())
+}
+
+/// The value of a tag; none when it is empty.
+pub(super) fn tag<'a>(instance: &'a Instance, key: &str) -> Option<&'a str> {
+    let found = instance.tags().iter().find(|tag| tag.key() == Some(key));
+    found.and_then(|tag| tag.value()).filter(|value| !value.is_empty())
+}
+
+/// Its name, else its id.
+pub(super) fn name(instance: &Instance) -> &str {
+    tag(instance, "Name").unwrap_or_else(|| id(instance))
+}
+
+pub(super) fn id(instance: &Instance) -> &str {
+    instance.instance_id().unwrap_or_default()
+}
+
+pub(super) fn kind(instance: &Instance) -> &str {
+    instance.instance_type().map_or("", |kind| kind.as_str())
+}
+
+pub(super) fn zone(instance: &Instance) -> &str {
+    instance.placement().and_then(|place| place.availability_zone()).unwrap_or_default()
+}
+
+/// EC2's word for its state.
+pub(super) fn name_of_state(instance: &Instance) -> &str {
+    instance.state().and_then(|state| state.name()).map_or("", InstanceStateName::as_str)
+}
+
+pub(super) fn state(instance: &Instance) -> State {
+    let word = name_of_state(instance);
+    let phase = match word {
+        "pending" => Phase::Waiting,
+        "running" => Phase::Active,
+        "stopping" | "shutting-down" => Phase::Leaving,
+        "stopped" => Phase::Stopped,
+        "terminated" => Phase::Done,
+        _ => Phase::Unknown,
+    };
+    State { phase, word: Safe::line(word) }
+}
+
+/// When its lease ends, by its tag.
+pub(super) fn lease_end(instance: &Instance) -> Option<Timestamp> {
+    tag(instance, lease::LEASE).and_then(lease::read)
+}
+
+/// When it was terminated: `User initiated (2026-11-22 17:00:00 GMT)`.
+pub(super) fn ended(instance: &Instance) -> Option<Timestamp> {
+    let reason = instance.state_transition_reason()?;
+    let (_, rest) = reason.split_once('(')?;
+    let text = rest.strip_suffix(')')?.trim_end_matches(" GMT").trim_end_matches(" UTC");
+    format!("{}Z", text.replacen(' ', "T", 1)).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_is_read_from_the_reason() {
+        let at = |reason: &str| ended(&Instance::builder().state_transition_reason(reason).build()).map(|at| at.to_string());
+        assert_eq!(at("User initiated (2026-11-22 17:00:00 GMT)").as_deref(), Some("2026-11-22T17:00:00Z"));
+        assert_eq!(at("User initiated"), None);
+        assert_eq!(at(""), None);
+    }
+}
