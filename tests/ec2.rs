@@ -14,6 +14,7 @@ use aws_sdk_ec2::types::{
     AttributeBooleanValue, BlockDeviceMapping, EbsBlockDevice, Filter, Instance, InstanceStateName, InstanceType, Placement,
     ResourceType, ShutdownBehavior, Tag, TagSpecification,
 };
+use base64::Engine as _;
 use footplate::local::sagemaker::EngineOptions;
 use footplate::local::{Ec2Options, LocalRegion, Options};
 use tokio_util::sync::CancellationToken;
@@ -21,7 +22,8 @@ use tokio_util::sync::CancellationToken;
 /// Nothing here takes nearly as long; a machine under load may.
 const DEADLINE: Duration = Duration::from_mins(1);
 /// The newest image with conda's environments.
-const IMAGE: &str = "resolve:ssm:/aws/service/deeplearning/ami/x86_64/oss-nvidia-driver-gpu-pytorch-2.5-ubuntu-22.04/latest/ami-id";
+const IMAGE: &str =
+    "resolve:ssm:/aws/service/deeplearning/ami/x86_64/oss-nvidia-driver-gpu-pytorch-2.5-ubuntu-22.04/latest/ami-id";
 
 struct Fixture {
     region: Arc<LocalRegion>,
@@ -136,7 +138,6 @@ async fn an_instance_has_an_address_of_its_own_that_answers_while_it_runs() {
     assert_eq!(address.octets()[0], 127);
     tokio::net::TcpStream::connect((address, port)).await.unwrap();
     let console = fixture.ec2.get_console_output().instance_id(&id).send().await.unwrap();
-    use base64::Engine as _;
     let text = base64::engine::general_purpose::STANDARD.decode(console.output().unwrap()).unwrap();
     assert!(String::from_utf8(text).unwrap().contains("-----BEGIN SSH HOST KEY KEYS-----"));
 

@@ -116,7 +116,11 @@ pub struct Keyring(Mutex<HashSet<(String, String, String)>>);
 
 impl Keyring {
     pub fn push(&self, instance: &str, user: &str, public_key: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((instance.to_owned(), user.to_owned(), public_key.to_owned()));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((
+            instance.to_owned(),
+            user.to_owned(),
+            public_key.to_owned(),
+        ));
         true
     }
 }
