@@ -162,6 +162,14 @@ impl Resource for Runs {
     }
 }
 
+/// The form of a launch on an instance.
+///
+/// # Errors
+/// When the script cannot be read.
+pub(in crate::resource) fn train(recipe: &Recipe, instance: &ItemId) -> Result<Form, Failure> {
+    form::launch(recipe, &instance_of(instance))
+}
+
 /// How an interactive shell enters the environment `wanted` on that machine, e.g. `source activate pytorch`; `None` when it is
 /// not there, or needs no entering.
 pub async fn activation(connection: &Connection, wanted: &str) -> Option<String> {
