@@ -176,7 +176,7 @@ impl Hands {
             }
             Task::Push { on, command, bytes } => {
                 let (begun, used) = (Instant::now(), cpu());
-                let bounds = Bounds { time: Duration::from_secs(300), ..Bounds::default() };
+                let bounds = Bounds { time: Duration::from_mins(5), ..Bounds::default() };
                 let ran = self.connections[&on].run_within(&command, Some(vec![0; bytes]), bounds).await?;
                 let cpu = Duration::from_nanos(cpu() - used).as_secs_f64();
                 let out = String::from_utf8_lossy(&ran.out).into_owned();
