@@ -528,3 +528,18 @@ async fn a_hostile_client_does_no_harm() {
     assert_eq!(client.output("echo fine").await, "fine\n");
     guest.host.halt().await;
 }
+
+#[tokio::test]
+async fn clients_that_leave_while_their_command_starts_do_not_stop_the_machine() {
+    let guest = Guest::boot(Like::default()).await;
+    for _ in 0..20 {
+        let client = guest.login().await;
+        for _ in 0..4 {
+            let channel = client.0.channel_open_session().await.unwrap();
+            channel.exec(false, "true").await.unwrap();
+        }
+        drop(client);
+    }
+    assert_eq!(guest.login().await.output("echo fine").await, "fine\n");
+    tokio::time::timeout(guest::DEADLINE, guest.host.halt()).await.expect("ends");
+}
