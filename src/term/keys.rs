@@ -58,7 +58,6 @@ impl Screen {
         let mode = self.machine.mode();
         let cursor = mode.contains(TermMode::APP_CURSOR);
         match key.code {
-            Code::Char(c) => character(key, c),
             Code::Enter if mode.contains(TermMode::LINE_FEED_NEW_LINE) => escaped(key, b"\r\n"),
             Code::Enter => escaped(key, b"\r"),
             Code::Esc => escaped(key, b"\x1b"),
@@ -78,7 +77,7 @@ impl Screen {
             Code::PageDown => numbered(key, 6),
             Code::F(number) => function(key, number),
             Code::Keypad(c) if mode.contains(TermMode::APP_KEYPAD) => keypad(key, c),
-            Code::Keypad(c) => character(key, c),
+            Code::Char(c) | Code::Keypad(c) => character(key, c),
         }
     }
 

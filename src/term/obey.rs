@@ -79,16 +79,13 @@ impl Machine {
 
     /// As `Term::linefeed` does it, without what only a window needs.
     fn feed_line(&mut self) {
-        let rows = self.rows();
-        let scrolls = below_cursor(self.term.grid()) == self.region.1;
-        if scrolls && self.term.selection.is_some() {
-            return self.term.linefeed();
-        }
-        let grid = self.term.grid_mut();
-        if scrolls {
-            grid.scroll_up(&(line(self.region.0)..line(self.region.1)), 1);
-        } else if below_cursor(grid) < rows {
-            grid.cursor.point.line += 1;
+        let (rows, next) = (self.rows(), below_cursor(self.term.grid()));
+        if next != self.region.1 {
+            self.term.grid_mut().cursor.point.line += i32::from(next < rows);
+        } else if self.term.selection.is_some() {
+            self.term.linefeed();
+        } else {
+            self.term.grid_mut().scroll_up(&(line(self.region.0)..line(self.region.1)), 1);
         }
     }
 
@@ -239,6 +236,7 @@ impl Machine {
 }
 
 impl Sink for Machine {
+    #[inline]
     fn ascii(&mut self, run: &[u8]) {
         self.changed = true;
         self.print_ascii(run);
@@ -249,6 +247,7 @@ impl Sink for Machine {
         self.print_text(text);
     }
 
+    #[inline]
     fn control(&mut self, code: u8) {
         self.changed = true;
         match code {
