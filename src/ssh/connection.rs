@@ -56,7 +56,7 @@ pub struct Bounds {
 impl Default for Bounds {
     /// A minute and 8 MB.
     fn default() -> Self {
-        Self { time: Duration::from_secs(60), bytes: 8 << 20 }
+        Self { time: Duration::from_mins(1), bytes: 8 << 20 }
     }
 }
 
@@ -81,7 +81,8 @@ impl Connection {
     /// # Errors
     /// As [`Connection::open`].
     pub async fn open_in(login: &Login, doorman: &dyn Doorman, manner: &Manner) -> Result<Self, Failure> {
-        let opened = connect::open(login, doorman, manner).await?;
+        // In a box, for it is 20 KB, and would be in each future that waits for it.
+        let opened = Box::pin(connect::open(login, doorman, manner)).await?;
         let session = Session {
             handle: Arc::new(opened.handle),
             state: opened.state,
@@ -167,6 +168,14 @@ impl Connection {
     /// When the connection is lost, or the server refuses it.
     pub async fn shell(&self, term: &str, columns: u16, rows: u16, command: Option<&str>) -> Result<Shell, Failure> {
         shell::open(self.talk().await?, term, columns, rows, command).await
+    }
+
+    /// Starts a command without a terminal, with its input open: what it is given and what it says go through as they are.
+    ///
+    /// # Errors
+    /// When the connection is lost, or the server refuses it.
+    pub async fn pipe(&self, command: &str) -> Result<Shell, Failure> {
+        shell::pipe(self.talk().await?, command).await
     }
 
     /// Opens the way for files (SFTP). For large ones, on a connection in the manner of [`Manner::bulk`].
@@ -256,7 +265,7 @@ impl Stream {
     }
 }
 
-async fn exec(talk: &mut Talk, command: &str) -> Result<(), Failure> {
+pub(super) async fn exec(talk: &mut Talk, command: &str) -> Result<(), Failure> {
     talk.speaking.said(talk.speaking.write().exec(true, command).await).await?;
     talk.hearing.answered("to run a command", "see what its sshd_config allows (ForceCommand, PermitOpen)").await
 }
