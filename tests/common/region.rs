@@ -30,6 +30,8 @@ pub struct Wire {
     pub asked: Arc<Mutex<Vec<String>>>,
     /// The operation that is never answered.
     losing: Arc<Mutex<String>>,
+    /// The operation that is done, but never answered.
+    muting: Arc<Mutex<String>>,
 }
 
 impl Wire {
@@ -40,7 +42,10 @@ impl Wire {
     /// Requests that change something.
     pub fn changes(&self) -> Vec<String> {
         let changing = |asked: &&String| {
-            ["Create", "Stop", "PUT /", "DELETE /", "POST /"].iter().any(|start| asked.starts_with(start)) && *asked != "POST /"
+            ["Create", "Stop", "Start", "Run", "Reboot", "Terminate", "Modify", "Authorize", "PUT /", "DELETE /", "POST /"]
+                .iter()
+                .any(|start| asked.starts_with(start))
+                && *asked != "POST /"
         };
         self.asked.lock().unwrap().iter().filter(changing).cloned().collect()
     }
@@ -52,6 +57,11 @@ impl Wire {
     /// From now on that operation is never answered; none when it is empty.
     pub fn lose(&self, operation: &str) {
         operation.clone_into(&mut self.losing.lock().unwrap());
+    }
+
+    /// From now on that operation is done, but its answer never comes; none when it is empty.
+    pub fn mute(&self, operation: &str) {
+        operation.clone_into(&mut self.muting.lock().unwrap());
     }
 
     /// Waits until such a request has been sent.
@@ -74,11 +84,18 @@ impl HttpConnector for Wire {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let wire = self.clone();
         HttpConnectorFuture::new(async move {
+            // EC2's requests are forms.
+            let form = request.body().bytes().and_then(|body| std::str::from_utf8(body).ok()).unwrap_or_default();
+            let action = form.split('&').find_map(|pair| pair.strip_prefix("Action=")).map(str::to_owned);
             let mut request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
             let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
             let operation = match request.headers().get("x-amz-target").and_then(|value| value.to_str().ok()) {
                 Some(name) => name.rsplit('.').next().unwrap_or_default().to_owned(),
-                None => format!("{} {target}", request.method()),
+                None => action.unwrap_or_else(|| format!("{} {target}", request.method())),
+            };
+            let muted = {
+                let muting = wire.muting.lock().unwrap();
+                !muting.is_empty() && operation == *muting
             };
             let lost = {
                 let losing = wire.losing.lock().unwrap();
@@ -91,6 +108,9 @@ impl HttpConnector for Wire {
             request.headers_mut().insert("host", "127.0.0.1".parse().unwrap());
             *request.uri_mut() = target.parse().unwrap();
             let answer = wire.region.handle(request.map(Body::new)).await;
+            if muted {
+                std::future::pending::<()>().await;
+            }
             let (head, body) = answer.into_parts();
             let bytes = body.collect().await.map_err(ConnectorError::io)?.to_bytes();
             let answer = http::Response::from_parts(head, SdkBody::from(bytes));
@@ -146,11 +166,11 @@ impl Place {
         };
         let options = Options { folder: folder.path().join("local"), region: "us-east-1".to_owned(), engine };
         let region = LocalRegion::open(options).await.unwrap();
-        let wire = Wire { region: Arc::clone(&region), asked: Arc::default(), losing: Arc::default() };
+        let wire = Wire { region: Arc::clone(&region), asked: Arc::default(), losing: Arc::default(), muting: Arc::default() };
         let journal = Journal::open(&folder.path().join("journal.db")).unwrap();
         let witness = Arc::new(Witness { journal, intents: Mutex::default(), settled: Mutex::default() });
         let ledger: Arc<dyn Ledger> = Arc::clone(&witness) as _;
-        let aws = connect(&wire, false, Some(ledger)).await;
+        let aws = connect(&wire, false, Some(ledger), &folder.path().join("host-keys.json")).await;
         Self { recipe: recipe(&project), folder, region, wire, witness, aws }
     }
 
@@ -200,6 +220,20 @@ impl Place {
         }
     }
 
+    /// Waits until the instance is in that state.
+    pub async fn instance(&self, id: &str, wanted: &str) {
+        let deadline = Instant::now() + Duration::from_mins(2);
+        loop {
+            let rows = self.list("instances", None).await;
+            let state = rows.iter().find(|row| row.id.0 == id).map(|row| row.state.word.to_string());
+            if state.as_deref() == Some(wanted) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{id} is {state:?}, not {wanted}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// The project with a script that answers and a file to ask it with.
     pub fn serving(mut self) -> Self {
         let script = "def model_fn(model_dir):\n    return None\n\ndef predict_fn(data, model):\n    return data\n";
@@ -221,7 +255,7 @@ impl Place {
     /// The same region through clients with other rights.
     pub async fn with(&self, read_only: bool, ledger: bool) -> Arc<Aws> {
         let ledger: Option<Arc<dyn Ledger>> = ledger.then(|| Arc::clone(&self.witness) as _);
-        connect(&self.wire, read_only, ledger).await
+        connect(&self.wire, read_only, ledger, &self.folder.path().join("host-keys.json")).await
     }
 
     pub async fn form(&self, resource: &str, verb: Verb, target: Option<&str>) -> Form {
@@ -283,7 +317,7 @@ impl Place {
     }
 }
 
-async fn connect(wire: &Wire, read_only: bool, ledger: Option<Arc<dyn Ledger>>) -> Arc<Aws> {
+async fn connect(wire: &Wire, read_only: bool, ledger: Option<Arc<dyn Ledger>>, pins: &Path) -> Arc<Aws> {
     let connector = SharedHttpConnector::new(wire.clone());
     let http: SharedHttpClient = http_client_fn(move |_, _| connector.clone());
     let keys = wire.region.credentials();
@@ -302,7 +336,7 @@ async fn connect(wire: &Wire, read_only: bool, ledger: Option<Arc<dyn Ledger>>) 
         ledger,
         local: Some(local),
         allow_loopback: false,
-        pins: None,
+        pins: Some(pins.to_owned()),
     };
     Aws::connect(connect).await.unwrap()
 }
