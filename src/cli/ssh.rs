@@ -158,8 +158,8 @@ fn ask_with(accepted: Option<&str>, stranger: &Arc<Mutex<Option<Offered>>>) -> A
                 offered.machine, offered.known, offered.algorithm, offered.fingerprint
             );
             let on_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
-            let trusted = on_terminal
-                && tokio::task::spawn_blocking(move || ask::confirm(&question, false).is_ok()).await.unwrap_or(false);
+            let trusted =
+                on_terminal && tokio::task::spawn_blocking(move || ask::confirm(&question, false).is_ok()).await.unwrap_or(false);
             if !trusted {
                 *stranger.lock().unwrap_or_else(PoisonError::into_inner) = Some(offered);
             }

@@ -58,13 +58,7 @@ enum Say {
 }
 
 impl Shells {
-    pub fn new(
-        aws: Arc<Aws>,
-        project: PathBuf,
-        clipboard: bool,
-        events: UnboundedSender<Event>,
-        heard: Sender<Event>,
-    ) -> Self {
+    pub fn new(aws: Arc<Aws>, project: PathBuf, clipboard: bool, events: UnboundedSender<Event>, heard: Sender<Event>) -> Self {
         Self { aws, project, clipboard, events, heard, open: HashMap::new(), tasks: JoinSet::new() }
     }
 

@@ -43,7 +43,8 @@ fn tabs(pen: &mut Pen<'_>, area: Area, app: &App) {
         x += pen.say(x, area.y, end.saturating_sub(x), sign, role) + 1;
     }
     // What shows the way out is never pushed out.
-    let hint: Safe = if app.in_shell() { format!(" {} ", app.leader()).into() } else { format!(" {} goes here ", app.leader()).into() };
+    let hint: Safe =
+        if app.in_shell() { format!(" {} ", app.leader()).into() } else { format!(" {} goes here ", app.leader()).into() };
     let hint_wide = columns(hint.as_str());
     let end = end.saturating_sub(hint_wide + 1);
     let count = u16::try_from(app.shells.sessions.len()).unwrap_or(u16::MAX).max(1);
@@ -104,7 +105,13 @@ fn opening(pen: &mut Pen<'_>, area: Area, session: &Session, app: &App) {
         if y >= end {
             return;
         }
-        let used = pen.say(area.x + 2, y, area.width.saturating_sub(2), if last { now } else { done }, if last { Role::Waiting } else { Role::Done });
+        let used = pen.say(
+            area.x + 2,
+            y,
+            area.width.saturating_sub(2),
+            if last { now } else { done },
+            if last { Role::Waiting } else { Role::Done },
+        );
         pen.put(area.x + 2 + used, y, area.width.saturating_sub(2 + used), step, if last { Role::Text } else { Role::Quiet });
         y += 1;
     }
