@@ -30,6 +30,8 @@ pub struct Wire {
     pub asked: Arc<Mutex<Vec<String>>>,
     /// The operation that is never answered.
     losing: Arc<Mutex<String>>,
+    /// The operation that is done, but never answered.
+    muting: Arc<Mutex<String>>,
 }
 
 impl Wire {
@@ -40,7 +42,7 @@ impl Wire {
     /// Requests that change something.
     pub fn changes(&self) -> Vec<String> {
         let changing = |asked: &&String| {
-            ["Create", "Stop", "PUT /", "DELETE /", "POST /"].iter().any(|start| asked.starts_with(start)) && *asked != "POST /"
+            ["Create", "Stop", "Start", "Run", "Reboot", "Terminate", "Modify", "Authorize", "PUT /", "DELETE /", "POST /"].iter().any(|start| asked.starts_with(start)) && *asked != "POST /"
         };
         self.asked.lock().unwrap().iter().filter(changing).cloned().collect()
     }
@@ -52,6 +54,11 @@ impl Wire {
     /// From now on that operation is never answered; none when it is empty.
     pub fn lose(&self, operation: &str) {
         operation.clone_into(&mut self.losing.lock().unwrap());
+    }
+
+    /// From now on that operation is done, but its answer never comes; none when it is empty.
+    pub fn mute(&self, operation: &str) {
+        operation.clone_into(&mut self.muting.lock().unwrap());
     }
 
     /// Waits until such a request has been sent.
@@ -74,12 +81,16 @@ impl HttpConnector for Wire {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let wire = self.clone();
         HttpConnectorFuture::new(async move {
+            // EC2's requests are forms.
+            let form = request.body().bytes().and_then(|body| std::str::from_utf8(body).ok()).unwrap_or_default();
+            let action = form.split('&').find_map(|pair| pair.strip_prefix("Action=")).map(str::to_owned);
             let mut request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
             let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
             let operation = match request.headers().get("x-amz-target").and_then(|value| value.to_str().ok()) {
                 Some(name) => name.rsplit('.').next().unwrap_or_default().to_owned(),
-                None => format!("{} {target}", request.method()),
+                None => action.unwrap_or_else(|| format!("{} {target}", request.method())),
             };
+            let muted = { let muting = wire.muting.lock().unwrap(); !muting.is_empty() && operation == *muting };
             let lost = {
                 let losing = wire.losing.lock().unwrap();
                 !losing.is_empty() && operation == *losing
@@ -91,6 +102,9 @@ impl HttpConnector for Wire {
             request.headers_mut().insert("host", "127.0.0.1".parse().unwrap());
             *request.uri_mut() = target.parse().unwrap();
             let answer = wire.region.handle(request.map(Body::new)).await;
+            if muted {
+                std::future::pending::<()>().await;
+            }
             let (head, body) = answer.into_parts();
             let bytes = body.collect().await.map_err(ConnectorError::io)?.to_bytes();
             let answer = http::Response::from_parts(head, SdkBody::from(bytes));
@@ -146,11 +160,11 @@ impl Place {
         };
         let options = Options { folder: folder.path().join("local"), region: "us-east-1".to_owned(), engine };
         let region = LocalRegion::open(options).await.unwrap();
-        let wire = Wire { region: Arc::clone(&region), asked: Arc::default(), losing: Arc::default() };
+        let wire = Wire { region: Arc::clone(&region), asked: Arc::default(), losing: Arc::default(), muting: Arc::default() };
         let journal = Journal::open(&folder.path().join("journal.db")).unwrap();
         let witness = Arc::new(Witness { journal, intents: Mutex::default(), settled: Mutex::default() });
         let ledger: Arc<dyn Ledger> = Arc::clone(&witness) as _;
-        let aws = connect(&wire, false, Some(ledger)).await;
+        let aws = connect(&wire, false, Some(ledger), &folder.path().join("host-keys.json")).await;
         Self { recipe: recipe(&project), folder, region, wire, witness, aws }
     }
 
@@ -221,7 +235,7 @@ impl Place {
     /// The same region through clients with other rights.
     pub async fn with(&self, read_only: bool, ledger: bool) -> Arc<Aws> {
         let ledger: Option<Arc<dyn Ledger>> = ledger.then(|| Arc::clone(&self.witness) as _);
-        connect(&self.wire, read_only, ledger).await
+        connect(&self.wire, read_only, ledger, &self.folder.path().join("host-keys.json")).await
     }
 
     pub async fn form(&self, resource: &str, verb: Verb, target: Option<&str>) -> Form {
@@ -283,7 +297,7 @@ impl Place {
     }
 }
 
-async fn connect(wire: &Wire, read_only: bool, ledger: Option<Arc<dyn Ledger>>) -> Arc<Aws> {
+async fn connect(wire: &Wire, read_only: bool, ledger: Option<Arc<dyn Ledger>>, pins: &Path) -> Arc<Aws> {
     let connector = SharedHttpConnector::new(wire.clone());
     let http: SharedHttpClient = http_client_fn(move |_, _| connector.clone());
     let keys = wire.region.credentials();
@@ -302,7 +316,7 @@ async fn connect(wire: &Wire, read_only: bool, ledger: Option<Arc<dyn Ledger>>) 
         ledger,
         local: Some(local),
         allow_loopback: false,
-        pins: None,
+        pins: Some(pins.to_owned()),
     };
     Aws::connect(connect).await.unwrap()
 }
