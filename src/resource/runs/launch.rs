@@ -64,7 +64,7 @@ pub(super) async fn launch(
         Err(failure) if failure.kind == FailureKind::NotFound => {}
         Err(failure) => return Err(failure),
     }
-    let launch = Launch { aws, line: &line, place: &place, progress };
+    let launch = Launch { line: &line, place: &place, progress };
     launch.begin(&record(aws, recipe, form, &place.instance, &text).await).await?;
     launch.note(Step::Connect, Standing::Done, "").await;
     let python = launch.step(Step::Environment, environment(&line, form)).await?;
@@ -121,7 +121,6 @@ async fn environment(line: &Line, form: &Form) -> Result<(Python, String), Failu
 }
 
 struct Launch<'a> {
-    aws: &'a Aws,
     line: &'a Line,
     place: &'a Place,
     progress: &'a (dyn Fn(Progress) + Send + Sync),
