@@ -35,6 +35,7 @@ impl App {
             Action::LogScale => self.compares() || (self.has_curve() && !self.shows_plots()),
             Action::NextMatch | Action::PreviousMatch => self.log().is_some_and(|log| !log.search.is_empty()),
             Action::Lock => !self.read_only,
+            Action::Leader => !self.shells.sessions.is_empty(),
             Action::CallOff => self.to_call_off().is_some(),
             Action::Back => {
                 self.level != Level::List || !pane.scope.is_empty() || !pane.marks.is_empty() || !pane.filter.is_empty()
@@ -108,6 +109,7 @@ impl App {
                 Some(serial) => out.push(Effect::CallOff { serial }),
                 None => self.say(Tone::Plain, "Nothing is at work that can be called off.", out),
             },
+            Action::Leader => self.to_shell(out),
             Action::Suspend => out.push(Effect::Suspend),
             Action::Quit => self.quit(out),
         }
@@ -127,7 +129,7 @@ impl App {
         i64::from(rows.saturating_sub(1).max(1))
     }
 
-    fn step(&mut self, rows: i64) {
+    pub(super) fn step(&mut self, rows: i64) {
         if self.level != Level::List {
             return self.with_log(|log, _| log.scroll(rows));
         }
@@ -307,6 +309,9 @@ impl App {
             Verb::Start if targets.is_empty() => return self.say(Tone::Plain, "That is running already.", out),
             _ => {}
         }
+        if verb == Verb::Shell {
+            return self.open_shell(out);
+        }
         if verb == Verb::Logs {
             if self.has_log() {
                 self.level = Level::Log;
@@ -407,24 +412,25 @@ impl App {
     /// Quits, after asking where that would end running work.
     fn quit(&mut self, out: &mut Vec<Effect>) {
         let (running, _) = self.burn();
-        if self.setup.owns_region && running > 0 && !self.quitting {
+        let mut lines: Vec<Safe> = Vec::new();
+        if self.setup.owns_region && running > 0 {
             let what = self.at_work().join(", ");
-            let jobs = format!("{what} {}", if running == 1 { "runs" } else { "run" });
-            self.overlays.push(Overlay::Confirm(ConfirmView {
-                title: "Quit?".into(),
-                lines: vec![
-                    format!("{jobs} in this local region, inside this program.").into(),
-                    "Quitting ends what runs; what is finished stays.".into(),
-                    "To keep them running without the cockpit: footplate local serve".into(),
-                ],
-                typed: None,
-                on_yes: false,
-                opened: self.clock.now,
-                what: Confirmed::Quit,
-            }));
-            return;
+            lines.push(format!("{what} {} in this local region, inside this program.", if running == 1 { "runs" } else { "run" }).into());
+            lines.push("Quitting ends what runs; what is finished stays.".into());
+            lines.push("To keep them running without the cockpit: footplate local serve".into());
         }
-        self.leave(out);
+        lines.extend(self.shells_at_stake());
+        if lines.is_empty() || self.quitting {
+            return self.leave(out);
+        }
+        self.overlays.push(Overlay::Confirm(ConfirmView {
+            title: "Quit?".into(),
+            lines,
+            typed: None,
+            on_yes: false,
+            opened: self.clock.now,
+            what: Confirmed::Quit,
+        }));
     }
 
     /// What costs money now, by kind: `2 training jobs`, `1 endpoint`.

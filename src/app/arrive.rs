@@ -11,7 +11,9 @@ use crate::model::{Block, Failure, FailureKind, Item, ItemId, LogBatch, Outcome,
 impl App {
     pub(super) fn arrive(&mut self, event: Event, out: &mut Vec<Effect>) {
         match event {
-            Event::Key(_) | Event::Paste(_) | Event::Resize(..) => {}
+            Event::Key(_) | Event::Paste(_) | Event::Mouse(_) | Event::Resize(..) => {}
+            Event::Focus(gained) => self.focus_shell(gained, out),
+            Event::Shell { session, news } => self.shell_news(session, news, out),
             Event::Woke(wake) => self.woke(wake, out),
             Event::Identified(who) => {
                 self.who = Some(who);
@@ -30,6 +32,7 @@ impl App {
                     if changed || first {
                         self.revision += 1;
                         self.end_log_of_the_dead(out);
+                        self.end_shells_of_the_gone(out);
                     }
                 }
             }
@@ -94,6 +97,8 @@ impl App {
                 self.toast = None;
                 self.revision += 1;
             }
+            Wake::Reconnect(session) => self.reconnect(session, out),
+            Wake::Release(session) => self.release(session, out),
             Wake::Settle(_) | Wake::Toast(_) => {}
         }
     }
@@ -334,7 +339,7 @@ impl App {
                     self.panes[at].select_id(&id, &clock);
                     self.panes[at].marks.clear();
                     // To the new thing, if the user still is where it was asked for.
-                    if at != self.active && from == Some(self.active) && self.overlays.is_empty() {
+                    if at != self.active && from == Some(self.active) && self.overlays.is_empty() && !self.in_shell() {
                         self.go_to(at, out);
                     }
                 }

@@ -4,6 +4,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::shell::mouse::Mouse;
+use super::shell::talk::{News, Wish};
 use crate::config::key::Key;
 use crate::model::{
     Detail, Failure, Form, Item, ItemId, LogBatch, MetricRule, Order, Outcome, Page, Point, Preview, Progress, Safe, Verb,
@@ -14,6 +16,10 @@ use crate::model::{
 pub enum Event {
     Key(Key),
     Paste(String),
+    /// The mouse, while a terminal shows.
+    Mouse(Mouse),
+    /// The window got the focus, or lost it; told while a terminal shows.
+    Focus(bool),
     Resize(u16, u16),
     /// A timer asked for by [`Effect::After`].
     Woke(Wake),
@@ -67,6 +73,11 @@ pub enum Event {
         order: Order,
         result: Result<Outcome, Failure>,
     },
+    /// Something happened to a terminal on a machine.
+    Shell {
+        session: u64,
+        news: News,
+    },
     /// The terminal came back from a suspension.
     Resumed,
     /// SIGTERM, SIGHUP, a lost tty: leave without asking.
@@ -86,6 +97,10 @@ pub enum Wake {
     Tick,
     /// A message has been there long enough.
     Toast(u64),
+    /// Time for another attempt to come back to a machine.
+    Reconnect(u64),
+    /// A session's screen has been held back for long enough.
+    Release(u64),
 }
 
 /// Something to be done outside. The only way out.
@@ -137,6 +152,11 @@ pub enum Effect {
     /// End this order: it answers that it was called off.
     CallOff {
         serial: u64,
+    },
+    /// Something to be done for a terminal on a machine.
+    Shell {
+        session: u64,
+        wish: Wish,
     },
     /// Put this on the user's own clipboard (OSC 52).
     Copy(Safe),

@@ -4,6 +4,7 @@
 use super::event::{Effect, Wake};
 use super::form::{FormView, Pressed};
 use super::overlay::{ARM_MILLIS, Confirmed, Overlay};
+use super::shell::talk::Wish;
 use super::{App, Tone};
 use crate::config::key::{Code, Key};
 use crate::model::{FieldKind, Order};
@@ -21,6 +22,17 @@ impl App {
             Overlay::Form(form) => self.key_in_form(form, key, out),
             Overlay::Confirm(mut confirm) => {
                 let cancels = key.code == Code::Enter && confirm.typed.is_none() && !confirm.on_yes;
+                let waited = self.clock.now.as_millisecond() - confirm.opened.as_millisecond();
+                // Who is typing when this question comes up has not read it: it waits for a pause.
+                if let Confirmed::Trust(session) = confirm.what {
+                    if waited < ARM_MILLIS {
+                        confirm.opened = self.clock.now;
+                        return self.overlays.push(Overlay::Confirm(confirm));
+                    }
+                    if cancels || matches!(key.code, Code::Esc | Code::Char('n' | 'q')) {
+                        return out.push(Effect::Shell { session, wish: Wish::Trust(false) });
+                    }
+                }
                 if cancels || key.code == Code::Esc {
                     return;
                 }
@@ -43,7 +55,6 @@ impl App {
                         false
                     }
                 };
-                let waited = self.clock.now.as_millisecond() - confirm.opened.as_millisecond();
                 if !yes || waited < ARM_MILLIS {
                     self.overlays.push(Overlay::Confirm(confirm));
                     return;
@@ -51,6 +62,9 @@ impl App {
                 match confirm.what {
                     Confirmed::Order(order) => self.send(order, out),
                     Confirmed::Quit => self.leave(out),
+                    Confirmed::Trust(session) => out.push(Effect::Shell { session, wish: Wish::Trust(true) }),
+                    Confirmed::Paste { session, text } => self.send_paste(session, &text, out),
+                    Confirmed::EndShell(session) => self.end_shell(session, out),
                 }
             }
             Overlay::Palette(mut palette) => {
@@ -136,6 +150,7 @@ impl App {
             }
             Overlay::Search(mut input) => match key.code {
                 Code::Esc => {}
+                Code::Enter if self.in_shell() => self.search_shell(&input.text(), out),
                 Code::Enter => self.search(&input.text(), out),
                 _ => {
                     input.press(key);

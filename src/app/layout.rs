@@ -28,6 +28,13 @@ impl Area {
         Self { y: self.y + self.height, height: rows, ..*self }
     }
 
+    /// Cuts columns off the right.
+    fn take_right(&mut self, columns: u16) -> Self {
+        let columns = columns.min(self.width);
+        self.width -= columns;
+        Self { x: self.x + self.width, width: columns, ..*self }
+    }
+
     /// Cuts columns off the left.
     fn take_left(&mut self, columns: u16) -> Self {
         let columns = columns.min(self.width);
@@ -60,10 +67,21 @@ pub struct Layout {
     pub log: Area,
     pub footer_rule: Area,
     pub footer: Area,
+    /// The line of the terminals: their tabs.
+    pub shell_tabs: Area,
+    /// Between the list and a terminal at its side.
+    pub shell_rule: Area,
+    /// The terminal.
+    pub shell: Area,
 }
 
 /// Below this there is only a line that says so.
 pub const LEAST: (u16, u16) = (30, 8);
+
+/// Below this a terminal and the list do not show together.
+const SPLIT: (u16, u16) = (60, 20);
+/// Columns that a terminal at the side of the list has at least: what programs take for granted.
+const TERMINAL: u16 = 80;
 
 /// Lays out the screen for the state.
 #[must_use]
@@ -76,6 +94,16 @@ pub fn layout(app: &App) -> Layout {
         out.top = body;
         return out;
     }
+    let split = app.shells.split && !app.shells.sessions.is_empty();
+    let room = width >= SPLIT.0 && height >= SPLIT.1;
+    if app.level == Level::Shell || (split && !room && app.shells.focused) {
+        out.shell_tabs = body.take(1);
+        if height >= 20 {
+            out.footer = body.take_bottom(1);
+        }
+        out.shell = body;
+        return out;
+    }
     out.top = body.take(1);
     out.tabs = body.take(1);
     out.footer = body.take_bottom(1);
@@ -86,6 +114,9 @@ pub fn layout(app: &App) -> Layout {
         }
         out.footer_rule = body.take_bottom(1);
     }
+    if split && room {
+        beside(&mut body, &mut out);
+    }
     match app.level {
         Level::Log => {
             out.log_title = body.take(1);
@@ -93,8 +124,22 @@ pub fn layout(app: &App) -> Layout {
         }
         Level::Inside => inside(app, body, &mut out),
         Level::List => list(app, body, &mut out),
+        Level::Shell => {}
     }
     out
+}
+
+/// A terminal and the list together: at its side where both have room, else below it.
+fn beside(body: &mut Area, out: &mut Layout) {
+    let mut place = if body.width >= 2 * TERMINAL {
+        let place = body.take_right((body.width / 2).max(TERMINAL));
+        out.shell_rule = body.take_right(1);
+        place
+    } else {
+        body.take_bottom((body.height * 55 / 100).max(9))
+    };
+    out.shell_tabs = place.take(1);
+    out.shell = place;
 }
 
 fn list(app: &App, mut body: Area, out: &mut Layout) {

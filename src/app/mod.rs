@@ -13,6 +13,7 @@ pub mod layout;
 pub mod logs;
 pub mod overlay;
 pub mod pane;
+pub mod shell;
 pub mod watch;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ pub use event::{Effect, Event, Wake};
 use logs::LogView;
 use overlay::Overlay;
 use pane::Pane;
+use shell::Shells;
 use watch::Watch;
 
 /// What is fixed when the cockpit starts.
@@ -45,6 +47,8 @@ pub struct Setup {
     pub poll_factor: f64,
     /// No braille, no box drawing.
     pub ascii: bool,
+    /// Programs in terminals on machines may set the user's clipboard.
+    pub clipboard: bool,
 }
 
 /// How deep the user is in.
@@ -56,6 +60,8 @@ pub enum Level {
     Inside,
     /// Its log over the whole screen.
     Log,
+    /// A terminal on a machine over the whole screen.
+    Shell,
 }
 
 /// How a message is meant.
@@ -100,6 +106,8 @@ pub struct App {
     pub log: Option<LogView>,
     /// Logs read for the curves of what is compared.
     pub watch: Watch,
+    /// Terminals on machines.
+    pub shells: Shells,
     /// Which of the curves shows, and how.
     pub metric: usize,
     pub log_scale: bool,
@@ -141,6 +149,7 @@ impl App {
             toast: None,
             log: None,
             watch: Watch::default(),
+            shells: Shells::default(),
             metric: 0,
             log_scale: false,
             against: Against::default(),
@@ -175,6 +184,10 @@ impl App {
         let mut out = Vec::new();
         let (selected, marked) = (self.selection(), self.pane().marks.len());
         match event {
+            // What is typed into a terminal shows when the other end shows it.
+            Event::Key(key) if self.overlays.is_empty() && self.in_shell() => self.key_in_shell(key, &mut out),
+            Event::Paste(text) if self.overlays.is_empty() && self.in_shell() => self.paste_in_shell(&text, false, &mut out),
+            Event::Mouse(mouse) => self.mouse(mouse, &mut out),
             Event::Key(key) => {
                 self.revision += 1;
                 self.key(key, &mut out);
@@ -194,6 +207,7 @@ impl App {
         }
         let rows = usize::from(layout::layout(self).list.height);
         self.pane_mut().reveal(rows);
+        self.keep_shell_sized(&mut out);
         self.keep_ticking(&mut out);
         self.keep_watching(&mut out);
         out
@@ -324,7 +338,8 @@ impl App {
     /// Something on the screen changes with the seconds.
     #[must_use]
     pub fn ticks(&self) -> bool {
-        self.pane().items().iter().any(|item| item.state.phase.is_live() && item.cells.iter().any(crate::model::Cell::ticks))
+        self.level != Level::Shell
+            && self.pane().items().iter().any(|item| item.state.phase.is_live() && item.cells.iter().any(crate::model::Cell::ticks))
     }
 
     fn selection(&self) -> Option<(usize, crate::model::ItemId)> {

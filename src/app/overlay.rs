@@ -57,6 +57,12 @@ pub struct ConfirmView {
 pub enum Confirmed {
     Order(Order),
     Quit,
+    /// The host key of a session's machine is the right one.
+    Trust(u64),
+    /// A text goes into a session.
+    Paste { session: u64, text: String },
+    /// A session ends.
+    EndShell(u64),
 }
 
 /// Milliseconds before a dialog takes a yes.

@@ -48,6 +48,7 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
         read_only,
         poll_factor: poll_factor(globals, &settings),
         ascii: settings.ascii || !unicode(),
+        clipboard: settings.clipboard,
     };
     if let Some(file) = &args.replay {
         return runtime::record::replay(file, setup, &theme).await.map(ended);

@@ -32,6 +32,7 @@ mod print;
 mod session;
 mod show;
 mod signals;
+mod ssh;
 mod stop;
 mod train;
 mod tune;
@@ -85,6 +86,8 @@ enum Command {
     Train(train::Args),
     /// Say what runs now for how much an hour, and what ended jobs have cost
     Cost(cost::Args),
+    /// Log in to an instance, or run a command on it
+    Ssh(ssh::Args),
     /// Put a trained model behind an endpoint
     Deploy(deploy::Args),
     /// Launch an EC2 instance to experiment on, with a lease
@@ -158,6 +161,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Download(args) => download::run(&globals, &args).await,
             Command::Train(args) => train::run(&globals, &args).await,
             Command::Cost(args) => cost::run(&globals, &args).await,
+            Command::Ssh(args) => ssh::run(&globals, &args).await,
             Command::Deploy(args) => deploy::run(&globals, &args).await,
             Command::Instance(args) => instance::run(&globals, &args).await,
             Command::Invoke(args) => invoke::run(&globals, &args).await,

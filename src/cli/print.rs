@@ -26,11 +26,16 @@ pub fn line(text: &str) -> Result<(), Failure> {
 pub fn raw(text: &str) -> Result<(), Failure> {
     wipe();
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| match error.kind() {
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| unwritable(&error))
+}
+
+/// The output is gone or full.
+pub fn unwritable(error: &io::Error) -> Failure {
+    match error.kind() {
         // `footplate ls | head`: the reader has seen enough. Not worth a message.
         io::ErrorKind::BrokenPipe => Failure::new(FailureKind::Cancelled, "", ""),
         _ => Failure::new(FailureKind::Machine, format!("cannot write the output: {error}"), "Free some room where it goes."),
-    })
+    }
 }
 
 /// Progress: a line to stderr. If that is gone there is nobody to tell.

@@ -52,6 +52,8 @@ pub enum Action {
     Fold,
     /// What the compared curves are drawn against.
     Against,
+    /// To the terminals; in one, the key before a command.
+    Leader,
     Verb(Verb),
 }
 
@@ -159,6 +161,14 @@ pub const ALL: &[Entry] = &[
     row(A::Solo(3), "solo-4", &["4"], "only the fourth host", Log, ""),
     row(A::Hosts, "hosts", &["H"], "choose the hosts whose lines show", Log, "hosts"),
     row(A::Fold, "fold", &["z"], "lines that several hosts say alike: as one, or each", Log, "fold"),
+    row(
+        A::Leader,
+        "leader",
+        &["Ctrl-]", "Ctrl-5"],
+        "to the open terminal; in it: the key before a command, ? for all of them",
+        Everywhere,
+        "terminal",
+    ),
     row(A::Palette, "palette", &[":", "Ctrl-p"], "find an action by name", Everywhere, ""),
     row(A::Help, "help", &["?", "F1"], "all keys; Enter does the selected", Everywhere, ""),
     row(A::Lock, "lock", &["!"], "lock: refuse every change until footplate is started again", Everywhere, ""),

@@ -7,6 +7,9 @@
 //! region = "eu-west-1"    # AWS region, unless --region or AWS_REGION says otherwise
 //! ascii = true            # no box drawing, no braille, no symbols
 //! poll = 2.0              # factor on the time between looks: 2.0 asks AWS half as often
+//!
+//! [shell]
+//! clipboard = true        # programs in terminals on machines may set your clipboard (OSC 52); it is never read
 //! ```
 
 use std::path::Path;
@@ -24,11 +27,13 @@ pub struct Settings {
     pub ascii: bool,
     /// Factor on every poll period, 0.5 to 20.
     pub poll: f64,
+    /// Programs in terminals on machines may set the user's clipboard.
+    pub clipboard: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { theme: None, read_only: false, profile: None, region: None, ascii: false, poll: 1.0 }
+        Self { theme: None, read_only: false, profile: None, region: None, ascii: false, poll: 1.0, clipboard: false }
     }
 }
 
@@ -58,7 +63,11 @@ fn parse(text: &str, path: &Path) -> Result<Settings, Failure> {
             region: top.text("region"),
             ascii: top.flag("ascii").unwrap_or(false),
             poll: top.number("poll", 0.5..=20.0).unwrap_or(1.0),
+            clipboard: false,
         };
+        let shell = top.section("shell");
+        settings.clipboard = shell.flag("clipboard").unwrap_or(false);
+        shell.close();
         top.close();
     }
     sheet.finish(path)?;

@@ -11,6 +11,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::cache::Cache;
+use super::shell::Shells;
 use crate::app::{App, Effect, Event, Wake};
 use crate::aws::{self, Aws};
 use crate::config::project;
@@ -40,6 +41,7 @@ pub struct Hands {
     watched: HashMap<(String, ItemId), Tail>,
     tasks: JoinSet<()>,
     orders: JoinSet<()>,
+    shells: Shells,
     /// Orders that can be called off, by serial.
     called_off: HashMap<u64, (AbortHandle, CancellationToken)>,
 }
@@ -66,11 +68,22 @@ enum Timer {
     Preview,
     Tick,
     Toast,
+    Reconnect(u64),
+    Release(u64),
 }
 
 impl Hands {
-    pub fn new(aws: Arc<Aws>, project: PathBuf, cache: PathBuf, events: UnboundedSender<Event>, lines: Sender<Event>) -> Self {
+    pub fn new(
+        aws: Arc<Aws>,
+        project: PathBuf,
+        cache: PathBuf,
+        events: UnboundedSender<Event>,
+        lines: Sender<Event>,
+        heard: Sender<Event>,
+        clipboard: bool,
+    ) -> Self {
         Self {
+            shells: Shells::new(Arc::clone(&aws), project.clone(), clipboard, events.clone(), heard),
             aws,
             project,
             cache: Cache::new(cache),
@@ -142,6 +155,7 @@ impl Hands {
             }
             Effect::Remember { resource, items } => self.cache.keep(resource, items, &mut self.tasks),
             Effect::Lock => self.aws.set_read_only(),
+            Effect::Shell { session, wish } => self.shells.carry_out(session, wish),
             Effect::Copy(_) | Effect::Suspend | Effect::Quit => {}
         }
     }
@@ -153,6 +167,8 @@ impl Hands {
             Wake::Preview(_) => Timer::Preview,
             Wake::Tick => Timer::Tick,
             Wake::Toast(_) => Timer::Toast,
+            Wake::Reconnect(session) => Timer::Reconnect(*session),
+            Wake::Release(session) => Timer::Release(*session),
         };
         // Polls spread out, so that many cockpits do not ask in step.
         let millis = if matches!(wake, Wake::Poll(_)) { jitter(millis) } else { millis };
@@ -301,6 +317,7 @@ impl Hands {
     pub async fn leave(mut self, app: &App) {
         self.tail = None;
         self.watched.clear();
+        self.shells.leave().await;
         self.tasks.abort_all();
         // What can be continued next time is not waited for, but tidied up behind.
         self.called_off.values().for_each(|(_, token)| token.cancel());
@@ -318,19 +335,19 @@ impl Hands {
 }
 
 /// The project as it is now; a folder without a project file has the defaults.
-fn recipe(folder: &Path) -> Result<Recipe, Failure> {
+pub(super) fn recipe(folder: &Path) -> Result<Recipe, Failure> {
     match project::load(folder) {
         Err(failure) if failure.kind == FailureKind::NotFound => Ok(project::bare(folder)),
         other => other,
     }
 }
 
-fn known(resource: &str) -> Result<&'static dyn Resource, Failure> {
+pub(super) fn known(resource: &str) -> Result<&'static dyn Resource, Failure> {
     resource::find(resource).ok_or_else(|| Failure::new(FailureKind::Invalid, format!("there is no resource {resource}"), ""))
 }
 
 /// A number for an order that nobody else has.
-fn order_number() -> String {
+pub(super) fn order_number() -> String {
     let mut bytes = [0; 8];
     // Without random numbers there is still the time, in nanoseconds.
     if getrandom::fill(&mut bytes).is_err() {

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crossterm::event::{Event as Raw, KeyCode, KeyEventKind, KeyModifiers};
+use crossterm::event::{Event as Raw, KeyCode, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::app::Event;
+use crate::app::shell::mouse::{Button, Did, Mouse};
 use crate::config::key::{Code, Key};
 
 /// How long the loop may take to leave after the terminal is gone.
@@ -170,7 +171,37 @@ fn translate(raw: Raw) -> Option<Event> {
             }))
         }
         Raw::Paste(text) => Some(Event::Paste(text)),
+        Raw::Mouse(mouse) => Some(Event::Mouse(pointed(mouse))),
+        Raw::FocusGained => Some(Event::Focus(true)),
+        Raw::FocusLost => Some(Event::Focus(false)),
         // The window's size is watched by our own signal, which is listened to before the first key is read.
         _ => None,
+    }
+}
+
+fn pointed(mouse: MouseEvent) -> Mouse {
+    let of = |button| match button {
+        MouseButton::Left => Button::Left,
+        MouseButton::Middle => Button::Middle,
+        MouseButton::Right => Button::Right,
+    };
+    let did = match mouse.kind {
+        MouseEventKind::Down(button) => Did::Down(of(button)),
+        MouseEventKind::Up(button) => Did::Up(of(button)),
+        MouseEventKind::Drag(button) => Did::Drag(of(button)),
+        MouseEventKind::Moved => Did::Move,
+        MouseEventKind::ScrollUp => Did::WheelUp,
+        MouseEventKind::ScrollDown => Did::WheelDown,
+        MouseEventKind::ScrollLeft => Did::WheelLeft,
+        MouseEventKind::ScrollRight => Did::WheelRight,
+    };
+    let held = |modifier| mouse.modifiers.contains(modifier);
+    Mouse {
+        did,
+        column: mouse.column,
+        row: mouse.row,
+        ctrl: held(KeyModifiers::CONTROL),
+        alt: held(KeyModifiers::ALT),
+        shift: held(KeyModifiers::SHIFT),
     }
 }

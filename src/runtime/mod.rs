@@ -4,7 +4,10 @@
 mod cache;
 mod hands;
 mod input;
+pub mod raw;
 pub mod record;
+pub mod remote;
+mod shell;
 mod tty;
 
 use std::path::PathBuf;
@@ -50,6 +53,8 @@ pub async fn cockpit(start: Cockpit) -> Result<Option<i32>, Failure> {
     let (keys_in, mut keys) = mpsc::unbounded_channel();
     let (events_in, mut events) = mpsc::unbounded_channel();
     let (lines_in, mut lines) = mpsc::channel(4);
+    // What remote terminals show; full, the other end waits.
+    let (heard_in, mut heard) = mpsc::channel(2);
     let mut recorder = start.record.as_deref().map(|path| Recorder::create(path, &start.setup)).transpose()?;
     let mut tty = Tty::enter()?;
     let mut app = App::new(start.setup, tty.size(), Timestamp::now());
@@ -65,6 +70,8 @@ pub async fn cockpit(start: Cockpit) -> Result<Option<i32>, Failure> {
     let mut last_frame = Instant::now();
     // A key was pressed whose answer has not been drawn: it does not wait for the pace of frames.
     let mut owed = false;
+    // A key went to a remote terminal: so for what it answers.
+    let mut typed = false;
 
     let asked = input::listen(&keys_in);
     // The window may have changed before anybody listened.
@@ -72,7 +79,7 @@ pub async fn cockpit(start: Cockpit) -> Result<Option<i32>, Failure> {
     if (width, height) != app.size {
         let _ = keys_in.send(Event::Resize(width, height));
     }
-    let mut hands = Hands::new(start.aws, start.project, start.cache, events_in, lines_in);
+    let mut hands = Hands::new(start.aws, start.project, start.cache, events_in, lines_in, heard_in, app.setup.clipboard);
     let mut todo = app.start();
     loop {
         for effect in todo.drain(..) {
@@ -89,12 +96,14 @@ pub async fn cockpit(start: Cockpit) -> Result<Option<i32>, Failure> {
                 other => hands.carry_out(other),
             }
         }
+        tty.listen_to_mouse(app.wants_mouse());
         let dirty = app.revision != drawn;
-        owed &= dirty;
+        owed &= dirty || typed;
         let due = last_frame + FRAME;
         if dirty && tty.is_ready() && (owed || Instant::now() >= due) {
             drawn = app.revision;
             owed = false;
+            typed = false;
             last_frame = Instant::now();
             tty.draw(&app, &start.theme)?;
             continue;
@@ -110,6 +119,7 @@ pub async fn cockpit(start: Cockpit) -> Result<Option<i32>, Failure> {
             () = tokio::time::sleep_until(due.into()), if dirty && tty.is_ready() => {}
             Some(event) = events.recv() => batch.push(event),
             Some(event) = lines.recv() => batch.push(event),
+            Some(event) = heard.recv() => batch.push(event),
         }
         while batch.len() < BURST
             && let Ok(event) = events.try_recv()
@@ -129,7 +139,10 @@ pub async fn cockpit(start: Cockpit) -> Result<Option<i32>, Failure> {
                 tty.resize(width, height)?;
             }
             let now = Timestamp::now();
-            if let Some(recorder) = &mut recorder {
+            let typing = app.is_typing(&event);
+            typed |= typing;
+            // What is typed into a terminal may be a password; what the terminal answers is all that shows.
+            if let Some(recorder) = recorder.as_mut().filter(|_| !typing) {
                 recorder.push(now, &event)?;
             }
             todo.extend(app.update(now, event));

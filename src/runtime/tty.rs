@@ -30,6 +30,10 @@ use crate::view;
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[?2004h\x1b[?25l\x1b[2J";
 /// The same undone, a frame that was cut short ended, and colours back to normal.
 const LEAVE: &[u8] = b"\x1b[?2026l\x1b[0m\x1b[?2004l\x1b[?25h\x1b[?1049l";
+/// Reports of the mouse with a button held (1002) in a form for any window size (1006), and of the window's focus (1004).
+const MOUSE_ON: &[u8] = b"\x1b[?1002h\x1b[?1006h\x1b[?1004h";
+/// The same undone.
+const MOUSE_OFF: &[u8] = b"\x1b[?1004l\x1b[?1006l\x1b[?1002l";
 /// Longest text for the clipboard, in bytes; terminals cut longer ones off.
 const CLIPBOARD: usize = 70_000;
 
@@ -40,6 +44,8 @@ const ECHO: Duration = Duration::from_secs(1);
 
 /// The terminal is ours. Idempotent: whoever gives it back first does it.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+/// The terminal reports the mouse, so that it is told to stop on every way out.
+static MOUSE: AtomicBool = AtomicBool::new(false);
 /// Held while bytes go out: a frame is never cut by the bytes that give the terminal back, nor written after them.
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -129,6 +135,17 @@ impl Tty {
         Ok(())
     }
 
+    /// Has the terminal report mouse and focus, or not: only while somebody wants to know, as its own selecting and scrolling
+    /// do not work meanwhile.
+    pub fn listen_to_mouse(&mut self, wanted: bool) {
+        if MOUSE.load(Ordering::Acquire) == wanted || !self.is_ready() {
+            return;
+        }
+        // Noted before it is sent: whoever gives the terminal back now turns it off once too often rather than never.
+        MOUSE.store(wanted, Ordering::Release);
+        self.send(if wanted { MOUSE_ON } else { MOUSE_OFF }.to_vec());
+    }
+
     /// The window has another size: the next frame is drawn whole.
     pub fn resize(&mut self, width: u16, height: u16) -> Result<(), Failure> {
         self.terminal.resize(Rect::new(0, 0, width.max(1), height.max(1))).map_err(|error| machine("the terminal", &error))
@@ -216,6 +233,9 @@ fn take() -> Result<(), Failure> {
 pub fn restore() {
     if TAKEN.swap(false, Ordering::AcqRel) {
         let _turn = turn();
+        if MOUSE.swap(false, Ordering::AcqRel) {
+            let _ = put(MOUSE_OFF, Some(FAREWELL));
+        }
         let _ = put(LEAVE, Some(FAREWELL));
         let _ = crossterm::terminal::disable_raw_mode();
     }

@@ -170,6 +170,14 @@ impl Connection {
         shell::open(self.talk().await?, term, columns, rows, command).await
     }
 
+    /// Starts a command without a terminal, with its input open: what it is given and what it says go through as they are.
+    ///
+    /// # Errors
+    /// When the connection is lost, or the server refuses it.
+    pub async fn pipe(&self, command: &str) -> Result<Shell, Failure> {
+        shell::pipe(self.talk().await?, command).await
+    }
+
     /// Opens the way for files (SFTP). For large ones, on a connection in the manner of [`Manner::bulk`].
     ///
     /// # Errors
@@ -257,7 +265,7 @@ impl Stream {
     }
 }
 
-async fn exec(talk: &mut Talk, command: &str) -> Result<(), Failure> {
+pub(super) async fn exec(talk: &mut Talk, command: &str) -> Result<(), Failure> {
     talk.speaking.said(talk.speaking.write().exec(true, command).await).await?;
     talk.hearing.answered("to run a command", "see what its sshd_config allows (ForceCommand, PermitOpen)").await
 }

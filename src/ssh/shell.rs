@@ -48,6 +48,15 @@ pub(super) async fn open(mut talk: Talk, term: &str, columns: u16, rows: u16, co
     })
 }
 
+/// A command without a terminal, in the same two halves.
+pub(super) async fn pipe(mut talk: Talk, command: &str) -> Result<Shell, Failure> {
+    super::connection::exec(&mut talk, command).await?;
+    Ok(Shell {
+        input: ShellInput { speaking: talk.speaking, sent: VecDeque::new() },
+        output: ShellOutput { hearing: talk.hearing },
+    })
+}
+
 impl Shell {
     /// The two halves, for two tasks.
     #[must_use]
@@ -65,6 +74,14 @@ impl ShellInput {
         let bytes = bytes.into();
         self.remember(&bytes);
         self.speaking.said(self.speaking.write().data_bytes(bytes).await).await
+    }
+
+    /// There is no more to come.
+    ///
+    /// # Errors
+    /// Why the connection has ended.
+    pub async fn end(&mut self) -> Result<(), Failure> {
+        self.speaking.said(self.speaking.write().eof().await).await
     }
 
     /// Tells the terminal's new size.

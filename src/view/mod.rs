@@ -1,4 +1,5 @@
-//! Drawing: `&App` in, cells out. Nothing here changes anything, and nothing but [`Safe`](crate::model::Safe) text is drawn.
+//! Drawing: `&App` in, cells out. Nothing here changes anything, and nothing is drawn but [`Safe`](crate::model::Safe) text
+//! and the glyphs of remote terminals, which are made harmless in `term`.
 
 mod bars;
 mod canvas;
@@ -12,11 +13,12 @@ mod names;
 mod overlay;
 mod pen;
 mod plots;
+mod shell;
 mod table;
 
 use ratatui::Frame;
 
-use crate::app::layout::{Area, layout};
+use crate::app::layout::{Area, Layout, layout};
 use crate::app::{App, Level};
 use crate::config::theme::{Role, Theme};
 use pen::Pen;
@@ -30,18 +32,33 @@ pub fn draw(frame: &mut Frame<'_>, app: &App, theme: &Theme) {
         pen.say(0, 0, size.width, "footplate: more room, please", Role::Text);
         return;
     }
-    bars::top(&mut pen, places.top, app);
-    bars::tabs(&mut pen, places.tabs, app);
+    if places.top.height > 0 {
+        pane(&mut pen, &places, app);
+    }
+    shell::draw(&mut pen, &places, app);
+    if app.in_shell() {
+        shell::footer(&mut pen, &places, app);
+    } else {
+        bars::footer(&mut pen, places.footer_rule, places.footer, app);
+    }
+    overlay::draw(&mut pen, Area { x: 0, y: 0, width: app.size.0, height: app.size.1 }, app);
+    if let Some(place) = app.cursor() {
+        frame.set_cursor_position(place);
+    }
+}
+
+/// The open pane: bars, list, and the selected thing.
+fn pane(pen: &mut Pen<'_>, places: &Layout, app: &App) {
+    bars::top(pen, places.top, app);
+    bars::tabs(pen, places.tabs, app);
     pen.rule(places.rule);
     if app.level == Level::List {
-        table::draw(&mut pen, &places, app);
+        table::draw(pen, places, app);
     }
     if app.compares() {
-        compare::draw(&mut pen, &places, app);
+        compare::draw(pen, places, app);
     } else {
-        detail::draw(&mut pen, &places, app);
-        log::draw(&mut pen, &places, app);
+        detail::draw(pen, places, app);
+        log::draw(pen, places, app);
     }
-    bars::footer(&mut pen, places.footer_rule, places.footer, app);
-    overlay::draw(&mut pen, Area { x: 0, y: 0, width: app.size.0, height: app.size.1 }, app);
 }

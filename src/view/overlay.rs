@@ -4,7 +4,7 @@ use super::pen::{Pen, columns};
 use super::table::wrap;
 use super::{form, hosts};
 use crate::app::layout::Area;
-use crate::app::overlay::{ConfirmView, Overlay, PaletteView, TextView};
+use crate::app::overlay::{ConfirmView, Confirmed, Overlay, PaletteView, TextView};
 use crate::app::{App, Tone};
 use crate::config::theme::Role;
 use crate::model::Safe;
@@ -88,7 +88,13 @@ fn confirm(pen: &mut Pen<'_>, screen: Area, view: &ConfirmView) {
         pen.put(inside.x, y, inside.width, &ask, Role::Warning);
         pen.input(Area { x: inside.x, y: y + 1, width: inside.width, height: 1 }, input, true);
     }
-    let yes = if view.typed.is_some() { "  Enter: do it  " } else { "  y: do it  " };
+    let yes = match view.what {
+        _ if view.typed.is_some() => "  Enter: do it  ",
+        Confirmed::Trust(_) => "  y: trust it  ",
+        Confirmed::Paste { .. } => "  y: paste  ",
+        Confirmed::EndShell(_) => "  y: end it  ",
+        Confirmed::Order(_) | Confirmed::Quit => "  y: do it  ",
+    };
     let cancel = "  Cancel  ";
     pen.say(inside.x, bottom, inside.width, cancel, if view.on_yes { Role::Quiet } else { Role::Match });
     pen.say(

@@ -1,4 +1,5 @@
-//! The one hand that writes into the buffer. It takes [`Safe`] text and literals of our own, and nothing else.
+//! The one hand that writes into the buffer. It takes [`Safe`] text, literals of our own and the glyphs of a remote terminal,
+//! which are harmless by the contract of [`term::Glyph`], and nothing else.
 
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
@@ -8,6 +9,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::app::layout::Area;
 use crate::config::theme::{Colour, Look, Role, Theme};
 use crate::model::{Phase, Safe};
+use crate::term;
 
 /// A buffer to write to, with the theme to write in.
 pub struct Pen<'a> {
@@ -52,6 +54,30 @@ impl<'a> Pen<'a> {
         let look = self.theme.look(role);
         let area = self.clip(area);
         self.buffer.set_style(area, style(Look { fg: None, ..look }));
+    }
+
+    /// Writes a glyph of a remote terminal, in the colours that it asks for.
+    pub fn remote(&mut self, x: u16, y: u16, room: u16, glyph: &term::Glyph<'_>) {
+        let area = self.buffer.area;
+        if x >= area.width || y >= area.height || room == 0 {
+            return;
+        }
+        let text = match glyph.text {
+            // Half of a wide one has no place.
+            _ if glyph.wide && room < 2 => " ",
+            text if self.ascii && !text.is_ascii() => "?",
+            "" => " ",
+            text => text,
+        };
+        let look = if glyph.found { style(self.theme.look(Role::Match)) } else { remote(glyph) };
+        let cell = &mut self.buffer[(x, y)];
+        cell.reset();
+        cell.set_symbol(text).set_style(look);
+        if glyph.wide && room > 1 && x + 1 < area.width {
+            let second = &mut self.buffer[(x + 1, y)];
+            second.reset();
+            second.set_style(look);
+        }
     }
 
     /// Empties an area, for what lies on top.
@@ -190,6 +216,27 @@ pub fn middle(text: &Safe, width: u16) -> Safe {
     }
     tail_parts.reverse();
     format!("{head_text}…{}", tail_parts.concat()).into()
+}
+
+/// The look of a remote terminal's glyph; what it leaves open is the user's own.
+fn remote(glyph: &term::Glyph<'_>) -> Style {
+    let colour = |colour| match colour {
+        term::Colour::Default => Color::Reset,
+        term::Colour::Indexed(index) => Color::Indexed(index),
+        term::Colour::Rgb(r, g, b) => Color::Rgb(r, g, b),
+    };
+    let mut modifiers = Modifier::empty();
+    for (set, modifier) in [
+        (glyph.bold, Modifier::BOLD),
+        (glyph.dim, Modifier::DIM),
+        (glyph.italic, Modifier::ITALIC),
+        (glyph.underline, Modifier::UNDERLINED),
+        (glyph.strike, Modifier::CROSSED_OUT),
+        (glyph.reverse != glyph.selected, Modifier::REVERSED),
+    ] {
+        modifiers.set(modifier, set);
+    }
+    Style::default().fg(colour(glyph.fg)).bg(colour(glyph.bg)).add_modifier(modifiers)
 }
 
 fn style(look: Look) -> Style {

@@ -53,6 +53,7 @@ impl Stage {
             read_only: false,
             poll_factor: 1.0,
             ascii: false,
+            clipboard: false,
         };
         change(&mut setup);
         let mut app = App::new(setup, (width, height), now());

@@ -36,6 +36,11 @@ enum Task {
         command: String,
         input: Option<String>,
     },
+    /// Reads what comes first, and listens no more.
+    Glimpse {
+        on: String,
+        command: String,
+    },
     /// Reads the output to its end and counts it.
     Pull {
         on: String,
@@ -157,6 +162,10 @@ impl Hands {
                 let [out, err] = [ran.out, ran.err].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
                 Ok(json!({ "status": ran.status, "signal": ran.signal, "out": out, "err": err }))
             }
+            Task::Glimpse { on, command } => match self.connections[&on].stream(&command).await?.next().await {
+                Heard::Out(data) => Ok(json!({ "out": String::from_utf8_lossy(&data) })),
+                other => Ok(json!({ "failed": format!("{other:?}") })),
+            },
             Task::Pull { on, command } => {
                 let (begun, used, mut bytes) = (Instant::now(), cpu(), 0);
                 let mut stream = self.connections[&on].stream(&command).await?;

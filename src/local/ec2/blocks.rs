@@ -150,7 +150,7 @@ mod tests {
         assert!(fault.message.starts_with("Volume of size 8GB is smaller than  snapshot 'snap-0"), "{}", fault.message);
         assert!(fault.message.ends_with("', expect size >= 45GB"), "{}", fault.message);
         let large = blocks(
-            json!([{"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 100, "VolumeType": "gp2", "DeleteOnTermination": false}}]),
+            &json!([{"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 100, "VolumeType": "gp2", "DeleteOnTermination": false}}]),
         )
         .unwrap();
         assert_eq!((large.len(), large[0].size, large[0].iops, large[0].goes_along), (1, 100, Some(300), false));

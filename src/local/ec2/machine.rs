@@ -215,6 +215,7 @@ impl Ec2 {
         let spec = HostSpec {
             instance_id: id.to_owned(),
             address: self.address_for(&instance)?,
+            private_address: instance.private,
             user: image.map_or("ec2-user", |image| image.user).to_owned(),
             image: image.map_or("", |image| image.name).to_owned(),
             environment: image.map_or(HostEnvironment::Bare, images::Image::environment),

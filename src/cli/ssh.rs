@@ -1,0 +1,309 @@
+//! `footplate ssh INSTANCE [-- COMMAND]`: a login, or a command with its streams and its exit code.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::ask;
+use super::globals::Globals;
+use super::orders::number;
+use super::print;
+use super::session::{Purpose, Session};
+use super::signals::Signals;
+use crate::aws::with_order;
+use crate::model::{Cell, Failure, FailureKind, Item, ItemId, Page, Safe, Verb};
+use crate::resource::{self, Ask, Resource};
+use crate::runtime::raw::{self, Passage};
+use crate::ssh::{Connection, Exit, Heard, Offered, Shell, ShellInput, ShellOutput};
+
+/// The key before a command, as in the cockpit: Ctrl-].
+const LEADER: u8 = 0x1d;
+
+/// Arguments of `ssh`.
+#[derive(clap::Args)]
+#[command(after_help = "In a login, Ctrl-] then x (or .) ends it; Ctrl-] twice sends Ctrl-].\n\
+    A command runs in a login shell there (bash -lc). Its exit code is this program's; of a command that a signal ended, 128 and \
+    the signal's number, 255 when the connection is lost.")]
+pub struct Args {
+    /// Its id or name, as `ls instances` prints them
+    instance: String,
+    /// Give the command a terminal
+    #[arg(long, short)]
+    tty: bool,
+    /// Take the instance's host key if it has this fingerprint
+    #[arg(long, value_name = "SHA256:…")]
+    accept_host_key: Option<String>,
+    /// The command; without one, a login
+    #[arg(last = true)]
+    command: Vec<String>,
+}
+
+/// Logs in, or runs the command.
+///
+/// # Errors
+/// When the instance does not exist or cannot be reached, its host key is not known or not the pinned one, or there is no
+/// terminal.
+pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
+    let recipe = globals.recipe_or_bare()?;
+    let session = Session::open(globals, Purpose::Change, Some(&recipe)).await?;
+    let done = serve(&session, args).await;
+    if done.is_ok() {
+        session.close().await;
+    } else {
+        session.abandon().await;
+    }
+    done
+}
+
+async fn serve(session: &Session, args: &Args) -> Result<ExitCode, Failure> {
+    let has_shell = |resource: &&&dyn Resource| resource.spec().verbs.contains(&Verb::Shell);
+    let Some(resource) = resource::ALL.iter().find(has_shell) else {
+        return Err(Failure::new(FailureKind::Invalid, "this footplate knows no machines", ""));
+    };
+    let login = args.command.is_empty();
+    if login && !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
+        // Told before a key is announced.
+        Passage::enter()?;
+    }
+    let id = named(session, *resource, &args.instance).await?;
+    let connection = connect(session, *resource, id, args.accept_host_key.as_deref()).await?;
+    let command = args.command.join(" ");
+    if login || args.tty {
+        let term = std::env::var("TERM").ok().filter(|term| is_term(term)).unwrap_or_else(|| "xterm-256color".to_owned());
+        let passage = Passage::enter()?;
+        let (columns, rows) = raw::size();
+        let wanted = (!login).then(|| in_login_shell(&command));
+        let shell = connection.shell(&term, columns, rows, wanted.as_deref()).await?;
+        let done = pump(shell, true).await;
+        if done.is_err() {
+            passage.clean_up();
+        }
+        return done;
+    }
+    pump(connection.pipe(&in_login_shell(&command)).await?, false).await
+}
+
+/// The instance of that id or name.
+async fn named(session: &Session, resource: &dyn Resource, name: &str) -> Result<ItemId, Failure> {
+    let found: Mutex<Vec<Item>> = Mutex::default();
+    let page = |page: Page| {
+        let called = |item: &Item| {
+            item.id.as_str() == name || matches!(item.cells.first(), Some(Cell::Text(called)) if called.as_str() == name)
+        };
+        found.lock().unwrap_or_else(PoisonError::into_inner).extend(page.items.into_iter().filter(called));
+    };
+    if name.starts_with("i-") {
+        return Ok(ItemId(name.to_owned()));
+    }
+    resource.list(&session.aws, None, &page).await?;
+    let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    found.sort_by(|a, b| a.id.cmp(&b.id));
+    found.dedup_by(|a, b| a.id == b.id);
+    if found.iter().any(|item| item.state.phase.is_live()) {
+        found.retain(|item| item.state.phase.is_live());
+    }
+    match found.as_slice() {
+        [one] => Ok(one.id.clone()),
+        [] => Err(Failure::new(
+            FailureKind::NotFound,
+            format!("there is no instance {}", Safe::line(name)),
+            "See which there are: footplate ls instances",
+        )),
+        several => {
+            let ids: Vec<&str> = several.iter().map(|item| item.id.as_str()).collect();
+            let what = format!("{} instances are called {}: {}", several.len(), Safe::line(name), ids.join(", "));
+            Err(Failure::new(FailureKind::Invalid, what, "Name one by its id."))
+        }
+    }
+}
+
+async fn connect(session: &Session, resource: &dyn Resource, id: ItemId, accepted: Option<&str>) -> Result<Connection, Failure> {
+    let stranger: Arc<Mutex<Option<Offered>>> = Arc::default();
+    let open = async {
+        let door = resource.door(Arc::clone(&session.aws), id, ask_with(accepted, &stranger)).await?;
+        Connection::open(&door.login, door.doorman.as_ref()).await
+    };
+    let opened = with_order(number()?, open).await;
+    let unknown = stranger.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match (opened, unknown) {
+        (Err(failure), Some(offered)) if failure.kind == FailureKind::Cancelled => Err(Failure::new(
+            FailureKind::Refused,
+            format!(
+                "the host key of {} is not known, and nothing vouches for it ({}): {} {}",
+                offered.machine, offered.known, offered.algorithm, offered.fingerprint
+            ),
+            format!("If it is the right one, add --accept-host-key {}", offered.fingerprint),
+        )),
+        (opened, _) => opened,
+    }
+}
+
+/// Answers the question about a host key: by the flag, by the user, or not at all; then it is noted.
+fn ask_with(accepted: Option<&str>, stranger: &Arc<Mutex<Option<Offered>>>) -> Ask {
+    let (accepted, stranger) = (accepted.map(str::to_owned), Arc::clone(stranger));
+    Arc::new(move |offered: Offered| {
+        let (accepted, stranger) = (accepted.clone(), Arc::clone(&stranger));
+        Box::pin(async move {
+            if let Some(accepted) = accepted {
+                let right = accepted == offered.fingerprint.as_str();
+                if !right {
+                    *stranger.lock().unwrap_or_else(PoisonError::into_inner) = Some(offered);
+                }
+                return right;
+            }
+            let question = format!(
+                "The host key of {} is not known, and nothing vouches for it:\n  {}\n  {} {}\nTrust it from now on?",
+                offered.machine, offered.known, offered.algorithm, offered.fingerprint
+            );
+            let on_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+            let trusted = on_terminal
+                && tokio::task::spawn_blocking(move || ask::confirm(&question, false).is_ok()).await.unwrap_or(false);
+            if !trusted {
+                *stranger.lock().unwrap_or_else(PoisonError::into_inner) = Some(offered);
+            }
+            trusted
+        })
+    })
+}
+
+/// The environment of a login: what the machine's profile sets up is there, conda for one.
+fn in_login_shell(command: &str) -> String {
+    format!("exec bash -lc {}", quoted(command))
+}
+
+/// For a POSIX shell: one word, as it is.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// A name that terminfo could have.
+fn is_term(name: &str) -> bool {
+    !name.is_empty() && name.len() < 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-+._".contains(&byte))
+}
+
+/// Carries bytes both ways until the other end is done.
+async fn pump(shell: Shell, terminal: bool) -> Result<ExitCode, Failure> {
+    let (mut input, mut output) = shell.split();
+    let mut signals = Signals::listen()?;
+    tokio::select! {
+        exit = hear(&mut output) => exit.map(|exit| code(&exit)),
+        ended = say(&mut input, terminal) => ended.map(|()| ExitCode::SUCCESS),
+        () = signals.next() => Ok(ExitCode::from(130)),
+    }
+}
+
+async fn hear(output: &mut ShellOutput) -> Result<Exit, Failure> {
+    loop {
+        let written = match output.next().await {
+            Heard::Out(bytes) => tokio::task::block_in_place(|| write(&mut io::stdout().lock(), &bytes)),
+            Heard::Err(bytes) => tokio::task::block_in_place(|| write(&mut io::stderr().lock(), &bytes)),
+            Heard::Ended(exit) => return Ok(exit),
+            Heard::Lost(failure) => return Err(failure),
+        };
+        written?;
+    }
+}
+
+fn write(out: &mut impl Write, bytes: &[u8]) -> Result<(), Failure> {
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| print::unwritable(&error))
+}
+
+/// Gives it standard input. Returns when the user ends a login, never otherwise.
+async fn say(input: &mut ShellInput, terminal: bool) -> Result<(), Failure> {
+    let mut changes = signal(SignalKind::window_change())
+        .map_err(|error| Failure::new(FailureKind::Machine, format!("cannot listen for signals: {error}"), ""))?;
+    let mut typed = raw::input();
+    let mut led = false;
+    loop {
+        tokio::select! {
+            bytes = typed.recv() => match bytes {
+                Some(bytes) if terminal => {
+                    let (bytes, end) = escaped(&bytes, &mut led);
+                    if !bytes.is_empty() {
+                        given(input.send(bytes).await).await;
+                    }
+                    if end {
+                        return Ok(());
+                    }
+                }
+                Some(bytes) => given(input.send(bytes).await).await,
+                None => {
+                    // Whoever reads it there knows that it is over; what it says to that is still to be heard.
+                    let _ = input.end().await;
+                    std::future::pending::<()>().await;
+                }
+            },
+            _ = changes.recv(), if terminal => {
+                let (columns, rows) = raw::size();
+                given(input.resize(columns, rows).await).await;
+            }
+        }
+    }
+}
+
+/// Where nobody takes it any more, the hearing half is told how it ended.
+async fn given(sent: Result<(), Failure>) {
+    if sent.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// What of the typed goes to the other end, and whether the user has ended the login.
+fn escaped(bytes: &[u8], led: &mut bool) -> (Vec<u8>, bool) {
+    let mut out = Vec::with_capacity(bytes.len());
+    for byte in bytes {
+        match (std::mem::take(led), *byte) {
+            (false, LEADER) => *led = true,
+            (false, byte) | (true, byte @ LEADER) => out.push(byte),
+            (true, b'x' | b'.') => return (out, true),
+            (true, byte) => out.extend([LEADER, byte]),
+        }
+    }
+    (out, false)
+}
+
+/// As OpenSSH passes it on; a command that a signal ended, as a shell does.
+fn code(exit: &Exit) -> ExitCode {
+    match (&exit.status, &exit.signal) {
+        (_, Some(name)) => ExitCode::from(128 + number_of(name.as_str())),
+        (Some(status), None) => ExitCode::from(u8::try_from(*status & 0xff).unwrap_or(255)),
+        (None, None) => ExitCode::from(255),
+    }
+}
+
+/// The number of a signal (RFC 4254, 6.10, names them without SIG), as it is on Linux.
+fn number_of(signal: &str) -> u8 {
+    use nix::sys::signal::Signal;
+    let known: Option<Signal> = format!("SIG{signal}").parse().ok();
+    known.and_then(|known| u8::try_from(known as i32).ok()).unwrap_or(127)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_leader_ends_a_login_and_twice_is_itself() {
+        let all = |bytes: &[u8]| escaped(bytes, &mut false);
+        assert_eq!(all(b"ls\r"), (b"ls\r".to_vec(), false));
+        assert_eq!(all(b"a\x1d\x1db"), (b"a\x1db".to_vec(), false));
+        assert_eq!(all(b"a\x1dxb"), (b"a".to_vec(), true));
+        let mut led = false;
+        assert_eq!(escaped(b"\x1d", &mut led), (Vec::new(), false));
+        assert_eq!(escaped(b".", &mut led), (Vec::new(), true), "in the next piece, too");
+    }
+
+    #[test]
+    fn a_command_is_one_word_to_the_shell_there() {
+        assert_eq!(in_login_shell("echo 'a b'; $(id)"), r"exec bash -lc 'echo '\''a b'\''; $(id)'");
+    }
+
+    #[test]
+    fn a_signal_is_told_as_a_shell_does() {
+        assert_eq!(number_of("KILL"), 9);
+        assert_eq!(number_of("SEGV"), 11);
+        assert_eq!(number_of("whatever@openssh.com"), 127);
+    }
+}

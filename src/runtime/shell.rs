@@ -1,0 +1,325 @@
+//! Terminals on machines: one task for each, from the way there to the last byte. What it shows goes through a bounded
+//! channel into the loop; while that is full the other end waits, so nothing is lost and nothing piles up.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc::{self, Sender, UnboundedReceiver, UnboundedSender};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::hands::{known, order_number};
+use super::remote::{self, Plan};
+use crate::app::Event;
+use crate::app::shell::talk::{Attach, News, Opened, Raw, Stranger, Wish};
+use crate::aws::{Aws, with_order};
+use crate::model::{Failure, ItemId, Safe};
+use crate::resource::Ask;
+use crate::ssh::{Connection, Doorman, Exit, Heard, Job, Offered, Route, ShellInput};
+
+/// The kind of terminal that we are.
+const TERM: &str = "xterm-256color";
+/// Most bytes of one event: the screen gets its turn in between.
+const PIECE: usize = 64 * 1024;
+/// How long the farewell of a session may take.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// All sessions.
+pub struct Shells {
+    aws: Arc<Aws>,
+    project: PathBuf,
+    /// Programs there may set the user's clipboard.
+    clipboard: bool,
+    events: UnboundedSender<Event>,
+    heard: Sender<Event>,
+    open: HashMap<u64, Open>,
+    tasks: JoinSet<()>,
+}
+
+/// A session's task.
+struct Open {
+    says: UnboundedSender<Say>,
+    trust: Trust,
+}
+
+/// Where the answer about a host key is waited for.
+type Trust = Arc<Mutex<Option<oneshot::Sender<bool>>>>;
+
+/// What a session is told.
+enum Say {
+    Bytes(Vec<u8>),
+    /// Told back when it has been taken.
+    Piece(Vec<u8>),
+    Resize(u16, u16),
+    End,
+}
+
+impl Shells {
+    pub fn new(
+        aws: Arc<Aws>,
+        project: PathBuf,
+        clipboard: bool,
+        events: UnboundedSender<Event>,
+        heard: Sender<Event>,
+    ) -> Self {
+        Self { aws, project, clipboard, events, heard, open: HashMap::new(), tasks: JoinSet::new() }
+    }
+
+    /// Starts what is wished; never waits.
+    pub fn carry_out(&mut self, session: u64, wish: Wish) {
+        while self.tasks.try_join_next().is_some() {}
+        let say = match wish {
+            Wish::Open { resource, id, size, attach } => return self.start(session, resource, id, size, attach),
+            Wish::Trust(answer) => {
+                let asked = self.open.get(&session).map(|open| Arc::clone(&open.trust));
+                let waiting = asked.and_then(|trust| trust.lock().unwrap_or_else(PoisonError::into_inner).take());
+                // Who asked may have given up meanwhile.
+                waiting.map(|waiting| waiting.send(answer));
+                return;
+            }
+            Wish::Send(Raw(bytes)) => Say::Bytes(bytes),
+            Wish::Piece(Raw(bytes)) => Say::Piece(bytes),
+            Wish::Resize(columns, rows) => Say::Resize(columns, rows),
+            Wish::End => {
+                if let Some(open) = self.open.remove(&session) {
+                    let _ = open.says.send(Say::End);
+                }
+                return;
+            }
+        };
+        if let Some(open) = self.open.get(&session) {
+            let _ = open.says.send(say);
+        }
+    }
+
+    fn start(&mut self, session: u64, resource: String, id: ItemId, size: (u16, u16), attach: Attach) {
+        let (says, told) = mpsc::unbounded_channel();
+        let trust = Trust::default();
+        let line = Line {
+            session,
+            aws: Arc::clone(&self.aws),
+            project: self.project.clone(),
+            clipboard: self.clipboard,
+            events: self.events.clone(),
+            heard: self.heard.clone(),
+            trust: Arc::clone(&trust),
+        };
+        // One that is opened again replaces what was.
+        self.open.insert(session, Open { says, trust });
+        self.tasks.spawn(line.run(resource, id, size, attach, told));
+    }
+
+    /// Hangs up. What runs under tmux goes on.
+    pub async fn leave(&mut self) {
+        self.open.clear();
+        let farewell = async { while self.tasks.join_next().await.is_some() {} };
+        let _ = timeout(FAREWELL, farewell).await;
+        self.tasks.abort_all();
+    }
+}
+
+/// What a session's task has in hand.
+#[derive(Clone)]
+struct Line {
+    session: u64,
+    aws: Arc<Aws>,
+    project: PathBuf,
+    clipboard: bool,
+    events: UnboundedSender<Event>,
+    heard: Sender<Event>,
+    trust: Trust,
+}
+
+impl Line {
+    /// From the way there to the end.
+    async fn run(self, resource: String, id: ItemId, mut size: (u16, u16), attach: Attach, mut says: UnboundedReceiver<Say>) {
+        let mut connecting = self.clone().connect(resource, id, attach);
+        let connected = loop {
+            tokio::select! {
+                connected = &mut connecting => break connected,
+                say = says.recv() => match say {
+                    Some(Say::Resize(columns, rows)) => size = (columns, rows),
+                    Some(Say::Bytes(_) | Say::Piece(_)) => {}
+                    Some(Say::End) | None => return,
+                },
+            }
+        };
+        let done = match connected {
+            Ok(connected) => self.talk(connected, size, &mut says).await,
+            Err(failure) => Some(News::Lost { failure, unanswered: Raw(Vec::new()) }),
+        };
+        if let Some(news) = done {
+            self.tell(news).await;
+        }
+    }
+
+    /// Under an order of its own, as a key is announced.
+    fn connect(self, resource: String, id: ItemId, attach: Attach) -> Job<'static, Connected> {
+        Box::pin(with_order(order_number(), async move { self.connected(&resource, id, &attach).await }))
+    }
+
+    async fn connected(self, resource: &str, id: ItemId, attach: &Attach) -> Result<Connected, Failure> {
+        self.tell(News::Said("finding the machine".into())).await;
+        let door = known(resource)?.door(Arc::clone(&self.aws), id, self.ask()).await?;
+        let usher = Usher { doorman: door.doorman, line: self.clone() };
+        let connection = Connection::open(&door.login, &usher).await?;
+        self.tell(News::Said("opening a terminal".into())).await;
+        let wanted = if let Attach::Again(name) = attach { Some(name.as_str()) } else { None };
+        let plan = remote::plan(&connection, wanted, *attach == Attach::New, self.clipboard).await?;
+        Ok(Connected { connection, plan, title: door.title })
+    }
+
+    /// Asks the user whether to trust a host key, and waits for the answer.
+    fn ask(&self) -> Ask {
+        let (session, heard, trust) = (self.session, self.heard.clone(), Arc::clone(&self.trust));
+        Arc::new(move |offered: Offered| {
+            let (answer, answered) = oneshot::channel();
+            *trust.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+            let heard = heard.clone();
+            Box::pin(async move {
+                let stranger = Stranger {
+                    machine: Safe::line(&offered.machine.to_string()),
+                    algorithm: offered.algorithm,
+                    fingerprint: offered.fingerprint,
+                    because: offered.known,
+                };
+                let asked = heard.send(Event::Shell { session, news: News::Stranger(stranger) }).await;
+                asked.is_ok() && answered.await.unwrap_or(false)
+            })
+        })
+    }
+
+    /// Carries bytes both ways until one end has enough; what is to be told of how it ended.
+    async fn talk(&self, connected: Connected, size: (u16, u16), says: &mut UnboundedReceiver<Say>) -> Option<News> {
+        let Connected { connection, plan, title } = connected;
+        let shell = match connection.shell(TERM, size.0, size.1, plan.command.as_deref()).await {
+            Ok(shell) => shell,
+            Err(failure) => return Some(News::Lost { failure, unanswered: Raw(Vec::new()) }),
+        };
+        let name = plan.name.as_deref().map(Safe::line);
+        self.tell(News::Opened(Opened { title, name, again: plan.again })).await;
+        let (mut input, mut output) = shell.split();
+        let mut end = false;
+        let ended = {
+            let hearing = async {
+                loop {
+                    match output.next().await {
+                        Heard::Out(bytes) | Heard::Err(bytes) => {
+                            for piece in bytes.chunks(PIECE) {
+                                self.tell(News::Bytes(piece.into())).await;
+                            }
+                        }
+                        Heard::Ended(exit) => return Ok(exit),
+                        Heard::Lost(failure) => return Err(failure),
+                    }
+                }
+            };
+            tokio::select! {
+                ended = hearing => Some(ended),
+                asked = self.say(&mut input, says) => {
+                    end = asked;
+                    None
+                }
+            }
+        };
+        match ended {
+            Some(Ok(exit)) => Some(News::Ended(how(&exit))),
+            Some(Err(failure)) => Some(News::Lost { failure, unanswered: Raw(input.unanswered()) }),
+            None => {
+                // Asked to end, not just left: what goes on there ends, too.
+                if let Some(name) = plan.name.filter(|_| end) {
+                    let _ = timeout(FAREWELL, connection.run(&remote::end(&name), None)).await;
+                }
+                None
+            }
+        }
+    }
+
+    /// Types what it is told to, until it is told to end, or nobody is there any more; which of both.
+    async fn say(&self, input: &mut ShellInput, says: &mut UnboundedReceiver<Say>) -> bool {
+        while let Some(say) = says.recv().await {
+            // Where the line is gone, the hearing half says so.
+            let _ = match say {
+                Say::Bytes(bytes) => input.send(bytes).await,
+                Say::Piece(bytes) => {
+                    let sent = input.send(bytes).await;
+                    let _ = self.events.send(Event::Shell { session: self.session, news: News::Taken });
+                    sent
+                }
+                Say::Resize(columns, rows) => input.resize(columns, rows).await,
+                Say::End => return true,
+            };
+        }
+        false
+    }
+
+    /// Waits while the loop has enough to do.
+    async fn tell(&self, news: News) {
+        let _ = self.heard.send(Event::Shell { session: self.session, news }).await;
+    }
+}
+
+/// A connection with a terminal to open on it.
+struct Connected {
+    connection: Connection,
+    plan: Plan,
+    title: Safe,
+}
+
+/// A doorman whose steps are told.
+struct Usher {
+    doorman: Arc<dyn Doorman>,
+    line: Line,
+}
+
+impl Usher {
+    async fn said(&self, step: &str) {
+        self.line.tell(News::Said(Safe::line(step))).await;
+    }
+}
+
+impl Doorman for Usher {
+    fn route(&self) -> Job<'_, Route> {
+        Box::pin(async {
+            let route = self.doorman.route().await?;
+            match &route {
+                Route::Direct { host, port } => self.said(&format!("connecting to {host}, port {port}")).await,
+                Route::Tunnel { .. } => self.said("connecting through its EC2 Instance Connect Endpoint").await,
+            }
+            Ok(route)
+        })
+    }
+
+    fn introduce<'a>(&'a self, public_key: &'a str) -> Job<'a, ()> {
+        Box::pin(async move {
+            self.said("announcing a key for this login, good for a minute").await;
+            self.doorman.introduce(public_key).await
+        })
+    }
+
+    fn expected_host_keys(&self) -> Job<'_, Vec<String>> {
+        Box::pin(async {
+            self.said("reading its host keys from the console output").await;
+            self.doorman.expected_host_keys().await
+        })
+    }
+
+    fn trust<'a>(&'a self, offered: &'a Offered) -> Job<'a, bool> {
+        Box::pin(async move {
+            self.said("asking you about its host key").await;
+            self.doorman.trust(offered).await
+        })
+    }
+}
+
+/// How it ended, in words.
+fn how(exit: &Exit) -> Safe {
+    match (&exit.status, &exit.signal) {
+        (_, Some(signal)) => format!("by SIG{signal}").into(),
+        (Some(status), None) => format!("exit {status}").into(),
+        (None, None) => "and the machine did not say how".into(),
+    }
+}

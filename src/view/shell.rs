@@ -1,0 +1,234 @@
+//! Terminals on machines: their tabs, the one that shows, and what can be done in it.
+
+use super::pen::{Pen, columns, middle};
+use super::table::wrap;
+use crate::app::layout::{Area, Layout};
+use crate::app::shell::{Link, Mode, Session, commands};
+use crate::app::{App, Level, Tone};
+use crate::config::theme::Role;
+use crate::model::{Safe, show};
+
+/// Columns of a title in a tab, at most.
+const TITLE: u16 = 28;
+
+pub fn draw(pen: &mut Pen<'_>, places: &Layout, app: &App) {
+    if places.shell.height == 0 {
+        return;
+    }
+    let Some(session) = app.shells.session() else { return };
+    for y in places.shell_rule.y..places.shell_rule.y + places.shell_rule.height {
+        pen.say(places.shell_rule.x, y, 1, if pen.ascii { "|" } else { "│" }, Role::Line);
+    }
+    tabs(pen, places.shell_tabs, app);
+    screen(pen, places.shell, session);
+    match &session.link {
+        Link::Opening => opening(pen, places.shell, session, app),
+        Link::Lost { attempt } => lost(pen, places.shell, session, *attempt),
+        Link::Ended { why, well } => ended(pen, places.shell, session, why, *well),
+        Link::Live if !session.unsent.is_empty() => unsent(pen, places.shell, session, app),
+        Link::Live => {}
+    }
+}
+
+/// The line above the terminal: which there are, and which one shows.
+fn tabs(pen: &mut Pen<'_>, area: Area, app: &App) {
+    let whole = app.level == Level::Shell;
+    if !whole {
+        pen.rule(area);
+    }
+    let end = area.x + area.width;
+    let mut x = area.x + 1;
+    if whole && area.width >= 60 {
+        let (sign, role) = if app.setup.local { (" local region ", Role::Local) } else { (" AWS ", Role::Real) };
+        x += pen.say(x, area.y, end.saturating_sub(x), sign, role) + 1;
+    }
+    // What shows the way out is never pushed out.
+    let hint: Safe = if app.in_shell() { format!(" {} ", app.leader()).into() } else { format!(" {} goes here ", app.leader()).into() };
+    let hint_wide = columns(hint.as_str());
+    let end = end.saturating_sub(hint_wide + 1);
+    let count = u16::try_from(app.shells.sessions.len()).unwrap_or(u16::MAX).max(1);
+    let room = (end.saturating_sub(x) / count).saturating_sub(6).clamp(4, TITLE);
+    for (at, session) in app.shells.sessions.iter().enumerate() {
+        let here = at == app.shells.current;
+        let (glyph, role) = mark(pen, session);
+        let number: Safe = format!(" {} ", at + 1).into();
+        x += pen.put(x, area.y, end.saturating_sub(x), &number, if here { Role::Accent } else { Role::Quiet });
+        x += pen.say(x, area.y, end.saturating_sub(x), glyph, role) + 1;
+        let name = middle(&session.title, room);
+        x += pen.put(x, area.y, end.saturating_sub(x), &name, if here { Role::Head } else { Role::Quiet });
+        if session.bell {
+            x += pen.say(x, area.y, end.saturating_sub(x), if pen.ascii { " !" } else { " ♪" }, Role::Warning);
+        } else if session.stirred && !here {
+            x += pen.say(x, area.y, end.saturating_sub(x), if pen.ascii { " +" } else { " ·" }, Role::Accent);
+        }
+        x += pen.say(x, area.y, end.saturating_sub(x), " ", Role::Text);
+    }
+    pen.put(end, area.y, hint_wide, &hint, if app.in_shell() { Role::Quiet } else { Role::Accent });
+}
+
+/// The state of a session: glyph and colour.
+fn mark(pen: &Pen<'_>, session: &Session) -> (&'static str, Role) {
+    match (&session.link, pen.ascii) {
+        (Link::Opening, false) => ("◌", Role::Waiting),
+        (Link::Opening, true) => ("o", Role::Waiting),
+        (Link::Live, false) => ("●", Role::Active),
+        (Link::Live, true) => ("*", Role::Active),
+        (Link::Lost { .. }, false) => ("▲", Role::Warning),
+        (Link::Lost { .. }, true) => ("!", Role::Warning),
+        (Link::Ended { well: true, .. }, false) => ("■", Role::Stopped),
+        (Link::Ended { well: true, .. }, true) => ("#", Role::Stopped),
+        (Link::Ended { .. }, false) => ("✗", Role::Failed),
+        (Link::Ended { .. }, true) => ("x", Role::Failed),
+    }
+}
+
+fn screen(pen: &mut Pen<'_>, area: Area, session: &Session) {
+    let (_, rows) = session.screen.size();
+    for row in 0..rows.min(area.height) {
+        for (column, glyph) in session.screen.glyphs(row) {
+            if column >= area.width {
+                break;
+            }
+            pen.remote(area.x + column, area.y + row, area.width - column, &glyph);
+        }
+    }
+}
+
+/// What connecting has come to.
+fn opening(pen: &mut Pen<'_>, area: Area, session: &Session, app: &App) {
+    let (done, now) = if pen.ascii { ("+ ", "o ") } else { ("✓ ", "◌ ") };
+    let mut y = area.y + area.height.min(2).saturating_sub(1);
+    let end = area.y + area.height;
+    for (at, step) in session.steps.iter().enumerate() {
+        let last = at + 1 == session.steps.len();
+        if y >= end {
+            return;
+        }
+        let used = pen.say(area.x + 2, y, area.width.saturating_sub(2), if last { now } else { done }, if last { Role::Waiting } else { Role::Done });
+        pen.put(area.x + 2 + used, y, area.width.saturating_sub(2 + used), step, if last { Role::Text } else { Role::Quiet });
+        y += 1;
+    }
+    if !session.unsent.is_empty() {
+        unsent(pen, area, session, app);
+    }
+}
+
+/// Lines over the bottom of the terminal, set off from what is below them.
+fn strip(pen: &mut Pen<'_>, area: Area, lines: &[(Safe, Role)]) {
+    let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height);
+    let top = area.y + area.height - height;
+    pen.clear(Area { x: area.x, y: top, width: area.width, height });
+    pen.ground(Area { x: area.x, y: top, width: area.width, height }, Role::Selected);
+    for (row, (line, role)) in lines.iter().take(usize::from(height)).enumerate() {
+        let y = top + u16::try_from(row).unwrap_or(0);
+        pen.put(area.x + 1, y, area.width.saturating_sub(2), line, *role);
+        pen.ground(Area { x: area.x, y, width: area.width, height: 1 }, Role::Selected);
+    }
+}
+
+fn lost(pen: &mut Pen<'_>, area: Area, session: &Session, attempt: u32) {
+    let mark = if pen.ascii { "!" } else { "▲" };
+    let step = session.steps.last().map(Safe::to_string).unwrap_or_default();
+    let mut lines = vec![(format!("{mark} lost, reconnecting ({attempt})  {step}").into(), Role::Warning)];
+    if !session.unsent.is_empty() {
+        lines.push((format!("not sent: {}", typed(session)).into(), Role::Text));
+    }
+    strip(pen, area, &lines);
+}
+
+/// Typed meanwhile: whoever typed it says whether it is still wanted.
+fn unsent(pen: &mut Pen<'_>, area: Area, session: &Session, app: &App) {
+    let leader = app.leader();
+    let said = if session.is_live() { format!("{leader} s sends it, {leader} d drops it") } else { "typed too early".to_owned() };
+    strip(pen, area, &[(format!("not sent: {}", typed(session)).into(), Role::Warning), (said.into(), Role::Quiet)]);
+}
+
+fn typed(session: &Session) -> Safe {
+    Safe::bytes(&session.unsent)
+}
+
+fn ended(pen: &mut Pen<'_>, area: Area, session: &Session, why: &Safe, well: bool) {
+    let glyph = mark(pen, session).0;
+    let mut lines: Vec<(Safe, Role)> = Vec::new();
+    for line in wrap(&format!("{glyph} ended: {why}").into(), area.width.saturating_sub(2)) {
+        lines.push((line, if well { Role::Stopped } else { Role::Error }));
+    }
+    lines.push(("Enter opens it again, Esc goes back to the list".into(), Role::Quiet));
+    strip(pen, area, &lines);
+}
+
+/// Where one is, and what can be done: the leader first, as it is the way out.
+pub fn footer(pen: &mut Pen<'_>, places: &Layout, app: &App) {
+    pen.rule(places.footer_rule);
+    let Some(session) = app.shells.session() else { return };
+    // A small window has no line for this: it comes over the last one of the terminal, when there is something to say.
+    let small = Area { y: app.size.1.saturating_sub(1), height: 1, width: app.size.0, x: 0 };
+    let needed = app.shells.mode != Mode::Typing || app.toast.is_some() || session.pasting().is_some();
+    let area = if places.footer.height > 0 { places.footer } else { small };
+    if places.footer.height == 0 && !needed {
+        return;
+    }
+    pen.clear(area);
+    let (x, end) = (area.x + 1, area.x + area.width);
+    if app.shells.mode == Mode::Led {
+        return led(pen, area, app);
+    }
+    if let Some(toast) = &app.toast {
+        let role = match toast.tone {
+            Tone::Plain => Role::Accent,
+            Tone::Good => Role::Done,
+            Tone::Bad => Role::Error,
+        };
+        let line = toast.text.lines().map(str::trim).collect::<Vec<_>>().join("  ");
+        pen.put(x, area.y, end.saturating_sub(x), &Safe::line(&line), role);
+        return;
+    }
+    if app.shells.mode == Mode::Reading {
+        let at: Safe = format!("scrolled {} of {}  ", session.screen.scrolled(), session.screen.history()).into();
+        let used = pen.put(x, area.y, end.saturating_sub(x), &at, Role::Accent);
+        let keys = "k j PageUp PageDown g G  / n N search  y copy  Esc ends";
+        let keys = if area.width < 70 { "k j / n y  Esc" } else { keys };
+        pen.say(x + used, area.y, end.saturating_sub(x + used), keys, Role::Quiet);
+        return;
+    }
+    if let Some((sent, all)) = session.pasting() {
+        let said: Safe = format!("pasting {} of {}  ", show::size(sent as u64), show::size(all as u64)).into();
+        let used = pen.put(x, area.y, end.saturating_sub(x), &said, Role::Accent);
+        pen.say(x + used, area.y, end.saturating_sub(x + used), "Ctrl-c ends it", Role::Quiet);
+        return;
+    }
+    let mut at = x + pen.put(x, area.y, end.saturating_sub(x), &app.leader().as_str().into(), Role::Accent) + 1;
+    at += pen.say(at, area.y, end.saturating_sub(at), "then  l list  v split  n new  ? more", Role::Quiet) + 3;
+    // Where one is: what the program there says of itself, else what is worth knowing.
+    let title = Safe::line(session.screen.title());
+    let scrolled = session.screen.scrolled();
+    let (said, role): (Safe, Role) = if scrolled > 0 {
+        (format!("scrolled {scrolled} up; a key goes to the end").into(), Role::Accent)
+    } else if !session.note.is_empty() {
+        (session.note.clone(), Role::Warning)
+    } else {
+        (title, Role::Quiet)
+    };
+    let room = end.saturating_sub(at + 1);
+    if room >= 12 {
+        pen.put_right(at, area.y, room, &middle(&said, room), role);
+    }
+}
+
+/// The commands, while one is waited for.
+fn led(pen: &mut Pen<'_>, area: Area, app: &App) {
+    let (mut x, end) = (area.x + 1, area.x + area.width);
+    x += pen.put(x, area.y, end.saturating_sub(x), &format!("{} ", app.leader()).into(), Role::Accent);
+    let narrow = area.width < 70;
+    for row in commands::ALL.iter().filter(|row| !row.hint.is_empty()) {
+        let Some(key) = row.keys.first() else { continue };
+        let wide = columns(key) + 1 + if narrow { 0 } else { columns(row.hint) + 2 };
+        if x + wide > end {
+            break;
+        }
+        x += pen.say(x, area.y, end - x, key, Role::Accent) + 1;
+        if !narrow {
+            x += pen.say(x, area.y, end.saturating_sub(x), row.hint, Role::Quiet) + 2;
+        }
+    }
+}
