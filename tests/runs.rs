@@ -32,7 +32,7 @@ print('data:', sorted(os.listdir('numbers')), helper.WORD, flush=True)
 epochs = int(sys.argv[sys.argv.index('--epochs') + 1])
 for epoch in range(epochs):
     print(f'epoch {epoch} loss={1 / (epoch + 1):.4f}', flush=True)
-    while epoch == epochs // 2 and os.path.exists('../../../hold'):
+    while epoch == epochs // 2 and os.path.exists('../../../../hold'):
         time.sleep(0.02)
 with open('TrainedModels/model.pth', 'wb') as file:
     file.write(bytes(range(256)) * 4096)
@@ -185,6 +185,10 @@ impl Way {
         let port: u16 = tag.and_then(|tag| tag.value()).map_or(22, |port| port.parse().unwrap());
         let listener = tokio::net::TcpListener::bind((address, 0)).await.unwrap();
         let own = listener.local_addr().unwrap().port().to_string();
+        let group = it.security_groups()[0].group_id().unwrap();
+        let open = aws.ec2.authorize_security_group_ingress().group_id(group).ip_protocol("tcp").cidr_ip("127.0.0.1/32");
+        let open = open.from_port(own.parse().unwrap()).to_port(own.parse().unwrap()).send();
+        footplate::aws::with_order("order-open".into(), open).await.unwrap();
         let tag = aws_sdk_ec2::types::Tag::builder().key("footplate:ssh-port").value(own).build();
         let call = aws.ec2.create_tags().resources(&bench.instance).tags(tag).send();
         footplate::aws::with_order("order-tag".into(), call).await.unwrap();
@@ -297,6 +301,12 @@ async fn a_lost_connection_loses_no_line_and_two_cockpits_see_the_same() {
     let seen = bench.rows(&other).await;
     let held = |rows: &[Item]| rows.iter().find(|row| row.id == bench.id("held")).map(|row| (row.state.clone(), row.cells[5].clone()));
     assert_eq!(held(&seen), held(&before));
+    let times = bench.home().join("footplate/runs/held/times");
+    let begun = Instant::now();
+    while std::fs::read_to_string(&times).is_ok_and(|times| times.is_empty()) {
+        assert!(begun.elapsed() < DEADLINE, "nobody notes when the log grew");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     std::fs::remove_file(&hold).unwrap();
     let mut ended = false;
     while let Some(batch) = batches.recv().await {

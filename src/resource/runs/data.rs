@@ -232,7 +232,7 @@ impl Getting<'_> {
     /// Has the instance get it ready, and waits. Whether it was there already.
     async fn fetched(&self, key: &str, size: Option<u64>, arguments: &[&str]) -> Result<bool, Failure> {
         let total = size.map(|size| size.to_string()).unwrap_or_default();
-        let place = "mkdir -p \"$HOME/footplate/data/$1\" && cd \"$HOME/footplate/data/$1\" && cat > fetch.sh.new && mv fetch.sh.new fetch.sh && { [ -z \"$2\" ] || echo \"$2\" > total; }";
+        let place = "mkdir -p \"$HOME/footplate/data/$1\" && cd \"$HOME/footplate/data/$1\" && cat > fetch.sh.$$ && mv fetch.sh.$$ fetch.sh && { [ -z \"$2\" ] || echo \"$2\" > total; }";
         self.line
             .told("making room for the data", place, &[key, &total], Some(include_bytes!("scripts/fetch.sh").to_vec()))
             .await?;

@@ -20,8 +20,8 @@ use crate::resource::line::{self, Line, failed, quoted};
 /// Most bytes of code, packed: what is larger is data.
 const CODE: usize = 64 << 20;
 
-/// Writes a file below a run's folder in one step: `$1` the folder, `$2` the file.
-const WRITE: &str = "umask 077; cd \"$HOME/$1\" && mkdir -p \"$(dirname \"$2\")\" && cat > \"$2.new\" && mv \"$2.new\" \"$2\"";
+/// Writes a file below a run's folder in one step: `$1` the folder, `$2` the file. Two launches may do so at once.
+const WRITE: &str = "umask 077; cd \"$HOME/$1\" && mkdir -p \"$(dirname \"$2\")\" && cat > \"$2.$$\" && mv \"$2.$$\" \"$2\"";
 
 /// Takes the steps.
 ///
@@ -179,9 +179,8 @@ impl Launch<'_> {
             let folder = &folder;
             async move { self.line.told(&format!("writing {file}"), WRITE, &[folder, file], Some(bytes)).await }
         };
-        write("code.tar.gz", code.bytes.clone()).await?;
-        let unpack = "cd \"$HOME/$1\" && mkdir -p code && tar --no-same-owner -xzf code.tar.gz -C code && rm -f code.tar.gz";
-        self.line.told("unpacking the code", unpack, &[&folder], None).await?;
+        let unpack = "cd \"$HOME/$1\" && mkdir -p code && tar --no-same-owner -xzf - -C code";
+        self.line.told("unpacking the code", unpack, &[&folder], Some(code.bytes.clone())).await?;
         let file = format!("code/{}", form.value("script_file").trim());
         self.line.told("writing the script", WRITE, &[&folder, &file], Some(text.as_bytes().to_vec())).await?;
         write("job.sh", job(recipe, form, python).into_bytes()).await?;
