@@ -298,3 +298,42 @@ fn no_secret_is_ever_written_at_the_finest_log_level() {
     assert!(!log.contains(keys["secret_access_key"].as_str().unwrap()));
     no_secret_in(&home);
 }
+
+/// A launch of an instance with these settings, refused before anything is made.
+#[track_caller]
+fn no_instance(set: &[&str], words: &[&str]) {
+    let home = Home::new();
+    home.project("");
+    let mut args = vec!["instance", "--local", "--set", "instance_type=t3.medium"];
+    args.extend(set.iter().flat_map(|set| ["--set", set]));
+    let ran = home.run(&args);
+    ran.expect(2, &["nothing was sent"]);
+    ran.expect(2, words);
+    assert_eq!(home.run(&["ls", "instances", "--local", "--json"]).out.trim(), "[]");
+    home.nothing_runs();
+}
+
+#[test]
+fn an_image_that_is_not_there_is_told_with_one_that_is() {
+    no_instance(&["image=ami-0123456789abcdef0"], &["image: there is no ami-0123456789abcdef0 in us-east-1", "resolve:ssm:"]);
+    no_instance(&["image=ami-x"], &["image: 'ami-x' is no id", "8 or 17 of the digits 0-9 and a-f"]);
+    no_instance(
+        &["image=Deep Learning AMI GPU PyTorch 1.13.1 (Ubuntu 20.04) 20230315"],
+        &["image: AWS has withdrawn", "--set successor=yes"],
+    );
+}
+
+#[test]
+fn a_disk_too_small_for_the_image_is_told() {
+    no_instance(&["storage_gb=10"], &["storage_gb: the image's own snapshot has", "or leave it empty"]);
+}
+
+#[test]
+fn a_quota_of_zero_is_told_with_what_the_account_may_have() {
+    no_instance(&["instance_type=g5.2xlarge"], &["'Running On-Demand G and VT instances' is 0", "vCPU of 32", "Service Quotas"]);
+}
+
+#[test]
+fn a_lease_that_is_none_is_told() {
+    no_instance(&["lease=forever"], &["lease: 'forever' is no length of time from 10m to 30d"]);
+}

@@ -73,7 +73,9 @@ fn told(detail: &Detail) -> Vec<String> {
     let mut lines = Vec::new();
     for block in &detail.blocks {
         match block {
-            Block::Facts { facts, .. } => lines.extend(facts.iter().map(|(name, value)| format!("{name}: {}", value.show(&now())))),
+            Block::Facts { facts, .. } => {
+                lines.extend(facts.iter().map(|(name, value)| format!("{name}: {}", value.show(&now()))))
+            }
             Block::Table { rows, .. } => {
                 let row = |row: &Vec<Cell>| row.iter().map(|cell| cell.show(&now()).to_string()).collect::<Vec<_>>().join(" | ");
                 lines.extend(rows.iter().map(row));
@@ -117,7 +119,9 @@ async fn an_instance_is_launched_looked_at_and_entered_and_its_lease_ends_it() {
     assert_eq!((fact(&shown, "machine"), fact(&shown, "logs in")), ("t3.medium · 2 vCPU · 4 GiB".into(), "ubuntu".into()));
     assert_eq!(fact(&shown, "ssh from"), "127.0.0.1/32");
     let request = shown.request.as_str();
-    for part in ["\"HttpTokens\": \"required\"", "\"InstanceInitiatedShutdownBehavior\": \"terminate\"", "footplate:lease", "\"gp3\""] {
+    for part in
+        ["\"HttpTokens\": \"required\"", "\"InstanceInitiatedShutdownBehavior\": \"terminate\"", "footplate:lease", "\"gp3\""]
+    {
         assert!(request.contains(part), "{part}: {request}");
     }
     assert!(place.wire.changes().is_empty(), "a look changes nothing");
@@ -126,7 +130,10 @@ async fn an_instance_is_launched_looked_at_and_entered_and_its_lease_ends_it() {
     assert!(id.starts_with("i-"));
     let intents: Vec<_> =
         place.witness.intents.lock().unwrap().iter().map(|it| (it.operation.clone(), it.token.clone())).collect();
-    assert_eq!(intents.iter().map(|it| it.0.as_str()).collect::<Vec<_>>(), ["CreateSecurityGroup", "AuthorizeSecurityGroupIngress", "RunInstances"]);
+    assert_eq!(
+        intents.iter().map(|it| it.0.as_str()).collect::<Vec<_>>(),
+        ["CreateSecurityGroup", "AuthorizeSecurityGroupIngress", "RunInstances"]
+    );
     assert_eq!((intents[0].1.as_str(), intents[2].1.as_str()), ("footplate-ssh-127.0.0.1/32", "footplate-order-1-us-east-1a"));
     until(&place, &id, "running").await;
     let item = row(&place, &id).await;
@@ -136,7 +143,14 @@ async fn an_instance_is_launched_looked_at_and_entered_and_its_lease_ends_it() {
     assert!(matches!(item.cells[7], Cell::Seconds(left) if left > 7000.0), "{:?}", item.cells);
     // Found by its name, too.
     let lines = told(&detail(&place, "try").await);
-    for part in ["type: t3.medium · 2 vCPU", "lease: ends itself in 1:5", "ssh: port 22", "token: footplate-order-1-us-east-1a", "footplate:user: ubuntu", "gp3"] {
+    for part in [
+        "type: t3.medium · 2 vCPU",
+        "lease: ends itself in 1:5",
+        "ssh: port 22",
+        "token: footplate-order-1-us-east-1a",
+        "footplate:user: ubuntu",
+        "gp3",
+    ] {
         assert!(lines.iter().any(|line| line.contains(part)), "{part}: {lines:#?}");
     }
     assert!(lines.iter().any(|line| line.contains("left on: $") && line.contains("a month")), "{lines:#?}");
@@ -166,7 +180,16 @@ async fn an_instance_is_launched_looked_at_and_entered_and_its_lease_ends_it() {
 async fn what_cannot_be_launched_is_refused_before_anything_is_made() {
     let place = Place::new("print('loss=1')\n").await;
     let table: &[(&[(&str, &str)], &str, &[&str])] = &[
-        (&[("instance_type", "g5.2xlarge")], "instance_type", &["has 8 vCPU", "'Running On-Demand G and VT instances' is 0", "m6i.2xlarge: 8 vCPU of 32, $0.38/h", "Service Quotas"]),
+        (
+            &[("instance_type", "g5.2xlarge")],
+            "instance_type",
+            &[
+                "has 8 vCPU",
+                "'Running On-Demand G and VT instances' is 0",
+                "m6i.2xlarge: 8 vCPU of 32, $0.38/h",
+                "Service Quotas",
+            ],
+        ),
         (&[("instance_type", "t3.mediun")], "instance_type", &["no instance type 't3.mediun'", "did you mean t3.medium?"]),
         (&[("instance_type", "ml.t3.medium")], "instance_type", &["SageMaker's name; EC2's is t3.medium"]),
         (&[("storage_gb", "8")], "storage_gb", &["the image's own snapshot has", "or more"]),
@@ -195,14 +218,16 @@ async fn what_cannot_be_launched_is_refused_before_anything_is_made() {
     }
     assert_eq!((place.wire.changes(), place.witness.intents.lock().unwrap().len()), (Vec::<String>::new(), 0));
     // What only the service refuses is told with the remedy: the quota, when it comes to it.
-    let failure = place.run(&order_of(small(&place, &[("instance_type", "g5.2xlarge"), ("security_group", "default")]).await, &[])).await;
+    let failure =
+        place.run(&order_of(small(&place, &[("instance_type", "g5.2xlarge"), ("security_group", "default")]).await, &[])).await;
     let failure = failure.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Quota, "{failure}");
     assert!(failure.hint.as_str().contains("Service Quotas"), "{failure}");
     assert!(place.list("instances", None).await.is_empty());
     // A group that lets nobody in is told, but may be meant.
     let shut = looked(&place, &small(&place, &[("security_group", "default")]).await).await;
-    let note = shut.problems.iter().find(|problem| problem.field == "security_group").unwrap_or_else(|| panic!("{:?}", shut.problems));
+    let note =
+        shut.problems.iter().find(|problem| problem.field == "security_group").unwrap_or_else(|| panic!("{:?}", shut.problems));
     assert!(!note.fatal && note.message.as_str().contains("port 22 is closed"), "{note:?}");
     place.region.close().await;
 }
@@ -233,7 +258,15 @@ async fn a_zone_without_capacity_gives_way_to_the_next_with_a_token_of_its_own()
     assert!(done.as_str().contains("in us-east-1b"), "{done}");
     let said = said.into_inner().unwrap();
     assert!(said.iter().any(|line| line == "us-east-1a has no m5.4xlarge free just now"), "{said:?}");
-    let tokens: Vec<_> = place.witness.intents.lock().unwrap().iter().filter(|it| it.operation == "RunInstances").map(|it| it.token.clone()).collect();
+    let tokens: Vec<_> = place
+        .witness
+        .intents
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|it| it.operation == "RunInstances")
+        .map(|it| it.token.clone())
+        .collect();
     assert_eq!(tokens, ["footplate-order-9-us-east-1a", "footplate-order-9-us-east-1b"]);
     assert_eq!(place.list("instances", None).await.len(), 1);
     place.run(&bare("instances", Verb::Delete, &[&id.0])).await.unwrap();
@@ -258,19 +291,25 @@ async fn a_crash_between_intent_and_answer_launches_once() {
         } => {}
     }
     place.wire.mute("");
-    let settled = place.witness.settled.lock().unwrap().iter().filter(|it| matches!(it, footplate::model::Settled::Unknown(_))).count();
+    let settled =
+        place.witness.settled.lock().unwrap().iter().filter(|it| matches!(it, footplate::model::Settled::Unknown(_))).count();
     assert_eq!(settled, 1, "the journal has it as open");
     let first = place.list("instances", None).await;
     assert_eq!(first.len(), 1);
     // Who looks again is told that there is one.
     let again = looked(&place, &small(&place, &[]).await).await;
-    assert!(again.problems.iter().any(|problem| problem.field == "name" && problem.message.as_str().contains(&first[0].id.0)), "{:?}", again.problems);
+    assert!(
+        again.problems.iter().any(|problem| problem.field == "name" && problem.message.as_str().contains(&first[0].id.0)),
+        "{:?}",
+        again.problems
+    );
     // The same order once more is the same instance, whatever became of the first answer.
     let Outcome::Made { id, .. } = place.run(&order).await.unwrap() else { panic!("nothing made") };
     assert_eq!(id, first[0].id);
     assert_eq!(place.list("instances", None).await.len(), 1);
     // By its token the journal finds it.
-    assert_eq!(detail(&place, "footplate-order-1-us-east-1a").await.state.phase.is_live(), true);
+    assert!(detail(&place, "footplate-order-1-us-east-1a").await.state.phase.is_live());
+    until(&place, &id.0, "running").await;
     place.run(&bare("instances", Verb::Delete, &[&id.0])).await.unwrap();
     until(&place, &id.0, "terminated").await;
     place.region.close().await;
@@ -287,7 +326,8 @@ async fn it_stops_starts_changes_its_type_and_tells_its_console() {
     let follower = tokio::spawn(follower);
     let mut lines = Vec::new();
     while !lines.iter().any(|line: &String| line.contains("BEGIN SSH HOST KEY KEYS")) {
-        let batch = tokio::time::timeout(Duration::from_mins(1), batches.recv()).await.expect("the console says something").unwrap();
+        let batch =
+            tokio::time::timeout(Duration::from_mins(1), batches.recv()).await.expect("the console says something").unwrap();
         lines.extend(batch.lines.iter().map(|line| line.text.to_string()));
     }
     follower.abort();
@@ -306,7 +346,8 @@ async fn it_stops_starts_changes_its_type_and_tells_its_console() {
     let failure = shut.err().unwrap();
     assert!(failure.what.as_str().contains("is stopped") && failure.hint.as_str().contains("start it"), "{failure}");
 
-    let form = set(place.form("instances", Verb::Update, Some(&id)).await, &[("instance_type", "t3.small"), ("protection", "yes")]);
+    let form =
+        set(place.form("instances", Verb::Update, Some(&id)).await, &[("instance_type", "t3.small"), ("protection", "yes")]);
     let outcome = place.run(&order_of(form, &[&id])).await.unwrap();
     assert!(outcome.said().as_str().contains("its protection is on; it is t3.small"), "{}", outcome.said());
     let refused = place.run(&bare("instances", Verb::Delete, &[&id])).await.unwrap_err();

@@ -9,9 +9,34 @@ use std::time::{Duration, Instant};
 
 use footplate::aws::guard::{Effect, OPERATIONS};
 use footplate::config::action::{Action, entry};
-use footplate::model::{Failure, FailureKind, ItemId, Order, Outcome, Phase, Range, Settled, TuningRecipe, Verb};
+use footplate::model::{
+    Failure, FailureKind, InstanceRecipe, ItemId, Order, Outcome, Phase, Range, RunRecipe, Settled, TuningRecipe, Verb,
+};
 use footplate::resource::{self, ALL};
 use region::{Place, bare, found, order_of, set};
+
+/// A machine that the account may have.
+fn machine() -> InstanceRecipe {
+    InstanceRecipe {
+        image: "resolve:ssm:/aws/service/deeplearning/ami/x86_64/oss-nvidia-driver-gpu-pytorch-2.7-ubuntu-22.04/latest/ami-id"
+            .into(),
+        instance_type: "t3.medium".into(),
+        storage_gb: None,
+        lease_seconds: 3600,
+        spot: false,
+        zone: None,
+        subnet: None,
+        security_group: None,
+        run: RunRecipe {
+            data: None,
+            folders: Vec::new(),
+            script: "train.py".into(),
+            arguments: Vec::new(),
+            environment: "pytorch".into(),
+            results: Vec::new(),
+        },
+    }
+}
 
 /// Leaves a model, so that there is something to deploy.
 const SCRIPT: &str = "import os\nopen(os.path.join(os.environ['SM_MODEL_DIR'], 'weights'), 'w').close()\nprint('loss=0.5')\n";
@@ -60,6 +85,7 @@ struct Targets {
     tuning: String,
     trial: String,
     endpoint: String,
+    instance: String,
 }
 
 impl Targets {
@@ -70,6 +96,7 @@ impl Targets {
             "trials" => &self.trial,
             "endpoints" => &self.endpoint,
             "notebooks" => "notebook/law",
+            "instances" => &self.instance,
             _ => "s3://sagemaker-us-east-1-000000000000/tiny/data/train/",
         }
     }
@@ -126,6 +153,8 @@ fn action_of(service: &str, operation: &str) -> String {
         ("CloudWatch", _) => format!("cloudwatch:{operation}"),
         ("Service Quotas", _) => format!("servicequotas:{operation}"),
         ("Pricing", _) => format!("pricing:{operation}"),
+        ("EC2", _) => format!("ec2:{operation}"),
+        ("EC2 Instance Connect", _) => format!("ec2-instance-connect:{operation}"),
         ("S3", "ListBuckets") => "s3:ListAllMyBuckets".into(),
         ("S3", "ListObjectsV2" | "HeadBucket") => "s3:ListBucket".into(),
         ("S3", "ListMultipartUploads") => "s3:ListBucketMultipartUploads".into(),
@@ -145,8 +174,9 @@ fn the_policy_holds_what_the_guard_lets_out_and_no_more() {
     for action in &sent {
         assert!(listed.contains(action.as_str()), "{action} is sent, but no spec asks for it");
     }
-    // Not operations of ours: what CreateTrainingJob needs for its role and its tags.
-    let implied = ["iam:PassRole", "sagemaker:AddTags"];
+    // Not operations of ours: what CreateTrainingJob needs for its role and its tags, what RunInstances needs to look up a
+    // parameter, and the websocket of a tunnel.
+    let implied = ["iam:PassRole", "sagemaker:AddTags", "ssm:GetParameters", "ec2-instance-connect:OpenTunnel"];
     for action in listed {
         assert!(sent.contains(action) || implied.contains(&action), "{action} is asked for, but never used");
     }
@@ -161,17 +191,40 @@ async fn every_verb_of_every_resource_works_on_the_local_region() {
     let job = place.launch_with(&[]).await;
     let (tuning, trial) = searched(&place).await;
     place.notebook("kept", "InService").await;
-    let mut targets = Targets { job, tuning, trial, endpoint: String::new() };
+    let mut targets = Targets { job, tuning, trial, endpoint: String::new(), instance: String::new() };
+    place.recipe.instance = Some(machine());
     // What is done to data ends with its deletion, and the others train on it.
     let mut all = ALL.to_vec();
     all.sort_by_key(|it| it.spec().id == "data");
+    // What can be done to runs is tried where there are some.
+    all.retain(|it| it.spec().id != "runs");
     for it in all {
         let spec = it.spec();
         for verb in spec.verbs {
             let target = targets.of(spec.id).to_owned();
             let target = target.as_str();
             place.witness.intents.lock().unwrap().clear();
-            let outcome = if *verb == Verb::Logs {
+            let outcome = if *verb == Verb::Logs && it.log(&ItemId(target.to_owned())).is_none() {
+                // Not in CloudWatch, but read all the same.
+                let (_ended, is_ended) = tokio::sync::watch::channel(true);
+                let (out, mut batches) = tokio::sync::mpsc::channel(16);
+                let follower =
+                    it.follow(std::sync::Arc::clone(&place.aws), &ItemId(target.to_owned()), Vec::new(), is_ended, out);
+                let reading = tokio::spawn(follower.expect("it has a log"));
+                assert!(batches.recv().await.is_some(), "{}", spec.id);
+                reading.abort();
+                continue;
+            } else if *verb == Verb::Train {
+                // A form of runs, which are tried where there are some.
+                assert_eq!(place.form(spec.id, *verb, Some(target)).await.resource, "runs");
+                continue;
+            } else if *verb == Verb::Shell {
+                // Nobody is asked: the console vouches for the host key.
+                let ask: resource::Ask = std::sync::Arc::new(|_| Box::pin(async { false }));
+                let door = it.door(std::sync::Arc::clone(&place.aws), ItemId(target.to_owned()), ask).await.unwrap();
+                footplate::ssh::Connection::open(&door.login, &*door.doorman).await.unwrap();
+                continue;
+            } else if *verb == Verb::Logs {
                 // One thing's log is not another's whose name begins like it: the prefix ends, or the group is its own; a
                 // tuning job's log is that of its trials.
                 let end = if spec.id == "tuning-jobs" { '-' } else { '/' };
@@ -193,6 +246,7 @@ async fn every_verb_of_every_resource_works_on_the_local_region() {
                 let form = match verb {
                     // Two kinds write the same table; no file is written over.
                     Verb::Export => set(form, &[("path", &format!("{}.csv", spec.id))]),
+                    Verb::Update if spec.id == "instances" => set(form, &[("lease", "2h")]),
                     Verb::Update => set(form, &[("instance_count", "2")]),
                     _ => form,
                 };
@@ -209,6 +263,11 @@ async fn every_verb_of_every_resource_works_on_the_local_region() {
                     ("training-jobs", Verb::Stop) => drop(place.ended(target).await),
                     ("notebooks", Verb::Stop | Verb::Open) => place.notebook("law", "InService").await,
                     ("notebooks", _) => place.notebook("law", "Stopped").await,
+                    ("instances", Verb::Start) => {
+                        place.run(&bare("instances", Verb::Stop, &[target])).await.unwrap();
+                        place.instance(target, "stopped").await;
+                    }
+                    ("instances", _) => place.instance(target, "running").await,
                     _ => {}
                 }
                 place.run(&bare(spec.id, *verb, &[target])).await
@@ -216,10 +275,18 @@ async fn every_verb_of_every_resource_works_on_the_local_region() {
             match outcome {
                 Ok(outcome) => {
                     assert!(!outcome.said().is_empty());
+                    let made = outcome.clone();
                     if let Outcome::Made { id, .. } = outcome
                         && (*verb == Verb::Deploy || spec.id == "endpoints")
                     {
-                        targets.endpoint = id.0;
+                        targets.endpoint = id.0.clone();
+                    }
+                    if let Outcome::Made { id, .. } = made
+                        && spec.id == "instances"
+                        && *verb == Verb::Launch
+                    {
+                        place.instance(&id.0, "running").await;
+                        targets.instance = id.0;
                     }
                 }
                 // The job has ended already; that stopping works is shown in aws_local.rs.
@@ -247,7 +314,10 @@ async fn every_verb_of_every_resource_works_on_the_local_region() {
     }
     assert_eq!(
         done.len(),
-        ALL.iter().map(|it| it.spec().verbs.iter().filter(|verb| **verb != Verb::Logs).count()).sum::<usize>()
+        ALL.iter()
+            .filter(|it| it.spec().id != "runs")
+            .map(|it| it.spec().verbs.iter().filter(|verb| !matches!(verb, Verb::Logs | Verb::Shell | Verb::Train)).count())
+            .sum::<usize>()
     );
     let settled = place.witness.settled.lock().unwrap().clone();
     // Stopping what has ended is refused, once for each that can be stopped.
@@ -348,17 +418,26 @@ async fn nothing_is_changed_without_order_or_ledger_or_in_read_only_mode() {
     place.ended(&job).await;
     let endpoint = place.launch(place.form("training-jobs", Verb::Deploy, Some(&job)).await).await;
     let (tuning, trial) = searched(&place).await;
-    let targets = Targets { job, tuning, trial, endpoint };
+    place.recipe.instance = Some(machine());
+    let instance = place.launch(place.form("instances", Verb::Launch, None).await).await;
+    let targets = Targets { job, tuning, trial, endpoint, instance };
     // So that an upload has something to send.
     std::fs::write(place.recipe.root.join("data/b.csv"), "3,4\n").unwrap();
     let (free, locked, unnoted) = (place.with(false, true).await, place.with(true, true).await, place.with(false, false).await);
-    for it in ALL {
+    // What is done inside of a machine, over SSH, the account knows nothing of.
+    let inside = |verb: Verb| matches!(verb, Verb::Shell | Verb::Train);
+    for it in ALL.iter().filter(|it| it.spec().id != "runs") {
         let spec = it.spec();
-        for verb in spec.verbs.iter().filter(|verb| verb.mutates()) {
+        for verb in spec.verbs.iter().filter(|verb| verb.mutates() && !inside(**verb)) {
             let target = targets.of(spec.id);
             let order: Order = if verb.has_form() {
                 let form = place.form(spec.id, *verb, verb.needs_target().then_some(target)).await;
-                order_of(if *verb == Verb::Update { set(form, &[("instance_count", "2")]) } else { form }, &[target])
+                let changes: &[(&str, &str)] = match (spec.id, *verb) {
+                    ("instances", Verb::Update) => &[("lease", "2h")],
+                    (_, Verb::Update) => &[("instance_count", "2")],
+                    _ => &[],
+                };
+                order_of(set(form, changes), &[target])
             } else {
                 bare(spec.id, *verb, &[target])
             };

@@ -96,9 +96,7 @@ pub const OPERATIONS: &[(&str, &str, Effect)] = &[
     ("EC2", "DescribeInstanceTypeOfferings", Effect::Reads),
     ("EC2", "DescribeSubnets", Effect::Reads),
     ("EC2", "DescribeSecurityGroups", Effect::Reads),
-    ("EC2", "DescribeVpcs", Effect::Reads),
     ("EC2", "DescribeVolumes", Effect::Reads),
-    ("EC2", "DescribeAvailabilityZones", Effect::Reads),
     ("EC2", "DescribeInstanceConnectEndpoints", Effect::Reads),
     ("EC2", "DescribeInstanceAttribute", Effect::Reads),
     ("EC2", "GetConsoleOutput", Effect::Reads),
@@ -111,7 +109,6 @@ pub const OPERATIONS: &[(&str, &str, Effect)] = &[
     ("EC2", "ModifyInstanceAttribute", Effect::Changes),
     ("EC2", "CreateSecurityGroup", Effect::Changes),
     ("EC2", "AuthorizeSecurityGroupIngress", Effect::Changes),
-    ("EC2", "RevokeSecurityGroupIngress", Effect::Changes),
     ("EC2", "DeleteSecurityGroup", Effect::Changes),
     ("EC2", "DeleteVolume", Effect::Changes),
     // It lets the caller's own key in for 60 s and changes nothing in the account; what is done inside is the shell's matter.

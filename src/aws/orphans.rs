@@ -1,5 +1,7 @@
 //! What is left behind and costs or clutters: made by footplate, used by nothing.
 
+mod machines;
+
 use std::collections::HashSet;
 
 use jiff::Timestamp;
@@ -21,6 +23,12 @@ pub enum Kind {
     Artefact,
     /// Parts of an upload that was never completed.
     Upload,
+    /// An EC2 instance whose lease is over.
+    Instance,
+    /// A volume that no instance has.
+    Volume,
+    /// A security group that no instance uses.
+    SecurityGroup,
 }
 
 impl Kind {
@@ -33,6 +41,9 @@ impl Kind {
             Self::Model => "model",
             Self::Artefact => "artefact",
             Self::Upload => "upload",
+            Self::Instance => "instance",
+            Self::Volume => "volume",
+            Self::SecurityGroup => "security-group",
         }
     }
 
@@ -45,6 +56,9 @@ impl Kind {
             Self::Model => "no endpoint serves it",
             Self::Artefact => "no model uses it; its storage costs",
             Self::Upload => "was never completed; its parts cost storage",
+            Self::Instance => "its lease is over; to delete it terminates it, with its disk",
+            Self::Volume => "no instance has it; its storage costs",
+            Self::SecurityGroup => "no instance uses it",
         }
     }
 }
@@ -103,6 +117,7 @@ pub async fn find(aws: &Aws, buckets: &[String], places: &[S3Uri]) -> Result<Vec
             found.extend(uploads(aws, name).await?);
         }
     }
+    found.extend(machines::find(aws).await?);
     found.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
     Ok(found)
 }
@@ -162,6 +177,7 @@ pub async fn remove(aws: &Aws, orphan: &Orphan) -> Result<(), Failure> {
         Kind::Config => delete_config(aws, name).await,
         Kind::Model => delete_model(aws, name).await,
         Kind::Artefact => delete_object(aws, &address(name)?).await,
+        kind @ (Kind::Instance | Kind::Volume | Kind::SecurityGroup) => machines::remove(aws, kind, name, &doing).await,
         Kind::Upload => {
             let at = address(name)?;
             let call = aws.s3.abort_multipart_upload().bucket(&at.bucket).key(&at.key).set_upload_id(orphan.upload.clone());

@@ -30,8 +30,8 @@ pub struct Args {
 }
 
 /// Lists models, endpoint configurations and failed endpoints of footplate's that nothing uses, repacked archives of this
-/// project that no model names, uploads that were never completed, and calls that were never answered; nothing when there is
-/// nothing. Ends with 0 in both cases.
+/// project that no model names, uploads that were never completed, instances whose lease is over, volumes and security
+/// groups that no instance has, and calls that were never answered; nothing when there is nothing. Ends with 0 in both cases.
 ///
 /// # Errors
 /// As the services say, or when a deletion is not confirmed.

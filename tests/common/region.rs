@@ -42,7 +42,10 @@ impl Wire {
     /// Requests that change something.
     pub fn changes(&self) -> Vec<String> {
         let changing = |asked: &&String| {
-            ["Create", "Stop", "Start", "Run", "Reboot", "Terminate", "Modify", "Authorize", "PUT /", "DELETE /", "POST /"].iter().any(|start| asked.starts_with(start)) && *asked != "POST /"
+            ["Create", "Stop", "Start", "Run", "Reboot", "Terminate", "Modify", "Authorize", "PUT /", "DELETE /", "POST /"]
+                .iter()
+                .any(|start| asked.starts_with(start))
+                && *asked != "POST /"
         };
         self.asked.lock().unwrap().iter().filter(changing).cloned().collect()
     }
@@ -90,7 +93,10 @@ impl HttpConnector for Wire {
                 Some(name) => name.rsplit('.').next().unwrap_or_default().to_owned(),
                 None => action.unwrap_or_else(|| format!("{} {target}", request.method())),
             };
-            let muted = { let muting = wire.muting.lock().unwrap(); !muting.is_empty() && operation == *muting };
+            let muted = {
+                let muting = wire.muting.lock().unwrap();
+                !muting.is_empty() && operation == *muting
+            };
             let lost = {
                 let losing = wire.losing.lock().unwrap();
                 !losing.is_empty() && operation == *losing
@@ -211,6 +217,20 @@ impl Place {
             }
             assert!(Instant::now() < deadline, "{name} is still {status}");
             tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until the instance is in that state.
+    pub async fn instance(&self, id: &str, wanted: &str) {
+        let deadline = Instant::now() + Duration::from_mins(2);
+        loop {
+            let rows = self.list("instances", None).await;
+            let state = rows.iter().find(|row| row.id.0 == id).map(|row| row.state.word.to_string());
+            if state.as_deref() == Some(wanted) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{id} is {state:?}, not {wanted}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 

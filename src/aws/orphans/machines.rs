@@ -1,0 +1,103 @@
+//! What is left of EC2: instances that outlived their lease, volumes that nothing has, security groups that nothing uses.
+
+use std::collections::HashSet;
+
+use aws_sdk_ec2::types::{Filter, Instance, Reservation, Tag};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Kind, Orphan};
+use crate::aws::{Aws, fault, time};
+use crate::model::{Failure, FailureKind};
+
+/// The tag with the end of an instance's lease, and the one that every launch leaves on what it makes.
+const LEASE: &str = "footplate:lease";
+const ORDER: &str = "footplate:order";
+/// The timer in the guest looks twice a minute, and to shut down takes its time.
+const GRACE: SignedDuration = SignedDuration::from_mins(5);
+
+/// Looks for all three; who may not look at EC2 has nothing there.
+///
+/// # Errors
+/// As the service says.
+pub(super) async fn find(aws: &Aws) -> Result<Vec<Orphan>, Failure> {
+    match all(aws).await {
+        Err(failure) if failure.kind == FailureKind::Denied => {
+            tracing::info!("EC2 is not looked at: {}", failure.what);
+            Ok(Vec::new())
+        }
+        other => other,
+    }
+}
+
+async fn all(aws: &Aws) -> Result<Vec<Orphan>, Failure> {
+    let instances = instances(aws).await?;
+    let orphan = |kind, name: &str, since| Orphan { kind, name: name.to_owned(), since, upload: None };
+    let now = Timestamp::now();
+    let mut found: Vec<Orphan> = instances
+        .iter()
+        .filter_map(|it| {
+            let tag = it.tags().iter().find(|tag| tag.key() == Some(LEASE)).and_then(Tag::value)?;
+            let end: Timestamp = tag.parse().ok()?;
+            (now.duration_since(end) > GRACE).then(|| orphan(Kind::Instance, it.instance_id().unwrap_or_default(), Some(end)))
+        })
+        .collect();
+    let filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
+    let call = aws.ec2.describe_volumes().filters(filter("tag-key", ORDER)).filters(filter("status", "available"));
+    let volumes = call.send().await.map_err(|error| fault::tell("looking for volumes", &error))?;
+    found.extend(
+        volumes
+            .volumes()
+            .iter()
+            .map(|volume| orphan(Kind::Volume, volume.volume_id().unwrap_or_default(), volume.create_time().map(time::ours))),
+    );
+    let groups = aws.ec2.describe_security_groups().filters(filter("tag-key", ORDER)).send().await;
+    let groups = groups.map_err(|error| fault::tell("looking for security groups", &error))?;
+    let used: HashSet<&str> = instances.iter().flat_map(Instance::security_groups).filter_map(|group| group.group_id()).collect();
+    let free = groups.security_groups().iter().filter_map(|group| group.group_id()).filter(|id| !used.contains(id));
+    found.extend(free.map(|id| orphan(Kind::SecurityGroup, id, None)));
+    Ok(found)
+}
+
+/// All instances that are there: what is on its end takes its time to let go of its group.
+async fn instances(aws: &Aws) -> Result<Vec<Instance>, Failure> {
+    let states = ["pending", "running", "stopping", "stopped", "shutting-down"].map(str::to_owned).to_vec();
+    let there = Filter::builder().name("instance-state-name").set_values(Some(states)).build();
+    let (mut found, mut token) = (Vec::new(), None::<String>);
+    loop {
+        let call = aws.ec2.describe_instances().filters(there.clone()).max_results(1000).set_next_token(token.clone());
+        let page = call.send().await.map_err(|error| fault::tell("listing instances", &error))?;
+        found.extend(
+            page.reservations.unwrap_or_default().into_iter().flat_map(|it: Reservation| it.instances.unwrap_or_default()),
+        );
+        if page.next_token.is_none() || page.next_token == token {
+            return Ok(found);
+        }
+        token = page.next_token;
+    }
+}
+
+/// Takes one away.
+///
+/// # Errors
+/// As the service says.
+pub(super) async fn remove(aws: &Aws, kind: Kind, name: &str, doing: &str) -> Result<(), Failure> {
+    match kind {
+        Kind::Instance => {
+            let asked = aws.ec2.terminate_instances().instance_ids(name).send().await;
+            asked.map(drop).map_err(|error| fault::tell(doing, &error))
+        }
+        Kind::Volume => {
+            let asked = aws.ec2.delete_volume().volume_id(name).send().await;
+            asked.map(drop).map_err(|error| fault::tell(doing, &error))
+        }
+        _ => {
+            let asked = aws.ec2.delete_security_group().group_id(name).send().await;
+            asked.map(drop).map_err(|error| match fault::tell(doing, &error) {
+                failure if failure.kind == FailureKind::Conflict => {
+                    Failure::new(failure.kind, failure.what, "something uses it still: try again when that is gone")
+                }
+                failure => failure,
+            })
+        }
+    }
+}
