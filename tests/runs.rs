@@ -221,7 +221,10 @@ fn told(detail: &Detail) -> String {
         match block {
             Block::Text { text, .. } => out.push_str(text.as_str()),
             Block::Table { rows, .. } => {
-                out.extend(rows.iter().map(|row| row.iter().map(|cell| cell.show(&clock).to_string()).collect::<Vec<_>>().join(" ") + "\n"));
+                out.extend(
+                    rows.iter()
+                        .map(|row| row.iter().map(|cell| cell.show(&clock).to_string()).collect::<Vec<_>>().join(" ") + "\n"),
+                );
             }
             Block::Facts { facts, .. } => out.extend(facts.iter().map(|(name, cell)| format!("{name}: {}\n", cell.show(&clock)))),
             _ => {}
@@ -250,11 +253,21 @@ async fn a_run_is_put_there_trains_and_brings_its_model_back() {
     let detail = bench.until("first", |detail| !detail.state.phase.is_live()).await;
     assert_eq!((detail.state.phase, detail.state.word.as_str()), (Phase::Done, "Done"));
     let text = told(&detail);
-    for part in ["environment done", "envs/pytorch/bin/python", "sent from this machine: numbers", "start done", "exit code: 0", "$0.04/h for t3.medium"] {
+    for part in [
+        "environment done",
+        "envs/pytorch/bin/python",
+        "sent from this machine: numbers",
+        "start done",
+        "exit code: 0",
+        "$0.04/h for t3.medium",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let rows = bench.rows(&bench.place.aws).await;
-    assert!(rows.len() == 1 && rows[0].cells[2] == Cell::Trend { last: Some(0.25), values: vec![1.0, 0.5, 0.3333, 0.25] }, "{rows:?}");
+    assert!(
+        rows.len() == 1 && rows[0].cells[2] == Cell::Trend { last: Some(0.25), values: vec![1.0, 0.5, 0.3333, 0.25] },
+        "{rows:?}"
+    );
     assert_eq!(rows[0].cells.len(), found("runs").spec().columns.len());
 
     let outcome = bench.order(Verb::Download, "first").await.unwrap();
@@ -265,7 +278,8 @@ async fn a_run_is_put_there_trains_and_brings_its_model_back() {
 
     // The line is held now, so the instance tells what it is doing.
     let instance = found("instances").detail(&bench.place.aws, &ItemId(bench.instance.clone())).await.unwrap();
-    let gauges = instance.blocks.iter().find_map(|block| if let Block::Gauges { gauges, .. } = block { Some(gauges) } else { None });
+    let gauges =
+        instance.blocks.iter().find_map(|block| if let Block::Gauges { gauges, .. } = block { Some(gauges) } else { None });
     let names: Vec<&str> = gauges.unwrap().iter().map(|gauge| gauge.name.as_str()).collect();
     assert!(["CPU", "memory", "disk"].iter().all(|name| names.contains(name)), "{names:?}");
 
@@ -281,7 +295,13 @@ async fn a_lost_connection_loses_no_line_and_two_cockpits_see_the_same() {
     let way = Way::before(&bench).await;
     assert_eq!(bench.rows(&aws).await, []);
     // It waits in the middle for as long as this file is there.
-    bench.launch("again", &[("script", "import os\nopen(os.path.expanduser('~/hold'), 'w').close()\n"), ("data", ""), ("results", "")]).await.unwrap();
+    bench
+        .launch(
+            "again",
+            &[("script", "import os\nopen(os.path.expanduser('~/hold'), 'w').close()\n"), ("data", ""), ("results", "")],
+        )
+        .await
+        .unwrap();
     bench.until("again", |detail| !detail.state.phase.is_live()).await;
     let hold = bench.home().join("hold");
     assert!(hold.exists());
@@ -299,7 +319,8 @@ async fn a_lost_connection_loses_no_line_and_two_cockpits_see_the_same() {
     // Another cockpit, which knows nothing of the first, finds it.
     let other = bench.place.with(false, true).await;
     let seen = bench.rows(&other).await;
-    let held = |rows: &[Item]| rows.iter().find(|row| row.id == bench.id("held")).map(|row| (row.state.clone(), row.cells[5].clone()));
+    let held =
+        |rows: &[Item]| rows.iter().find(|row| row.id == bench.id("held")).map(|row| (row.state.clone(), row.cells[5].clone()));
     assert_eq!(held(&seen), held(&before));
     let times = bench.home().join("footplate/runs/held/times");
     let begun = Instant::now();
@@ -332,7 +353,11 @@ async fn what_goes_wrong_is_told_with_its_remedy() {
     let none = bench.launch("a", &[("environment", "tensorflow")]).await.unwrap_err();
     assert!(none.kind == FailureKind::NotFound && none.what.as_str().contains("no environment 'tensorflow'"), "{none}");
     let detail = bench.detail(&bench.place.aws, "a").await;
-    assert!(detail.state.word.as_str() == "Unfinished" && told(&detail).contains("Launch again under the name a"), "{}", told(&detail));
+    assert!(
+        detail.state.word.as_str() == "Unfinished" && told(&detail).contains("Launch again under the name a"),
+        "{}",
+        told(&detail)
+    );
 
     // A bad archive; then no such address.
     std::fs::write(bench.place.recipe.root.join("bad.zip"), "PK no archive").unwrap();

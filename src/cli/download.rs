@@ -41,11 +41,22 @@ fn parts(what: &[String]) -> Result<(Kind, &str, &str), Failure> {
         [from, folder] if kind::named(from).is_err() => Ok((kind::named("data")?, from, folder)),
         [kind, from] => Ok((kind::named(kind)?, from, ".")),
         [kind, from, folder] => Ok((kind::named(kind)?, from, folder)),
-        _ => Err(Failure::new(FailureKind::Invalid, "what is to be downloaded is not named", "footplate download S3_URI [FOLDER], or: footplate download runs ID [FOLDER]")),
+        _ => Err(Failure::new(
+            FailureKind::Invalid,
+            "what is to be downloaded is not named",
+            "footplate download S3_URI [FOLDER], or: footplate download runs ID [FOLDER]",
+        )),
     }
 }
 
-async fn download(session: &Session, kind: Kind, recipe: &Recipe, from: &str, folder: &str, as_json: bool) -> Result<ExitCode, Failure> {
+async fn download(
+    session: &Session,
+    kind: Kind,
+    recipe: &Recipe,
+    from: &str,
+    folder: &str,
+    as_json: bool,
+) -> Result<ExitCode, Failure> {
     let target = ItemId(from.to_owned());
     let mut form = kind.0.form(&session.aws, recipe, Verb::Download, Some(&target)).await?;
     // As typed, it is relative to the current folder and not to the project.

@@ -115,7 +115,9 @@ async fn launch(session: &Session, kind: Kind, recipe: &Recipe, args: &Args) -> 
 async fn instance(session: &Session, named: &str) -> Result<String, Failure> {
     let instances = kind::named("instances")?;
     let detail = instances.0.detail(&session.aws, &ItemId(named.to_owned())).await?;
-    Ok(facts(&detail).find(|(name, _)| name.as_str() == "id").map_or_else(|| named.to_owned(), |(_, id)| id.show(&print::clock()).to_string()))
+    Ok(facts(&detail)
+        .find(|(name, _)| name.as_str() == "id")
+        .map_or_else(|| named.to_owned(), |(_, id)| id.show(&print::clock()).to_string()))
 }
 
 /// Fetches a run's results, also of one that failed: what it saved before may be worth having. Where to.
