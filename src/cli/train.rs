@@ -95,18 +95,15 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
 
 /// From the project, or from a trial with its exact values. `None` after a dry run.
 async fn launch(session: &Session, kind: Kind, recipe: &Recipe, args: &Args) -> Result<Option<ItemId>, Failure> {
-    let form = match args.best_of.as_ref().or(args.trial.as_ref()) {
-        Some(of) => {
-            let tuning = kind::named("tuning-jobs")?;
-            launch::form(session, recipe, tuning.0, Verb::Promote, Some(of)).await?
-        }
-        None => {
-            let instance = match &args.on {
-                Some(named) => Some(instance(session, named).await?),
-                None => None,
-            };
-            launch::form(session, recipe, kind.0, Verb::Launch, instance.as_deref()).await?
-        }
+    let form = if let Some(of) = args.best_of.as_ref().or(args.trial.as_ref()) {
+        let tuning = kind::named("tuning-jobs")?;
+        launch::form(session, recipe, tuning.0, Verb::Promote, Some(of)).await?
+    } else {
+        let instance = match &args.on {
+            Some(named) => Some(instance(session, named).await?),
+            None => None,
+        };
+        launch::form(session, recipe, kind.0, Verb::Launch, instance.as_deref()).await?
     };
     launch::order(session, recipe, form, &args.launch).await
 }

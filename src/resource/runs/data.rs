@@ -210,7 +210,7 @@ impl Getting<'_> {
         let kind = if whole { Kind::of(uri.name()) } else { Kind::Folder };
         // A whole bucket is no folder of that name, but what is in it.
         let name = if from.is_bucket() { "." } else { from.name() };
-        let mark = objects.iter().map(|object| format!("{} {}\n", object.key, object.etag)).collect::<String>();
+        let mark = objects.iter().map(|object| format!("{} {}", object.key, object.etag)).collect::<Vec<_>>().join("\n");
         let key = key(from.name(), &format!("{from}\n{mark}"), Some(size));
         // The local region's S3 is behind its own door, to which the instance has no key.
         if self.aws.mode() == Mode::Aws && self.has_credentials().await? {

@@ -73,7 +73,7 @@ pub(super) async fn launch(
         let getting = Getting { aws, line: &line, instance: &place.instance, python: &python.path, progress };
         let code = format!("{}/code", place.folder());
         let work = async { provide(&getting, source, &code).await.map(|said| ((), said)) };
-        launch.step(Step::Data, work).await?;
+        Box::pin(launch.step(Step::Data, work)).await?;
     }
     launch.step(Step::Script, launch.put(recipe, form, &code, &text, &python)).await?;
     launch.step(Step::Start, launch.start()).await?;
