@@ -126,3 +126,35 @@ async fn an_inference_script_that_fetches_weights_is_told_of_before_the_endpoint
     assert!(shown.problems.iter().all(|problem| !problem.fatal), "{said:?}");
     place.region.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_is_looked_up_in_vcpus_and_what_runs_counts() {
+    let place = Place::new("print('loss=1')\n").await;
+    let small = [("instance_type", "t3.medium"), ("lease", "30m")];
+    let form = set(place.form("instances", Verb::Launch, None).await, &small);
+    let id = place.launch(form.clone()).await;
+    place.instance(&id, "running").await;
+    let look = async |changes: &[(&str, &str)]| {
+        found("instances").preview(&place.aws, &place.recipe, &set(form.clone(), changes)).await.unwrap()
+    };
+    let beside = look(&[]).await;
+    assert_eq!(
+        (fact(&beside, "quota"), fact(&beside, "for the lease")),
+        ("2 of 32 vCPU used, this takes 2".into(), "$0.02 (30 min)".into())
+    );
+    let asked = || (place.wire.count("ListServiceQuotas"), place.wire.count("GetProducts"));
+    let before = asked();
+    // Another of that name is told of, but not forbidden.
+    assert!(
+        beside.problems.iter().all(|problem| !problem.fatal) && beside.problems.iter().any(|problem| problem.field == "name")
+    );
+    let full = look(&[("instance_type", "c6i.8xlarge")]).await;
+    let note =
+        full.problems.iter().find(|problem| problem.field == "instance_type").unwrap_or_else(|| panic!("{:?}", full.problems));
+    assert!(!note.fatal && note.message.as_str().starts_with("2 of the 32 vCPU"), "{note:?}");
+    // Spot has a quota of its own.
+    assert_eq!(fact(&look(&[("spot", "yes")]).await, "quota"), "0 of 32 vCPU used, this takes 2");
+    assert_eq!(asked(), (before.0, before.1 + 1), "quotas are asked once, and the price once a type");
+    place.run(&region::bare("instances", Verb::Delete, &[&id])).await.unwrap();
+    place.region.close().await;
+}

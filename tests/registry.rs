@@ -267,6 +267,11 @@ async fn every_verb_of_every_resource_works_on_the_local_region() {
                         place.run(&bare("instances", Verb::Stop, &[target])).await.unwrap();
                         place.instance(target, "stopped").await;
                     }
+                    ("instances", Verb::Reboot) => {
+                        place.instance(target, "stopped").await;
+                        place.run(&bare("instances", Verb::Start, &[target])).await.unwrap();
+                        place.instance(target, "running").await;
+                    }
                     ("instances", _) => place.instance(target, "running").await,
                     _ => {}
                 }

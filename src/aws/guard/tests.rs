@@ -96,8 +96,8 @@ async fn in_read_only_mode_every_change_is_refused() {
     for (service, operation, effect) in OPERATIONS {
         let guard = Guard::new(Rules { read_only: true, ..rules(Mode::Local) });
         assert_eq!(guard.allow(service, operation).is_ok(), *effect == Effect::Reads, "{operation}");
-        // An address that is handed out changes nothing, nor does a prediction.
-        let reads = ["Get", "List", "Describe", "Head", "CreatePresigned", "InvokeEndpoint"]
+        // An address that is handed out changes nothing, nor does a prediction, nor a key that is announced for a minute.
+        let reads = ["Get", "List", "Describe", "Head", "CreatePresigned", "InvokeEndpoint", "SendSSHPublicKey"]
             .iter()
             .any(|verb| operation.starts_with(verb));
         assert_eq!(*effect == Effect::Reads, reads, "{operation} is in the wrong class");
@@ -163,4 +163,13 @@ async fn a_bulk_of_objects_is_one_intent() {
     assert_eq!(intents.len(), 1);
     assert_eq!(intents[0].token, "s3://data/");
     assert_eq!(*notes.settled.lock().unwrap(), [(1, Settled::Done)]);
+}
+
+#[test]
+fn a_call_of_ec2_is_known_by_its_token_or_by_what_it_is_about() {
+    let launch = b"Action=RunInstances&Version=2016-11-15&ClientToken=footplate-7-us-east-1a&InstanceId.1=i-1";
+    assert_eq!(token_in(launch), "footplate-7-us-east-1a");
+    assert_eq!(token_in(b"Action=StopInstances&InstanceId.1=i-0123"), "i-0123");
+    assert_eq!(token_in(b"Action=CreateSecurityGroup&GroupName=footplate-ssh-203.0.113.7%2F32"), "footplate-ssh-203.0.113.7/32");
+    assert_eq!(token_in(b"\xff&"), "");
 }
