@@ -31,7 +31,8 @@ fn main() {
             theirs.push(alacritty(&stream));
         }
         let (ours, theirs) = (median(ours), median(theirs));
-        let speed = |time: Duration| stream.len() as f64 / f64::from(1 << 20) / time.as_secs_f64();
+        let speed =
+            |time: Duration| f64::from(u32::try_from(stream.len() >> 10).unwrap_or(u32::MAX)) / 1024.0 / time.as_secs_f64();
         println!("{name}\t{:.0}\t{:.0}\t{:.2}", speed(ours), speed(theirs), theirs.as_secs_f64() / ours.as_secs_f64());
     }
 }
@@ -57,7 +58,7 @@ fn timed(work: impl FnOnce()) -> Duration {
     }
 }
 
-/// How long this thread has run, see proc_pid_schedstat(5).
+/// How long this thread has run, see `proc_pid_schedstat(5)`.
 fn worked() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
@@ -91,7 +92,10 @@ fn payloads() -> Vec<(&'static str, Vec<u8>)> {
     all.extend([("dense cells", dense()), ("medium cells", medium()), ("light cells", light()), ("cursor motion", motion())]);
     all.push(("alternate screen, random writes", random()));
     all.extend([("scrolling", scrolling("", "y\r\n")), ("scrolling, full lines", scrolling("", &"y".repeat(200)))]);
-    all.extend([("scrolling, bottom region", scrolling("\x1b[1;49r\x1b[49H", "y\r\n")), ("scrolling, top region", scrolling("\x1b[2;50r\x1b[50H", "y\r\n"))]);
+    all.extend([
+        ("scrolling, bottom region", scrolling("\x1b[1;49r\x1b[49H", "y\r\n")),
+        ("scrolling, top region", scrolling("\x1b[2;50r\x1b[50H", "y\r\n")),
+    ]);
     all.push(("line drawing", drawing()));
     all
 }
@@ -101,10 +105,19 @@ fn log(coloured: bool) -> Vec<u8> {
     for step in 0..4000 {
         let (loss, rate) = (dice.below(100_000), 900 + dice.below(100));
         let line = if coloured {
-            format!("\x1b[2m12:{:02}:{:02}\x1b[0m \x1b[1;32mINFO\x1b[0m epoch \x1b[36m{:03}\x1b[0m step {step:06} loss=\x1b[33m2.{loss:05}\x1b[0m samples/s=\x1b[38;5;208m{rate}\x1b[0m", step / 60 % 60, step % 60, step / 100)
+            format!(
+                "\x1b[2m12:{:02}:{:02}\x1b[0m \x1b[1;32mINFO\x1b[0m epoch \x1b[36m{:03}\x1b[0m step {step:06} loss=\x1b[33m2.{loss:05}\x1b[0m samples/s=\x1b[38;5;208m{rate}\x1b[0m",
+                step / 60 % 60,
+                step % 60,
+                step / 100
+            )
         } else {
             let words: Vec<String> = (0..8).map(|_| dice.word()).collect();
-            format!("epoch {:03} step {step:06} loss=2.{loss:05} accuracy=0.{loss:05} lr=0.0010 samples/s={rate} {}", step / 100, words.join(" "))
+            format!(
+                "epoch {:03} step {step:06} loss=2.{loss:05} accuracy=0.{loss:05} lr=0.0010 samples/s={rate} {}",
+                step / 100,
+                words.join(" ")
+            )
         };
         let _ = write!(out, "{line}\r\n");
     }

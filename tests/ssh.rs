@@ -422,10 +422,11 @@ async fn servers_that_break_off_while_a_command_runs() {
     }
 }
 
+type Script = fn(&mut Transport, u32) -> std::io::Result<()>;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_s_end_is_told_as_it_was_said() {
     let failed = Exit { status: Some(3), signal: None };
-    type Script = fn(&mut Transport, u32) -> std::io::Result<()>;
     let scripts: Vec<(&str, Script, Exit)> = vec![
         (
             "all in order",

@@ -108,6 +108,10 @@ impl Session {
             if !running.is_empty() {
                 print::progress(&format!("Ending what runs in the local region of this process: {}", running.join(", ")));
             }
+            let instances = held.region.instances();
+            if !instances.is_empty() {
+                print::progress(&format!("Halting instances, which come up again with the region: {}", instances.join(", ")));
+            }
             held.close().await;
         }
     }

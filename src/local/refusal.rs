@@ -71,13 +71,13 @@ fn query_fault(refusal: Refusal) -> Fault {
     }
 }
 
-/// EC2's codes differ (EC2 API Reference, "Error codes"), and a wrong key is 401.
+/// EC2's codes differ (EC2 API Reference, "Error codes"), and wrong credentials are 401.
 fn ec2_fault(refusal: Refusal) -> Fault {
     let unknown = "AWS was not able to validate the provided access credentials";
     match refusal {
         Refusal::Missing => Fault::new("MissingAuthenticationToken", 403, "Request is missing Authentication Token"),
         Refusal::Malformed(text) => Fault::new("IncompleteSignature", 400, text),
-        Refusal::UnknownKey | Refusal::WrongRegion(_) => Fault::new("AuthFailure", 401, unknown),
+        Refusal::UnknownKey | Refusal::Mismatch | Refusal::WrongRegion(_) => Fault::new("AuthFailure", 401, unknown),
         Refusal::Expired => Fault::new("RequestExpired", 400, "Request has expired."),
         Refusal::Skewed(date) => {
             Fault::new("RequestExpired", 400, format!("Request has expired: {date} is not within 15 minutes of now"))

@@ -105,12 +105,17 @@ impl LocalRegion {
         route::answer(&self.services, request).await
     }
 
-    /// Names of jobs and ids of instances that are running now.
+    /// Names of jobs that are running now: what ends with the region, and for good.
     #[must_use]
     pub fn running(&self) -> Vec<String> {
-        let mut running = self.services.sagemaker.running();
-        running.extend(self.services.ec2.running());
-        running
+        self.services.sagemaker.running()
+    }
+
+    /// Ids of EC2's instances that are up or coming up. What runs in them ends with the region; they themselves come up again
+    /// with it, as after a reboot. Blocks for a moment.
+    #[must_use]
+    pub fn instances(&self) -> Vec<String> {
+        self.services.ec2.running()
     }
 
     /// Ends all child processes; returns when none is left.

@@ -58,13 +58,11 @@ impl Screen {
         let mode = self.machine.mode();
         let cursor = mode.contains(TermMode::APP_CURSOR);
         match key.code {
-            Code::Char(c) => character(key, c),
             Code::Enter if mode.contains(TermMode::LINE_FEED_NEW_LINE) => escaped(key, b"\r\n"),
             Code::Enter => escaped(key, b"\r"),
             Code::Esc => escaped(key, b"\x1b"),
-            Code::Tab if key.shift => escaped(key, b"\x1b[Z"),
-            Code::Tab => escaped(key, b"\t"),
-            Code::BackTab => escaped(key, b"\x1b[Z"),
+            Code::Tab if !key.shift => escaped(key, b"\t"),
+            Code::Tab | Code::BackTab => escaped(key, b"\x1b[Z"),
             Code::Backspace if key.ctrl => escaped(key, b"\x08"),
             Code::Backspace => escaped(key, b"\x7f"),
             Code::Up => lettered(key, b'A', cursor),
@@ -79,7 +77,7 @@ impl Screen {
             Code::PageDown => numbered(key, 6),
             Code::F(number) => function(key, number),
             Code::Keypad(c) if mode.contains(TermMode::APP_KEYPAD) => keypad(key, c),
-            Code::Keypad(c) => character(key, c),
+            Code::Char(c) | Code::Keypad(c) => character(key, c),
         }
     }
 

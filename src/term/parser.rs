@@ -315,6 +315,7 @@ fn replaced(sink: &mut impl Sink, bytes: &[u8]) {
 }
 
 /// How many bytes from the first are printable ASCII.
+#[inline]
 fn ascii_len(bytes: &[u8]) -> usize {
     leading(bytes, |byte| byte.wrapping_sub(0x20) < 0x5f)
 }
@@ -325,6 +326,7 @@ fn printable_len(bytes: &[u8]) -> usize {
 }
 
 /// In blocks that the compiler turns into vector instructions; a run of a few bytes is over before the first.
+#[inline]
 fn leading(bytes: &[u8], wanted: impl Fn(u8) -> bool) -> usize {
     const BLOCK: usize = 32;
     let mut at = 0;

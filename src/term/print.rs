@@ -27,6 +27,7 @@ struct Brush {
 }
 
 impl Brush {
+    #[inline]
     fn paint(&self, cell: &mut Cell, c: char, flags: Flags) {
         cell.c = c;
         cell.fg = self.fg;
@@ -41,10 +42,12 @@ impl Brush {
 
 impl Machine {
     /// Nothing but the cells themselves decides what printing does.
+    #[inline]
     fn is_plain(&self) -> bool {
         !self.term.grid().cursor.input_needs_wrap && !self.term.mode().contains(TermMode::INSERT)
     }
 
+    #[inline]
     pub(super) fn print_ascii(&mut self, mut run: &[u8]) {
         while let [first, rest @ ..] = run {
             if !self.is_plain() {
@@ -121,6 +124,7 @@ impl Machine {
     }
 
     /// Lets cells from the cursor on be written, at most so many; moves the cursor by how many were.
+    #[inline]
     fn write(&mut self, most: usize, paint: impl FnOnce(&mut [Cell], &Brush) -> usize) -> usize {
         let grid = self.term.grid_mut();
         let point = grid.cursor.point;

@@ -158,6 +158,12 @@ class Client:
 
         return ask
 
+    def shows(self, text):
+        """Waits until the terminal has shown this, after what was waited for before."""
+        answer = self.expect(text=text)
+        assert "failed" not in answer, answer
+        return answer
+
     def stop(self):
         self.process.stdin.close()
         try:

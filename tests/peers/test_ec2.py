@@ -145,6 +145,14 @@ def test_what_is_not_there_is_said(ec2):
     assert refusal(ec2.describe_key_pairs)[0] == "InvalidAction"
 
 
+def test_wrong_credentials_are_refused_in_ec2_s_words(region, watcher):
+    watcher.violations.clear()
+    for wrong in ({"secret": "wrong"}, {"key_id": "AKIAWRONG"}):
+        client = Clients(region.env, watcher, **wrong).ec2
+        assert refusal(client.describe_instances, 401) == ("AuthFailure", "AWS was not able to validate the provided access credentials")
+    watcher.raise_violations()
+
+
 def test_protection_holds_until_it_is_taken_away(ec2):
     [instance] = launch(ec2, DisableApiTermination=True, InstanceInitiatedShutdownBehavior="terminate")
     assert refusal(ec2.terminate_instances, InstanceIds=[instance]) == (

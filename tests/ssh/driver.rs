@@ -200,17 +200,21 @@ impl Hands {
             Task::Resize { columns, rows } => self.shell().0.resize(columns, rows).await.map(|()| json!({})),
             Task::Expect { text } => {
                 let begun = Instant::now();
-                while !self.shown.windows(text.len()).any(|part| part == text.as_bytes()) {
+                loop {
+                    if let Some(at) = self.shown.windows(text.len()).position(|part| part == text.as_bytes()) {
+                        // What comes after it is for the next wait.
+                        let rest = self.shown.split_off(at + text.len());
+                        let shown = std::mem::replace(&mut self.shown, rest);
+                        return Ok(json!({ "shown": String::from_utf8_lossy(&shown), "seconds": begun.elapsed().as_secs_f64() }));
+                    }
                     match tokio::time::timeout(Duration::from_secs(20), self.shell().1.next()).await {
                         Ok(Heard::Out(data) | Heard::Err(data)) => self.shown.extend_from_slice(&data),
                         other => {
-                            let shown = String::from_utf8_lossy(&self.shown).into_owned();
+                            let shown = String::from_utf8_lossy(&self.shown);
                             return Ok(json!({ "failed": format!("{other:?}"), "shown": shown }));
                         }
                     }
                 }
-                let shown = String::from_utf8_lossy(&std::mem::take(&mut self.shown)).into_owned();
-                Ok(json!({ "shown": shown, "seconds": begun.elapsed().as_secs_f64() }))
             }
             Task::Finish => loop {
                 match self.shell().1.next().await {

@@ -100,6 +100,10 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     if !running.is_empty() {
         print::progress(&format!("Ending what runs: {}", running.join(", ")));
     }
+    let instances = held.region.instances();
+    if !instances.is_empty() {
+        print::progress(&format!("Halting instances, which come up again with the region: {}", instances.join(", ")));
+    }
     stop.cancel();
     held.close().await;
     // Answers under way are still given.

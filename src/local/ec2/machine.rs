@@ -48,7 +48,8 @@ impl Machines {
         Arc::clone(places.entry(id.to_owned()).or_default())
     }
 
-    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+    /// Runs a task that the region waits for when it closes.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn_on(work, &self.runtime);
     }
 
@@ -106,7 +107,7 @@ impl Ec2 {
 
     /// Goes on where an earlier region ended; returns when the machines that were running are up again.
     pub async fn resume(self: Arc<Self>) {
-        match Datasets::open(&self.folder.join("datasets")).await {
+        match Datasets::open(&self.folder.with_file_name("datasets")).await {
             Ok(datasets) => drop(self.datasets.set(datasets)),
             // Instances run without it.
             Err(error) => tracing::warn!(%error, "the data sets of the local region cannot be served"),
@@ -131,8 +132,10 @@ impl Ec2 {
         let starts = running.iter().map(|id| async {
             let place = self.machines.place(id);
             let mut host = place.lock().await;
-            said(id, self.blocking(Self::note_restart, id).await);
-            self.come_up(id, &mut host).await;
+            if !self.machines.closing.is_cancelled() {
+                said(id, self.blocking(Self::note_restart, id).await);
+                self.come_up(id, &mut host).await;
+            }
         });
         futures_util::future::join_all(starts).await;
     }

@@ -113,7 +113,7 @@ impl Ec2 {
         let ec2 = Arc::new_cyclic(|me| Self {
             store,
             place: Place { region: region.to_owned() },
-            machines: Machines::new(runtime.clone()),
+            machines: Machines::new(runtime),
             keys,
             folder,
             phase: Duration::from_secs_f64(PHASE / engine.speed.clamp(0.01, 10_000.0)),
@@ -125,7 +125,7 @@ impl Ec2 {
             awake,
         });
         let woken = Arc::clone(&ec2);
-        runtime.spawn(async move {
+        ec2.machines.spawn(async move {
             woken.resume().await;
             waker.send_replace(true);
         });

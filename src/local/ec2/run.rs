@@ -192,7 +192,7 @@ fn check<'a>(ec2: &Ec2, request: &'a Value) -> Result<Launch<'a>, Fault> {
         groups,
         blocks,
         tags,
-        // One-time spot instances are never stopped.
+        // assumed: one-time spot instances are never stopped, from inside neither.
         shutdown: if spot == Some(false) { Shutdown::Terminate } else { shutdown },
         user_data,
         spot,

@@ -18,7 +18,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, killpg};
@@ -178,8 +178,9 @@ fn start(order: &Start) -> std::io::Result<i32> {
             (path.as_path(), [open()?, open()?, open()?])
         }
         Wiring::Pipes([stdin, stdout, stderr]) => {
-            let write = |path| OpenOptions::new().write(true).open(path);
-            (Path::new("-"), [File::open(stdin)?, write(stdout)?, write(stderr)?])
+            let [mut read, mut write] = [OpenOptions::new(), OpenOptions::new()];
+            let files = [open_pipe(read.read(true), stdin)?, open_pipe(write.write(true), stdout)?, open_pipe(&write, stderr)?];
+            (Path::new("-"), files)
         }
     };
     // "/proc/self/exe" is this very program even when its file was replaced by a newer build meanwhile.
@@ -195,6 +196,13 @@ fn start(order: &Start) -> std::io::Result<i32> {
         .stderr(Stdio::from(stderr))
         .spawn()?;
     i32::try_from(child.id()).map_err(std::io::Error::other)
+}
+
+/// Opens a named pipe without waiting for its other end, which may be gone: the keeper must never wait for the region.
+fn open_pipe(options: &OpenOptions, path: &Path) -> std::io::Result<File> {
+    let file = options.clone().custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    fcntl(&file, FcntlArg::F_SETFL(OFlag::empty()))?;
+    Ok(file)
 }
 
 /// Reads the region's orders; the end of the stream is the end of the machine.

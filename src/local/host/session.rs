@@ -72,9 +72,13 @@ impl Session {
         }
         let wiring = Wiring::Terminal(pty.path().to_owned());
         let env = std::mem::take(&mut self.env);
-        let started = self.machine.run(shell(command), env, self.guest.home(), wiring).await;
-        pty.opened();
-        let mut process = match started {
+        let (machine, guest, held) = (Arc::clone(&self.machine), Arc::clone(&self.guest), Arc::clone(&pty));
+        let started = to_the_end(async move {
+            let started = machine.run(shell(command), env, guest.home(), wiring).await;
+            held.opened();
+            started
+        });
+        let mut process = match started.await {
             Ok(process) => process,
             Err(error) => return self.refuse(&error).await,
         };
@@ -143,9 +147,13 @@ impl Session {
     async fn start(&mut self, command: Option<String>) -> io::Result<(Process, Ends)> {
         let pipes = Pipes::make(&self.guest.run_folder())?;
         let env = std::mem::take(&mut self.env);
-        let process = self.machine.run(shell(command), env, self.guest.home(), pipes.wiring()).await;
-        let ends = pipes.opened();
-        Ok((process?, ends))
+        let (machine, guest) = (Arc::clone(&self.machine), Arc::clone(&self.guest));
+        let started = to_the_end(async move {
+            let process = machine.run(shell(command), env, guest.home(), pipes.wiring()).await;
+            let ends = pipes.opened();
+            Ok((process?, ends))
+        });
+        started.await
     }
 
     async fn send(&self, stream: Option<u32>, data: Vec<u8>) -> io::Result<()> {
@@ -167,6 +175,12 @@ impl Session {
         self.channel.eof().await.ok();
         self.channel.close().await.ok();
     }
+}
+
+/// A start under way is not called off with its session: the terminal or the pipes that the keeper was told to open stay
+/// until it has.
+async fn to_the_end<T: Send + 'static>(start: impl Future<Output = io::Result<T>> + Send + 'static) -> io::Result<T> {
+    tokio::spawn(start).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 /// The first of the two counts; the second runs beside it and may end before.
