@@ -1,4 +1,4 @@
-//! `footplate download S3_URI [FOLDER]`.
+//! `footplate download S3_URI [FOLDER]`, and of other things that have something to fetch: `footplate download runs ID [FOLDER]`.
 
 use std::process::ExitCode;
 
@@ -11,12 +11,10 @@ use crate::model::{Failure, FailureKind, ItemId, Order, Recipe, Verb};
 /// Arguments of `download`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// An object, or a folder with all below it, e.g. <s3://bucket/folder/>
-    #[arg(value_name = "S3_URI")]
-    from: String,
-    /// Where to; by default the current folder
-    #[arg(value_name = "FOLDER", default_value = ".")]
-    folder: String,
+    /// What to fetch, and where to; the current folder unless it is named. An object, or a folder with all below it, e.g.
+    /// <s3://bucket/folder/>; or what a run on an instance has made: `runs INSTANCE/NAME`
+    #[arg(value_names = ["S3_URI | runs ID", "FOLDER"], num_args = 1..=3, required = true)]
+    what: Vec<String>,
     /// Print JSON: one object
     #[arg(long)]
     json: bool,
@@ -28,25 +26,47 @@ pub struct Args {
 /// When there is nothing, a key would leave the folder, or as the service says.
 pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let recipe = globals.recipe_or_bare()?;
-    let kind = kind::named("data")?;
+    let (kind, from, folder) = parts(&args.what)?;
     kind.can(Verb::Download)?;
     let session = Session::open(globals, Purpose::Look, Some(&recipe)).await?;
-    let done = download(&session, kind, &recipe, args).await;
+    let done = download(&session, kind, &recipe, from, folder, args.json).await;
     session.close().await;
     done
 }
 
-async fn download(session: &Session, kind: Kind, recipe: &Recipe, args: &Args) -> Result<ExitCode, Failure> {
-    let target = ItemId(args.from.clone());
+/// Kind, id and folder.
+fn parts(what: &[String]) -> Result<(Kind, &str, &str), Failure> {
+    match what {
+        [from] if kind::named(from).is_err() => Ok((kind::named("data")?, from, ".")),
+        [from, folder] if kind::named(from).is_err() => Ok((kind::named("data")?, from, folder)),
+        [kind, from] => Ok((kind::named(kind)?, from, ".")),
+        [kind, from, folder] => Ok((kind::named(kind)?, from, folder)),
+        _ => Err(Failure::new(
+            FailureKind::Invalid,
+            "what is to be downloaded is not named",
+            "footplate download S3_URI [FOLDER], or: footplate download runs ID [FOLDER]",
+        )),
+    }
+}
+
+async fn download(
+    session: &Session,
+    kind: Kind,
+    recipe: &Recipe,
+    from: &str,
+    folder: &str,
+    as_json: bool,
+) -> Result<ExitCode, Failure> {
+    let target = ItemId(from.to_owned());
     let mut form = kind.0.form(&session.aws, recipe, Verb::Download, Some(&target)).await?;
     // As typed, it is relative to the current folder and not to the project.
-    let folder = std::path::absolute(&args.folder)
-        .map_err(|error| Failure::new(FailureKind::Invalid, format!("{}: {error}", args.folder), "Name a folder."))?;
+    let folder = std::path::absolute(folder)
+        .map_err(|error| Failure::new(FailureKind::Invalid, format!("{folder}: {error}"), "Name a folder."))?;
     orders::set(&mut form, &format!("folder={}", folder.display()))?;
     let order = Order { resource: form.resource.clone(), verb: Verb::Download, targets: vec![target], form: Some(form) };
     let outcome = orders::run(session, kind.0, recipe, &order).await?;
-    if args.json {
-        json::print(&serde_json::json!({ "from": args.from, "folder": folder, "said": outcome.said() }))?;
+    if as_json {
+        json::print(&serde_json::json!({ "from": from, "folder": folder, "said": outcome.said() }))?;
     } else {
         print::line(outcome.said().as_str())?;
     }

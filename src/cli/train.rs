@@ -1,4 +1,4 @@
-//! `footplate train`: launches a training job from the project file.
+//! `footplate train`: launches a training job from the project file; with `--on INSTANCE`, a run on that EC2 instance.
 //!
 //! On AWS the command ends when the job is accepted, or with `--wait` when it is over. On the local region a job lives in
 //! the process that holds the region: if another one does (a cockpit, `footplate local serve`), it is the same as on AWS;
@@ -14,8 +14,8 @@ use super::kind::{self, Kind};
 use super::session::{Purpose, Session};
 use super::signals::Signals;
 use super::watch::{End, until_over};
-use super::{json, launch, print};
-use crate::model::{Block, Cell, Detail, Failure, FailureKind, ItemId, Phase, Recipe, Verb};
+use super::{json, launch, orders, print};
+use crate::model::{Block, Cell, Detail, Failure, FailureKind, ItemId, Order, Phase, Recipe, Safe, Verb};
 
 /// Arguments of `train`.
 #[derive(clap::Args)]
@@ -28,8 +28,12 @@ pub struct Args {
     /// Train with the exact hyperparameters of this trial of a tuning job
     #[arg(long, value_name = "TRAINING_JOB", conflicts_with = "best_of")]
     trial: Option<String>,
+    /// Train on this EC2 instance, as [instance.run] says: data and script are put there, and it outlives the connection
+    #[arg(long, value_name = "INSTANCE", conflicts_with_all = ["best_of", "trial"])]
+    on: Option<String>,
     /// Follow the log until the job is over; exit 0 only if it completed. On a local region that runs in this very
-    /// process (no `footplate local serve`, no cockpit), that is done anyway: the job would end with it
+    /// process (no `footplate local serve`, no cockpit), that is done anyway: the job would end with it. With --on, the
+    /// results are fetched, too
     #[arg(long)]
     wait: bool,
 }
@@ -40,11 +44,13 @@ pub struct Args {
 /// When the project file or the form has mistakes, it is not confirmed, or as the service says.
 pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let recipe = globals.recipe()?;
-    let kind = kind::named("training-jobs")?;
+    let kind = kind::named(if args.on.is_some() { "runs" } else { "training-jobs" })?;
     kind.can(Verb::Launch)?;
     let purpose = if args.launch.dry_run { Purpose::Look } else { Purpose::Change };
     let session = Session::open(globals, purpose, Some(&recipe)).await?;
-    if let Err(failure) = launch::interpreter(&session, &recipe) {
+    if args.on.is_none()
+        && let Err(failure) = launch::interpreter(&session, &recipe)
+    {
         session.abandon().await;
         return Err(failure);
     }
@@ -75,8 +81,9 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let sink = if args.launch.json { Sink::Err } else { Sink::Out };
     match until_over(&session, kind.0, &id, sink, &mut signals).await {
         Ok(End::Over(detail)) => {
+            let fetched = if args.on.is_some() { fetch(&session, kind, &recipe, &id).await } else { Ok(None) };
             session.close().await;
-            over(&detail, args.launch.json)
+            over(&detail, fetched?.as_ref(), args.launch.json)
         }
         Ok(End::Interrupted) => Err(launch::interrupted(session, kind, &id).await),
         Err(failure) => {
@@ -88,19 +95,49 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
 
 /// From the project, or from a trial with its exact values. `None` after a dry run.
 async fn launch(session: &Session, kind: Kind, recipe: &Recipe, args: &Args) -> Result<Option<ItemId>, Failure> {
-    let form = match args.best_of.as_ref().or(args.trial.as_ref()) {
-        Some(of) => {
-            let tuning = kind::named("tuning-jobs")?;
-            launch::form(session, recipe, tuning.0, Verb::Promote, Some(of)).await?
-        }
-        None => launch::form(session, recipe, kind.0, Verb::Launch, None).await?,
+    let form = if let Some(of) = args.best_of.as_ref().or(args.trial.as_ref()) {
+        let tuning = kind::named("tuning-jobs")?;
+        launch::form(session, recipe, tuning.0, Verb::Promote, Some(of)).await?
+    } else {
+        let instance = match &args.on {
+            Some(named) => Some(instance(session, named).await?),
+            None => None,
+        };
+        launch::form(session, recipe, kind.0, Verb::Launch, instance.as_deref()).await?
     };
     launch::order(session, recipe, form, &args.launch).await
 }
 
-fn over(detail: &Detail, as_json: bool) -> Result<ExitCode, Failure> {
+/// The id of an instance, which may be named by its name, too.
+async fn instance(session: &Session, named: &str) -> Result<String, Failure> {
+    let instances = kind::named("instances")?;
+    let detail = instances.0.detail(&session.aws, &ItemId(named.to_owned())).await?;
+    Ok(facts(&detail)
+        .find(|(name, _)| name.as_str() == "id")
+        .map_or_else(|| named.to_owned(), |(_, id)| id.show(&print::clock()).to_string()))
+}
+
+/// Fetches a run's results, also of one that failed: what it saved before may be worth having. Where to.
+async fn fetch(session: &Session, kind: Kind, recipe: &Recipe, id: &ItemId) -> Result<Option<String>, Failure> {
+    let form = launch::form(session, recipe, kind.0, Verb::Download, Some(id.as_str())).await?;
+    let folder = recipe.root.join(form.value("folder"));
+    let order = Order { resource: form.resource.clone(), verb: Verb::Download, targets: vec![id.clone()], form: Some(form) };
+    match orders::run(session, kind.0, recipe, &order).await {
+        Ok(outcome) => {
+            print::progress(outcome.said().as_str());
+            Ok(Some(folder.display().to_string()))
+        }
+        // It is over all the same, and says how.
+        Err(failure) => {
+            print::failure(&failure);
+            Ok(None)
+        }
+    }
+}
+
+fn over(detail: &Detail, fetched: Option<&String>, as_json: bool) -> Result<ExitCode, Failure> {
     // A job that failed has a place for its model, too; what is there is not worth having.
-    let model = model(detail).filter(|_| detail.state.phase != Phase::Failed);
+    let model = model(detail).filter(|_| detail.state.phase != Phase::Failed).or_else(|| fetched.cloned());
     let reason = launch::reason(detail);
     let done = detail.state.phase == Phase::Done;
     if as_json {
@@ -120,12 +157,11 @@ fn over(detail: &Detail, as_json: bool) -> Result<ExitCode, Failure> {
 
 /// Where the model is, by the fact of that name.
 fn model(detail: &Detail) -> Option<String> {
-    let facts = detail
-        .blocks
-        .iter()
-        .filter_map(|block| if let Block::Facts { facts, .. } = block { Some(facts) } else { None })
-        .flatten();
-    facts.filter(|(name, _)| name.as_str().eq_ignore_ascii_case("model")).find_map(|(_, value)| {
+    facts(detail).filter(|(name, _)| name.as_str().eq_ignore_ascii_case("model")).find_map(|(_, value)| {
         if let Cell::Text(text) = value { text.as_str().starts_with("s3://").then(|| text.to_string()) } else { None }
     })
+}
+
+fn facts(detail: &Detail) -> impl Iterator<Item = &(Safe, Cell)> {
+    detail.blocks.iter().filter_map(|block| if let Block::Facts { facts, .. } = block { Some(facts) } else { None }).flatten()
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use super::Ask;
 use crate::aws::Aws;
@@ -14,6 +14,8 @@ use crate::model::{Failure, FailureKind, ItemId, Progress};
 use crate::ssh::{Bounds, Connection, Files, Manner, Offered, Ran};
 
 const MEMO: &str = "lines";
+/// Scripts at once on one line.
+const SESSIONS: usize = 8;
 
 /// One slot per instance: who needs a line while it is being opened waits for it.
 type Slots = HashMap<String, Arc<Mutex<Option<Line>>>>;
@@ -24,7 +26,8 @@ pub(in crate::resource) struct Line(Wire);
 
 #[derive(Clone)]
 enum Wire {
-    Ssh(Connection),
+    /// With turns: OpenSSH lets ten sessions into one connection (`MaxSessions`).
+    Ssh(Connection, Arc<Semaphore>),
     /// This machine, with a home folder of its own: what scripts do is tested against a real shell.
     #[cfg(test)]
     Here(std::path::PathBuf),
@@ -41,7 +44,7 @@ pub(in crate::resource) async fn line(aws: &Aws, instance: &ItemId) -> Result<Li
         return Ok(line.clone());
     }
     *held = None;
-    let line = Line(Wire::Ssh(open(aws, instance, &Manner::talk()).await?));
+    let line = over(&open(aws, instance, &Manner::talk()).await?);
     *held = Some(line.clone());
     Ok(line)
 }
@@ -55,7 +58,7 @@ pub(in crate::resource) fn held(aws: &Aws, instance: &ItemId) -> Option<Line> {
 
 /// A connection that somebody else has opened, as a line.
 pub(in crate::resource) fn over(connection: &Connection) -> Line {
-    Line(Wire::Ssh(connection.clone()))
+    Line(Wire::Ssh(connection.clone(), Arc::new(Semaphore::new(SESSIONS))))
 }
 
 fn slot(aws: &Aws, instance: &ItemId) -> Arc<Mutex<Option<Line>>> {
@@ -92,7 +95,7 @@ async fn open(aws: &Aws, instance: &ItemId, manner: &Manner) -> Result<Connectio
 impl Line {
     fn is_alive(&self) -> bool {
         match &self.0 {
-            Wire::Ssh(connection) => connection.is_alive(),
+            Wire::Ssh(connection, _) => connection.is_alive(),
             #[cfg(test)]
             Wire::Here(_) => true,
         }
@@ -106,7 +109,9 @@ impl Line {
         let words = arguments.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
         let command = format!("exec bash -c {} footplate {words}", quoted(script));
         match &self.0 {
-            Wire::Ssh(connection) => {
+            Wire::Ssh(connection, turns) => {
+                // It is never closed, so there always is a turn.
+                let _turn = turns.acquire().await.ok();
                 // A large input takes its time on a slow line.
                 let more = input.as_ref().map_or(0, Vec::len) as u64 / 50_000;
                 let bounds = Bounds { time: Duration::from_secs(60 + more), ..Bounds::default() };
@@ -144,7 +149,7 @@ impl Line {
         progress: &Tell<'_>,
     ) -> Result<u64, Failure> {
         match &self.0 {
-            Wire::Ssh(_) => open(aws, instance, &Manner::bulk()).await?.files().await?.put(local, remote, progress).await,
+            Wire::Ssh(..) => open(aws, instance, &Manner::bulk()).await?.files().await?.put(local, remote, progress).await,
             #[cfg(test)]
             Wire::Here(home) => Ok(std::fs::copy(local, home.join(remote)).unwrap()),
         }
@@ -164,7 +169,7 @@ impl Line {
         progress: &Tell<'_>,
     ) -> Result<u64, Failure> {
         match &self.0 {
-            Wire::Ssh(_) => {
+            Wire::Ssh(..) => {
                 if files.is_none() {
                     *files = Some(open(aws, instance, &Manner::bulk()).await?.files().await?);
                 }

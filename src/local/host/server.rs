@@ -265,6 +265,8 @@ impl Handler for Connection {
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), russh::Error> {
+        // A channel that this side closes first is not told of again.
+        self.channels.retain(|_, slot| slot.task.as_ref().is_none_or(|task| !task.is_finished()));
         if self.channels.len() >= SESSIONS {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());

@@ -210,7 +210,7 @@ impl Getting<'_> {
         let kind = if whole { Kind::of(uri.name()) } else { Kind::Folder };
         // A whole bucket is no folder of that name, but what is in it.
         let name = if from.is_bucket() { "." } else { from.name() };
-        let mark = objects.iter().map(|object| format!("{} {}\n", object.key, object.etag)).collect::<String>();
+        let mark = objects.iter().map(|object| format!("{} {}", object.key, object.etag)).collect::<Vec<_>>().join("\n");
         let key = key(from.name(), &format!("{from}\n{mark}"), Some(size));
         // The local region's S3 is behind its own door, to which the instance has no key.
         if self.aws.mode() == Mode::Aws && self.has_credentials().await? {
@@ -232,7 +232,7 @@ impl Getting<'_> {
     /// Has the instance get it ready, and waits. Whether it was there already.
     async fn fetched(&self, key: &str, size: Option<u64>, arguments: &[&str]) -> Result<bool, Failure> {
         let total = size.map(|size| size.to_string()).unwrap_or_default();
-        let place = "mkdir -p \"$HOME/footplate/data/$1\" && cd \"$HOME/footplate/data/$1\" && cat > fetch.sh.new && mv fetch.sh.new fetch.sh && { [ -z \"$2\" ] || echo \"$2\" > total; }";
+        let place = "mkdir -p \"$HOME/footplate/data/$1\" && cd \"$HOME/footplate/data/$1\" && cat > fetch.sh.$$ && mv fetch.sh.$$ fetch.sh && { [ -z \"$2\" ] || echo \"$2\" > total; }";
         self.line
             .told("making room for the data", place, &[key, &total], Some(include_bytes!("scripts/fetch.sh").to_vec()))
             .await?;

@@ -38,7 +38,7 @@ pub(super) async fn detail(aws: &Aws, id: &ItemId) -> Result<Detail, Failure> {
 fn why(run: &Run) -> Option<Safe> {
     let said = match run.standing {
         How::Failed(code) => {
-            let signal = (code > 128).then(|| format!(" (signal {})", code - 128)).unwrap_or_default();
+            let signal = if code > 128 { format!(" (signal {})", code - 128) } else { String::new() };
             format!("exit code {code}{signal}\n{}", run.last.join("\n"))
         }
         How::Lost => format!(

@@ -208,7 +208,7 @@ pub(super) fn preview(recipe: &Recipe, form: &Form) -> Preview {
     };
     match text_of(recipe, form) {
         Ok(text) if text.trim().is_empty() => {
-            fatal("script", &Failure::new(FailureKind::Invalid, "the script is empty", "write it, or name another file"))
+            fatal("script", &Failure::new(FailureKind::Invalid, "the script is empty", "write it, or name another file"));
         }
         Ok(_) => {}
         Err(failure) => fatal("script_file", &failure),

@@ -46,28 +46,28 @@ impl Past {
     fn block(&mut self, sample: &Sample, now: Timestamp) -> Block {
         let mut gauges = Vec::new();
         for gpu in &sample.gpus {
-            gauges.push(self.gauge(&format!("GPU {}", gpu.index), gpu.busy, words(gpu)));
+            gauges.push(self.gauge(&format!("GPU {}", gpu.index), gpu.busy, &words(gpu)));
             let memory = gpu.memory.map(|(used, total)| share(used, total));
             let said = gpu.memory.map_or_else(String::new, |(used, total)| format!("{} of {}", size(used), size(total)));
-            gauges.push(self.gauge(&format!("GPU {} memory", gpu.index), memory, said));
+            gauges.push(self.gauge(&format!("GPU {} memory", gpu.index), memory, &said));
         }
         let before = std::mem::replace(&mut self.ticks, sample.ticks);
         let busy = before.zip(sample.ticks).filter(|((_, was), (_, is))| is > was);
         let busy = busy.map(|((busy, all), (busy_now, all_now))| share(busy_now.saturating_sub(busy), all_now - all));
         let cores = if sample.cores == 1 { "1 core".to_owned() } else { format!("{} cores", sample.cores) };
-        gauges.push(self.gauge("CPU", busy, cores));
+        gauges.push(self.gauge("CPU", busy, &cores));
         for (name, used) in [("memory", sample.memory), ("disk", sample.disk)] {
             let Some((used, total)) = used else { continue };
-            gauges.push(self.gauge(name, Some(share(used, total)), format!("{} of {}", size(used), size(total))));
+            gauges.push(self.gauge(name, Some(share(used, total)), &format!("{} of {}", size(used), size(total))));
         }
         Block::Gauges { title: "gauges".into(), gauges, note: Safe::line(&self.note(sample, now)) }
     }
 
-    fn gauge(&mut self, name: &str, share: Option<f64>, said: String) -> Gauge {
+    fn gauge(&mut self, name: &str, share: Option<f64>, said: &str) -> Gauge {
         let way = self.ways.entry(name.to_owned()).or_default();
         way.extend(share);
         way.drain(..way.len().saturating_sub(KEPT));
-        Gauge { name: Safe::line(name), share, said: Safe::line(&said), way: way.iter().copied().collect() }
+        Gauge { name: Safe::line(name), share, said: Safe::line(said), way: way.iter().copied().collect() }
     }
 
     /// What stands out: GPUs that are paid for and do nothing.

@@ -20,8 +20,8 @@ use crate::resource::line::{self, Line, failed, quoted};
 /// Most bytes of code, packed: what is larger is data.
 const CODE: usize = 64 << 20;
 
-/// Writes a file below a run's folder in one step: `$1` the folder, `$2` the file.
-const WRITE: &str = "umask 077; cd \"$HOME/$1\" && mkdir -p \"$(dirname \"$2\")\" && cat > \"$2.new\" && mv \"$2.new\" \"$2\"";
+/// Writes a file below a run's folder in one step: `$1` the folder, `$2` the file. Two launches may do so at once.
+const WRITE: &str = "umask 077; cd \"$HOME/$1\" && mkdir -p \"$(dirname \"$2\")\" && cat > \"$2.$$\" && mv \"$2.$$\" \"$2\"";
 
 /// Takes the steps.
 ///
@@ -64,7 +64,7 @@ pub(super) async fn launch(
         Err(failure) if failure.kind == FailureKind::NotFound => {}
         Err(failure) => return Err(failure),
     }
-    let launch = Launch { aws, line: &line, place: &place, progress };
+    let launch = Launch { line: &line, place: &place, progress };
     launch.begin(&record(aws, recipe, form, &place.instance, &text).await).await?;
     launch.note(Step::Connect, Standing::Done, "").await;
     let python = launch.step(Step::Environment, environment(&line, form)).await?;
@@ -73,7 +73,7 @@ pub(super) async fn launch(
         let getting = Getting { aws, line: &line, instance: &place.instance, python: &python.path, progress };
         let code = format!("{}/code", place.folder());
         let work = async { provide(&getting, source, &code).await.map(|said| ((), said)) };
-        launch.step(Step::Data, work).await?;
+        Box::pin(launch.step(Step::Data, work)).await?;
     }
     launch.step(Step::Script, launch.put(recipe, form, &code, &text, &python)).await?;
     launch.step(Step::Start, launch.start()).await?;
@@ -121,7 +121,6 @@ async fn environment(line: &Line, form: &Form) -> Result<(Python, String), Failu
 }
 
 struct Launch<'a> {
-    aws: &'a Aws,
     line: &'a Line,
     place: &'a Place,
     progress: &'a (dyn Fn(Progress) + Send + Sync),
@@ -180,9 +179,8 @@ impl Launch<'_> {
             let folder = &folder;
             async move { self.line.told(&format!("writing {file}"), WRITE, &[folder, file], Some(bytes)).await }
         };
-        write("code.tar.gz", code.bytes.clone()).await?;
-        let unpack = "cd \"$HOME/$1\" && mkdir -p code && tar --no-same-owner -xzf code.tar.gz -C code && rm -f code.tar.gz";
-        self.line.told("unpacking the code", unpack, &[&folder], None).await?;
+        let unpack = "cd \"$HOME/$1\" && mkdir -p code && tar --no-same-owner -xzf - -C code";
+        self.line.told("unpacking the code", unpack, &[&folder], Some(code.bytes.clone())).await?;
         let file = format!("code/{}", form.value("script_file").trim());
         self.line.told("writing the script", WRITE, &[&folder, &file], Some(text.as_bytes().to_vec())).await?;
         write("job.sh", job(recipe, form, python).into_bytes()).await?;

@@ -151,10 +151,10 @@ fn read(said: &str, known: &HashMap<String, Run>) -> Vec<Run> {
             trends: Vec::new(),
         };
         run.standing = standing(&run, alive == "yes", code.parse().ok(), stopped == "yes", now);
-        match known.get(name).filter(|_| tail.is_empty()) {
-            Some(before) => (run.last, run.trends) = (before.last.clone(), before.trends.clone()),
-            None => (run.last, run.trends) = look(&run.record, &unpacked(tail), run.log),
-        }
+        (run.last, run.trends) = match known.get(name).filter(|_| tail.is_empty()) {
+            Some(before) => (before.last.clone(), before.trends.clone()),
+            None => look(&run.record, &unpacked(tail), run.log),
+        };
         runs.push(run);
     }
     runs

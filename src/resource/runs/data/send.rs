@@ -86,7 +86,14 @@ impl Getting<'_> {
             progress.said = Safe::line("data: sending");
             (self.progress)(progress);
         };
-        self.line.put(self.aws, self.instance, file, &format!("footplate/data/{key}/archive"), &progress).await?;
+        let sent = self.line.put(self.aws, self.instance, file, &format!("footplate/data/{key}/archive"), &progress).await;
+        // Another launch may have been faster with the same.
+        let there = "cd \"$HOME/footplate/data/$1\" && { [ -e files ] || [ -e archive ]; }";
+        if let Err(failure) = sent
+            && self.line.script(there, &[key], None).await?.status != Some(0)
+        {
+            return Err(failure);
+        }
         self.fetched(key, Some(bytes), &["", kind.word(), name, self.python]).await?;
         Ok(false)
     }

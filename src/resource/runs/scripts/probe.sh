@@ -27,6 +27,8 @@ case $want in
     system) at=$(command -v python3 || command -v python) && tell "$at" ;;
     */*) for at in "$want" "$want/bin/python"; do [ -f "$at" ] && [ -x "$at" ] && tell "$at"; done ;;
     *)
+        # An instance of the local region has no /opt of its own, and says where it is instead.
+        [ "$want" = pytorch ] && [ -x "${FOOTPLATE_PYTORCH-}" ] && tell "$FOOTPLATE_PYTORCH"
         for at in "/opt/conda/envs/$want/bin/python" "/opt/$want/bin/python" "/home/ec2-user/anaconda3/envs/$want"*/bin/python \
             "/home/ubuntu/anaconda3/envs/$want"*/bin/python "$HOME/anaconda3/envs/$want"*/bin/python "$HOME/miniconda3/envs/$want/bin/python"; do
             [ -x "$at" ] && tell "$at"
