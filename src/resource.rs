@@ -4,8 +4,10 @@
 mod data;
 pub(crate) mod endpoints;
 pub(crate) mod instances;
+mod line;
 mod lint;
 mod notebooks;
+mod runs;
 mod staging;
 mod training_jobs;
 mod trials;
@@ -23,6 +25,7 @@ use crate::model::{
     Verb,
 };
 use crate::ssh;
+pub use runs::activation;
 
 /// A future that borrows what it needs; the trait is used through `dyn`.
 pub type Job<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
@@ -102,6 +105,7 @@ pub static ALL: &[&dyn Resource] = &[
     &trials::Trials,
     &endpoints::Endpoints,
     &instances::Instances,
+    &runs::Runs,
     &data::Data,
     &notebooks::Notebooks,
 ];

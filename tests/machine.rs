@@ -507,7 +507,7 @@ async fn vim_and_tmux_are_at_home_in_the_terminal() {
 #[tokio::test]
 async fn a_hostile_client_does_no_harm() {
     let guest = Guest::boot(Like::default()).await;
-    for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 70_000], b"SSH-2.0-x\r\n\xff\xff\xff\xff\x00\x14"] {
+    for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &vec![0xff; 70_000], b"SSH-2.0-x\r\n\xff\xff\xff\xff\x00\x14"] {
         let mut stream = tokio::net::TcpStream::connect((guest.address, guest.host.port())).await.unwrap();
         stream.write_all(garbage).await.ok();
         let mut answer = Vec::new();

@@ -528,6 +528,19 @@ async fn input_that_is_not_taken_does_not_hang() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_does_not_read_is_given_up() {
+    let server = Hostile::after_login(|transport| {
+        let channel = transport.take_channel(u32::MAX, 32 * 1024)?;
+        transport.await_message(98)?;
+        transport.send(&Message::new(99).u32(channel))?;
+        std::thread::park_timeout(PATIENCE);
+        transport.listen()
+    });
+    let failure = soon("run", connected(&server).await.run("cat", Some(vec![0; 64 << 20]))).await.unwrap_err();
+    says("does not read", &failure, FailureKind::Timeout, "has not answered for 1.6 s");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whatever_the_server_opens_is_refused() {
     let refused = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&refused);

@@ -34,7 +34,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("russh_sftp", &["ssh", "local"]),
     ("tokio_tungstenite", &["ssh"]),
     ("alacritty_terminal", &["term"]),
-    ("portable_pty", &["local"]),
+    ("portable_pty", &[]),
+    ("rustix", &["local"]),
     ("toml", &["config"]),
     ("tui_textarea", &["app"]),
 ];

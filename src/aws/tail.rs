@@ -3,6 +3,7 @@
 //! once more. See [`cursor`] for why each line comes exactly once.
 
 pub mod cursor;
+pub mod lines;
 pub mod merge;
 pub mod text;
 

@@ -19,7 +19,7 @@ use crate::model::{Failure, FailureKind};
 /// What the address is signed for.
 const SERVICE: &str = "ec2-instance-connect";
 /// How long it may be opened; a tunnel that is open stays so.
-const GOOD_FOR: Duration = Duration::from_secs(60);
+const GOOD_FOR: Duration = Duration::from_mins(1);
 
 /// Where a tunnel leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ mod tests {
             endpoint: "eice-0123456789abcdef0".into(),
             address: "10.0.0.5".parse().unwrap(),
             port: 22,
-            longest: Duration::from_secs(3600),
+            longest: Duration::from_hours(1),
         }
     }
 

@@ -79,7 +79,9 @@ fn ec2_fault(refusal: Refusal) -> Fault {
         Refusal::Malformed(text) => Fault::new("IncompleteSignature", 400, text),
         Refusal::UnknownKey | Refusal::WrongRegion(_) => Fault::new("AuthFailure", 401, unknown),
         Refusal::Expired => Fault::new("RequestExpired", 400, "Request has expired."),
-        Refusal::Skewed(date) => Fault::new("RequestExpired", 400, format!("Request has expired: {date} is not within 15 minutes of now")),
+        Refusal::Skewed(date) => {
+            Fault::new("RequestExpired", 400, format!("Request has expired: {date} is not within 15 minutes of now"))
+        }
         other => Fault::new("SignatureDoesNotMatch", 403, words(other)),
     }
 }

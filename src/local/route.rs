@@ -201,7 +201,9 @@ async fn call(services: &Services, protocol: Protocol, scope: String, content: B
     match protocol {
         Protocol::Json { service, operation, version } => {
             let result = match json::read(&content) {
-                Ok(input) if service == Service::InstanceConnect => connect(services, operation, input, request_id.to_owned()).await,
+                Ok(input) if service == Service::InstanceConnect => {
+                    connect(services, operation, input, request_id.to_owned()).await
+                }
                 Ok(input) => call_json(services, service, operation, input).await,
                 Err(fault) => Err(fault),
             };

@@ -25,7 +25,7 @@ use crate::model::{
     Align, Column, Detail, Failure, FailureKind, Form, ItemId, LogBatch, LogSource, MetricRule, Order, Outcome, Page, Poll,
     Preview, Progress, Recipe, Safe, Spec, Verb,
 };
-use crate::resource::{Ask, Door, Follower, Job, Resource};
+use crate::resource::{Ask, Door, Follower, Job, Resource, runs};
 
 pub(in crate::resource) use door::none as no_terminal;
 pub(crate) use launch::up;
@@ -132,7 +132,7 @@ impl Resource for Instances {
                 (Verb::Launch, _) => Ok(form::launch(aws, recipe).await),
                 (Verb::Clone, Some(parent)) => form::clone(aws, recipe, parent).await,
                 (Verb::Update, Some(target)) => form::update(aws, target).await,
-                (Verb::Train, Some(_)) => Err(invalid("there are no runs here", "")),
+                (Verb::Train, Some(target)) => runs::train(recipe, target),
                 _ => Err(invalid(&format!("'{}' has no form here", verb.name()), "")),
             }
         })

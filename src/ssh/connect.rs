@@ -87,9 +87,12 @@ async fn reach(route: &Route, deadlines: &Deadlines) -> Result<Wire, Failure> {
                 .map_err(|error| fault::unreachable(route, &error))?;
             // A key press is a packet of its own, not to be held back. Where that cannot be set, it is only slower.
             let _ = tcp.set_nodelay(true);
-            Ok(Wire::new(tcp))
+            Ok(Wire::new(tcp, deadlines.silence()))
         }
-        Route::Tunnel { url } => Ok(Wire::new(timeout(deadlines.reach, tunnel::open(url)).await.map_err(unanswered)??)),
+        Route::Tunnel { url } => {
+            let tunnel = timeout(deadlines.reach, tunnel::open(url)).await.map_err(unanswered)??;
+            Ok(Wire::new(tunnel, deadlines.silence()))
+        }
     }
 }
 
@@ -110,8 +113,8 @@ fn config(manner: &Manner, keys: Cow<'static, [Algorithm]>) -> client::Config {
         },
         keepalive_interval: Some(deadlines.probe),
         keepalive_max: usize::from(deadlines.probes),
-        // Guards what the probes do not: writes that the other end does not take.
-        inactivity_timeout: Some(deadlines.silence()),
+        // It would run on while the doorman is asked; the login has our clock, and a write that is held up the wire's.
+        inactivity_timeout: None,
         nodelay: true,
         ..client::Config::default()
     }

@@ -56,7 +56,7 @@ pub struct Bounds {
 impl Default for Bounds {
     /// A minute and 8 MB.
     fn default() -> Self {
-        Self { time: Duration::from_secs(60), bytes: 8 << 20 }
+        Self { time: Duration::from_mins(1), bytes: 8 << 20 }
     }
 }
 
@@ -81,7 +81,8 @@ impl Connection {
     /// # Errors
     /// As [`Connection::open`].
     pub async fn open_in(login: &Login, doorman: &dyn Doorman, manner: &Manner) -> Result<Self, Failure> {
-        let opened = connect::open(login, doorman, manner).await?;
+        // In a box, for it is 20 KB, and would be in each future that waits for it.
+        let opened = Box::pin(connect::open(login, doorman, manner)).await?;
         let session = Session {
             handle: Arc::new(opened.handle),
             state: opened.state,

@@ -134,7 +134,6 @@ pub(super) fn broken(error: &io::Error) -> Failure {
         io::ErrorKind::UnexpectedEof => "the instance ended the connection".to_owned(),
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "the connection was reset".to_owned(),
         io::ErrorKind::ConnectionAborted => "the connection was closed".to_owned(),
-        io::ErrorKind::TimedOut => "the network gave the connection up".to_owned(),
         _ => format!("the connection broke: {}", cut(&error.to_string())),
     };
     Failure::new(FailureKind::Network, what, AGAIN)
@@ -170,8 +169,8 @@ pub(super) fn told(error: &Error, deadlines: &Deadlines) -> Failure {
         Failure::new(FailureKind::Service, what, hint)
     };
     match error {
-        Error::IO(error) => broken(error),
-        Error::KeepaliveTimeout | Error::InactivityTimeout => {
+        Error::IO(error) if error.kind() != io::ErrorKind::TimedOut => broken(error),
+        Error::IO(_) | Error::KeepaliveTimeout | Error::InactivityTimeout => {
             let what = format!(
                 "the instance has not answered for {}: the line is dead or the instance is stopped",
                 seconds(deadlines.silence())

@@ -90,7 +90,7 @@ impl Files {
     /// # Errors
     /// `NotFound`, `Denied`; `Refused` when a name in it would lead out of the folder.
     pub async fn list(&self, folder: &str) -> Result<Vec<Entry>, Failure> {
-        let at = |error| self.fail(folder, error);
+        let at = |error: Error| self.fail(folder, &error);
         let handle = self.raw.opendir(folder).await.map_err(at)?.handle;
         let mut entries = Vec::new();
         let read = loop {
@@ -131,7 +131,7 @@ impl Files {
         let Err(error) = self.raw.mkdir(folder, FileAttributes::empty()).await else { return Ok(()) };
         match self.raw.stat(folder).await {
             Ok(there) if is_folder(&there.attrs) => Ok(()),
-            _ => Err(self.fail(folder, error)),
+            _ => Err(self.fail(folder, &error)),
         }
     }
 
@@ -140,11 +140,11 @@ impl Files {
     /// # Errors
     /// `NotFound`, `Denied`.
     pub async fn remove(&self, file: &str) -> Result<(), Failure> {
-        self.raw.remove(file).await.map(drop).map_err(|error| self.fail(file, error))
+        self.raw.remove(file).await.map(drop).map_err(|error| self.fail(file, &error))
     }
 
-    fn fail(&self, at: &str, error: Error) -> Failure {
-        tell(&self.session, at, &error)
+    fn fail(&self, at: &str, error: &Error) -> Failure {
+        tell(&self.session, at, error)
     }
 }
 

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::fault;
@@ -62,10 +63,14 @@ pub(super) struct Wire {
     cut: CancellationToken,
     is_cut: Pin<Box<WaitForCancellationFutureOwned>>,
     heard: LastHeard,
+    /// How long the other end may take nothing.
+    patience: Duration,
+    /// Runs while it takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Wire {
-    pub(super) fn new(line: impl Line + 'static) -> Self {
+    pub(super) fn new(line: impl Line + 'static, patience: Duration) -> Self {
         let cut = CancellationToken::new();
         Self {
             line: Box::new(line),
@@ -75,6 +80,8 @@ impl Wire {
             is_cut: Box::pin(cut.clone().cancelled_owned()),
             cut,
             heard: LastHeard::new(),
+            patience,
+            stalled: None,
         }
     }
 
@@ -143,6 +150,18 @@ impl Wire {
             .is_ready()
             .then(|| io::Error::new(io::ErrorKind::ConnectionAborted, "the connection was closed"))
     }
+
+    /// Bounds how long a write may be held up. The probes do not see that: while russh writes, it does nothing else.
+    fn bounded<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let patience = self.patience;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
 }
 
 /// The first line of something else, e.g. a web server's.
@@ -178,7 +197,8 @@ impl AsyncWrite for Wire {
         if let Some(error) = wire.poll_cut(cx) {
             return Poll::Ready(Err(error));
         }
-        Pin::new(&mut wire.line).poll_write(cx, from)
+        let written = Pin::new(&mut wire.line).poll_write(cx, from);
+        wire.bounded(written, cx)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -186,7 +206,8 @@ impl AsyncWrite for Wire {
         if let Some(error) = wire.poll_cut(cx) {
             return Poll::Ready(Err(error));
         }
-        Pin::new(&mut wire.line).poll_flush(cx)
+        let flushed = Pin::new(&mut wire.line).poll_flush(cx);
+        wire.bounded(flushed, cx)
     }
 
     /// Never an error: russh would report that one in place of why the connection ends.

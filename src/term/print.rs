@@ -1,8 +1,8 @@
 //! Printing: whole runs go into a row at once.
 //!
 //! alacritty prints character by character, and each looks at the modes, the character sets and the cursor anew. Here a run is
-//! written into the cells while nothing special is in the way; what is special (the wrap, insert mode, line drawing, a wide
-//! character that gets overwritten in part) goes through alacritty's own `input`, one character at a time. That both
+//! written into the cells while nothing special is in the way; what is special (the wrap, insert mode, a wide character
+//! that gets overwritten in part) goes through alacritty's own `input`, one character at a time. That both
 //! come to the same is a property that is tested.
 
 use alacritty_terminal::index::Column;
@@ -23,6 +23,7 @@ struct Brush {
     fg: Color,
     bg: Color,
     flags: Flags,
+    charset: StandardCharset,
 }
 
 impl Brush {
@@ -41,10 +42,7 @@ impl Brush {
 impl Machine {
     /// Nothing but the cells themselves decides what printing does.
     fn is_plain(&self) -> bool {
-        let grid = self.term.grid();
-        !grid.cursor.input_needs_wrap
-            && grid.cursor.charsets[self.charset] == StandardCharset::Ascii
-            && !self.term.mode().contains(TermMode::INSERT)
+        !self.term.grid().cursor.input_needs_wrap && !self.term.mode().contains(TermMode::INSERT)
     }
 
     pub(super) fn print_ascii(&mut self, mut run: &[u8]) {
@@ -60,7 +58,9 @@ impl Machine {
                     if cell.flags.intersects(WIDE) {
                         break;
                     }
-                    brush.paint(cell, char::from(*byte), brush.flags);
+                    let c = char::from(*byte);
+                    let plain = brush.charset == StandardCharset::Ascii;
+                    brush.paint(cell, if plain { c } else { brush.charset.map(c) }, brush.flags);
                     done += 1;
                 }
                 done
@@ -95,7 +95,7 @@ impl Machine {
                         break;
                     }
                     if width == Width::Narrow {
-                        brush.paint(cell, c, brush.flags);
+                        brush.paint(cell, brush.charset.map(c), brush.flags);
                         done += 1;
                     } else {
                         let Some([cell, next]) = cells.get_mut(done..done + 2) else { break };
@@ -125,7 +125,8 @@ impl Machine {
         let grid = self.term.grid_mut();
         let point = grid.cursor.point;
         let template = &grid.cursor.template;
-        let brush = Brush { fg: template.fg, bg: template.bg, flags: template.flags };
+        let charset = grid.cursor.charsets[self.charset];
+        let brush = Brush { fg: template.fg, bg: template.bg, flags: template.flags, charset };
         let row = &mut grid[point.line];
         let columns = row.len();
         let end = columns.min(point.column.0 + most);

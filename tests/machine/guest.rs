@@ -69,6 +69,7 @@ impl Guest {
             instance_id: INSTANCE.to_owned(),
             folder: folder.to_owned(),
             address,
+            private_address: Ipv4Addr::new(172, 31, 0, 5),
             user: "ubuntu".to_owned(),
             image: "Deep Learning AMI GPU PyTorch 1.13.1 (Ubuntu 20.04)".to_owned(),
             environment: like.environment,

@@ -26,8 +26,8 @@ impl Files {
         let until = console.find("-----END SSH HOST KEY KEYS-----").unwrap();
         let name = format!("[{}]:{}", guest.address, guest.host.port());
         let name = if guest.host.port() == 22 { guest.address.to_string() } else { name };
-        let known: String = console[from..until].lines().skip(1).map(|line| format!("{name} {line}\n")).collect();
-        std::fs::write(folder.path().join("known_hosts"), known).unwrap();
+        let known: Vec<String> = console[from..until].lines().skip(1).map(|line| format!("{name} {line}")).collect();
+        std::fs::write(folder.path().join("known_hosts"), known.join("\n") + "\n").unwrap();
         Self { folder }
     }
 
@@ -99,7 +99,7 @@ async fn ssh_logs_in_and_knows_the_host_by_its_console() {
     let (code, out, err) = output(files.client(&guest, "ssh").arg("-tt").arg(target(&guest)).arg("tty")).await;
     assert_eq!((code, out.starts_with("/dev/pts/")), (Some(0), true), "{out}{err}");
     // A key that was never pushed.
-    new_key().write_openssh_file(&files.path("key"), LineEnding::LF).unwrap();
+    new_key().write_openssh_file(files.path("key"), LineEnding::LF).unwrap();
     let (code, _, err) = output(files.client(&guest, "ssh").arg(target(&guest)).arg("true")).await;
     assert_eq!(code, Some(255));
     assert!(err.contains("Permission denied (publickey)"), "{err}");

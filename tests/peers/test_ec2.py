@@ -299,3 +299,39 @@ def test_the_aws_command_launches_and_looks(region, ec2, tmp_path):
     assert aws("ec2", "reboot-instances", "--instance-ids", instance)[0] == 0
     code, ended, _ = aws("ec2", "terminate-instances", "--instance-ids", instance)
     assert code == 0 and ended["TerminatingInstances"][0]["CurrentState"]["Name"] == "shutting-down"
+
+
+def ssh(ec2, clients, instance, folder, command):
+    """Logs in as the user guide says: a key of this call's own, and the host key from the console."""
+    key = folder / "key"
+    if not key.exists():
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    shown = one(ec2, instance)
+    port = next((tag["Value"] for tag in shown.get("Tags", []) if tag["Key"] == "footplate:ssh-port"), "22")
+    console = ec2.get_console_output(InstanceId=instance, Latest=True)["Output"].splitlines()
+    first, last = (next(at for at, line in enumerate(console) if f"-----{word} SSH HOST KEY KEYS-----" in line) for word in ("BEGIN", "END"))
+    address = shown["PublicIpAddress"]
+    known = folder / "known_hosts"
+    known.write_text("".join(f"[{address}]:{port},{address} {' '.join(line.split()[-3:-1])}\n" for line in console[first + 1:last]))
+    getattr(clients, "ec2-instance-connect").send_ssh_public_key(InstanceId=instance, InstanceOSUser="ubuntu", SSHPublicKey=(folder / "key.pub").read_text())
+    options = ["-F", "none", "-i", key, "-p", port, "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={known}", "-o", "IdentitiesOnly=yes"]
+    return subprocess.run(["ssh", *options, f"ubuntu@{address}", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+
+
+def test_one_logs_in_with_a_sent_key_and_the_console_s_host_key(clients, ec2, tmp_path):
+    [instance] = launch(ec2, ImageId=image(ec2, "*PyTorch 2.5.1 (Ubuntu 22.04)*")["ImageId"])
+    until(ec2, instance, "running")
+    done = ssh(ec2, clients, instance, tmp_path, "touch kept; source activate pytorch && python -V && whoami && echo $CONDA_DEFAULT_ENV")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Python 3.") and done.stdout.splitlines()[2] == "pytorch"
+    ec2.reboot_instances(InstanceIds=[instance])
+    # The home is still there after a reboot, and so is the host key.
+    wait_until(lambda: (done := ssh(ec2, clients, instance, tmp_path, "ls")).returncode == 0 and "kept" in done.stdout, "the machine to be up again")
+
+
+@pytest.mark.parametrize("behaviour, state", [("stop", "stopped"), ("terminate", "terminated")])
+def test_a_shutdown_inside_does_what_was_asked_for_at_the_launch(clients, ec2, tmp_path, behaviour, state):
+    [instance] = launch(ec2, InstanceInitiatedShutdownBehavior=behaviour, DisableApiTermination=True)
+    until(ec2, instance, "running")
+    ssh(ec2, clients, instance, tmp_path, "sudo shutdown -h now")
+    assert until(ec2, instance, state)["StateReason"]["Code"] == "Client.InstanceInitiatedShutdown"

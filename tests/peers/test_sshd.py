@@ -60,6 +60,16 @@ def test_an_announced_key_lets_in(client, server):
     assert connect(client, server)["asked"] == [], "the host key is pinned"
 
 
+def test_a_command_that_nobody_listens_to_is_ended(client, server):
+    connect(client, server)
+    pid = client.glimpse(on="a", command="echo $$; exec sleep 1000")["out"].strip()
+    deadline = time.monotonic() + 10
+    while os.path.exists(f"/proc/{pid}"):
+        assert time.monotonic() < deadline, "it still runs"
+        time.sleep(0.02)
+    assert client.run(on="a", command="echo on")["out"] == "on\n", "the connection stands"
+
+
 def test_without_an_announced_key_nobody_is_let_in(client, server):
     answer = opened(client, server, keys=None)
     assert answer["failed"] == "Denied" and "publickey" in answer["hint"], answer

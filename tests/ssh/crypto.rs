@@ -1,5 +1,13 @@
-//! Just enough cryptography for a server that misbehaves: X25519, ChaCha20 and Poly1305 as in the RFCs 7748 and 8439, plain
+//! Just enough cryptography for a server that misbehaves: X25519, `ChaCha20` and Poly1305 as in the RFCs 7748 and 8439, plain
 //! and slow. Only tests use it; that the client under test talks to it proves it right.
+
+// Limbs are cut to bytes on purpose, and the names are those of the formulas.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::many_single_char_names,
+    clippy::decimal_bitwise_operands
+)]
 
 /// An element of the field modulo 2^255 - 19, in 16 limbs of 16 bits (as in `TweetNaCl`).
 type Field = [i64; 16];

@@ -36,6 +36,11 @@ enum Task {
         command: String,
         input: Option<String>,
     },
+    /// Reads what comes first, and listens no more.
+    Glimpse {
+        on: String,
+        command: String,
+    },
     /// Reads the output to its end and counts it.
     Pull {
         on: String,
@@ -157,6 +162,10 @@ impl Hands {
                 let [out, err] = [ran.out, ran.err].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
                 Ok(json!({ "status": ran.status, "signal": ran.signal, "out": out, "err": err }))
             }
+            Task::Glimpse { on, command } => match self.connections[&on].stream(&command).await?.next().await {
+                Heard::Out(data) => Ok(json!({ "out": String::from_utf8_lossy(&data) })),
+                other => Ok(json!({ "failed": format!("{other:?}") })),
+            },
             Task::Pull { on, command } => {
                 let (begun, used, mut bytes) = (Instant::now(), cpu(), 0);
                 let mut stream = self.connections[&on].stream(&command).await?;
@@ -176,7 +185,7 @@ impl Hands {
             }
             Task::Push { on, command, bytes } => {
                 let (begun, used) = (Instant::now(), cpu());
-                let bounds = Bounds { time: Duration::from_secs(300), ..Bounds::default() };
+                let bounds = Bounds { time: Duration::from_mins(5), ..Bounds::default() };
                 let ran = self.connections[&on].run_within(&command, Some(vec![0; bytes]), bounds).await?;
                 let cpu = Duration::from_nanos(cpu() - used).as_secs_f64();
                 let out = String::from_utf8_lossy(&ran.out).into_owned();

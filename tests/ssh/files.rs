@@ -204,7 +204,7 @@ async fn files(manners: &Manners) -> footplate::ssh::Files {
 fn silent(_: Progress) {}
 
 fn noise(bytes: usize) -> Vec<u8> {
-    (0..bytes).map(|n| (n.wrapping_mul(2_654_435_761) >> 7) as u8).collect()
+    (0..bytes).map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[1]).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,9 @@
 //! An SSH server that can say anything: the transport of RFC 4253 with curve25519-sha256 and chacha20-poly1305, and whole
 //! messages by hand. For each of its connections a script is run in a thread of its own.
 
+// Lengths of messages in a test are small.
+#![allow(clippy::cast_possible_truncation)]
+
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;

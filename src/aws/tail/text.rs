@@ -15,10 +15,17 @@ pub fn fold(message: &str) -> (String, bool) {
     let message = message.trim_end_matches(['\r', '\n']);
     let message = message.strip_suffix("#015").unwrap_or(message);
     let decoded = if message.contains('#') { decode(message) } else { message.to_owned() };
-    if !decoded.contains('\r') {
-        return (decoded, false);
+    bar(&decoded)
+}
+
+/// The last state of a progress bar (what stands behind its last carriage return that has something behind it), and `true`;
+/// a line without carriage returns as it is.
+#[must_use]
+pub fn bar(line: &str) -> (String, bool) {
+    if !line.contains('\r') {
+        return (line.to_owned(), false);
     }
-    let last = decoded.split('\r').rfind(|segment| !segment.trim().is_empty()).unwrap_or_default();
+    let last = line.split('\r').rfind(|segment| !segment.trim().is_empty()).unwrap_or_default();
     (last.to_owned(), true)
 }
 

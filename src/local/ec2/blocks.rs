@@ -109,9 +109,11 @@ fn change(mut block: Block, ebs: &Value, image: &Image, place: &Place) -> Result
 fn check_rates(kind: &str, iops: Option<i64>, throughput: Option<i64>) -> Result<(), Fault> {
     let combination = |text: String| Fault::new("InvalidParameterCombination", 400, text);
     match (kind, iops, throughput) {
-        ("io1" | "io2", None, _) => {
-            Err(Fault::new("MissingParameter", 400, format!("The request must contain the parameter iops for volume type {kind}")))
-        }
+        ("io1" | "io2", None, _) => Err(Fault::new(
+            "MissingParameter",
+            400,
+            format!("The request must contain the parameter iops for volume type {kind}"),
+        )),
         ("gp2" | "st1" | "sc1" | "standard", Some(_), _) => {
             Err(combination(format!("The parameter iops is not supported for {kind} volumes.")))
         }
@@ -134,7 +136,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn blocks(mappings: Value) -> Result<Vec<Block>, Fault> {
+    fn blocks(mappings: &Value) -> Result<Vec<Block>, Fault> {
         let place = Place { region: "us-east-1".to_owned() };
         let image = TABLE.iter().find(|image| image.gigabytes == 45).expect("there is one");
         of_launch(&place, image, &json!({"BlockDeviceMappings": mappings}))
@@ -142,20 +144,26 @@ mod tests {
 
     #[test]
     fn a_root_volume_cannot_be_smaller_than_its_snapshot() {
-        assert_eq!(blocks(json!([])).unwrap()[0].size, 45);
-        let fault = blocks(json!([{"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 8}}])).unwrap_err();
+        assert_eq!(blocks(&json!([])).unwrap()[0].size, 45);
+        let fault = blocks(&json!([{"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 8}}])).unwrap_err();
         assert_eq!(fault.code, "InvalidBlockDeviceMapping");
         assert!(fault.message.starts_with("Volume of size 8GB is smaller than  snapshot 'snap-0"), "{}", fault.message);
         assert!(fault.message.ends_with("', expect size >= 45GB"), "{}", fault.message);
-        let large = blocks(json!([{"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 100, "VolumeType": "gp2", "DeleteOnTermination": false}}])).unwrap();
+        let large = blocks(
+            &json!([{"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 100, "VolumeType": "gp2", "DeleteOnTermination": false}}]),
+        )
+        .unwrap();
         assert_eq!((large.len(), large[0].size, large[0].iops, large[0].goes_along), (1, 100, Some(300), false));
     }
 
     #[test]
     fn further_volumes_need_a_size() {
-        let fault = blocks(json!([{"DeviceName": "/dev/sdf", "Ebs": {}}])).unwrap_err();
+        let fault = blocks(&json!([{"DeviceName": "/dev/sdf", "Ebs": {}}])).unwrap_err();
         assert_eq!(fault.message, "Either snapshot ID or volume size must be provided for: /dev/sdf");
-        assert_eq!(blocks(json!([{"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 20}}])).unwrap()[1].kind, "gp2");
-        assert_eq!(blocks(json!([{"DeviceName": "/dev/sda1", "Ebs": {"VolumeType": "io2"}}])).unwrap_err().code, "MissingParameter");
+        assert_eq!(blocks(&json!([{"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 20}}])).unwrap()[1].kind, "gp2");
+        assert_eq!(
+            blocks(&json!([{"DeviceName": "/dev/sda1", "Ebs": {"VolumeType": "io2"}}])).unwrap_err().code,
+            "MissingParameter"
+        );
     }
 }

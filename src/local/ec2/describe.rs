@@ -184,7 +184,12 @@ fn status(ec2: &Ec2, instance: &Instance) -> Value {
 pub fn interfaces(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
     let mut instances = ec2.instances()?;
     instances.retain(|instance| instance.state != State::Terminated);
-    asked(request, "NetworkInterfaceIds", INTERFACE, &instances.iter().map(|instance| instance.interface.as_str()).collect::<Vec<_>>())?;
+    asked(
+        request,
+        "NetworkInterfaceIds",
+        INTERFACE,
+        &instances.iter().map(|instance| instance.interface.as_str()).collect::<Vec<_>>(),
+    )?;
     let ids = texts(request, "NetworkInterfaceIds");
     let mut documents = Vec::new();
     for instance in instances.iter().filter(|instance| ids.is_empty() || ids.contains(&instance.interface.as_str())) {

@@ -8,6 +8,9 @@ use crate::local::fault::Fault;
 /// The filters of a resource: the name, and where its values are in the answer; dots go into members and all items of lists.
 pub type Filters = &'static [(&'static str, &'static str)];
 
+/// Finds the values that a filter looks at.
+type Found = Box<dyn Fn(&Value) -> Vec<String>>;
+
 /// Most values of a filter (EC2 API Reference, `FilterLimitExceeded`).
 const VALUES: usize = 200;
 
@@ -20,9 +23,13 @@ pub fn pass(request: &Value, filters: Filters, mut items: Vec<Value>) -> Result<
         let name = text(filter, "Name").unwrap_or("null");
         let values: Vec<&str> = list(filter, "Values").iter().filter_map(Value::as_str).collect();
         if values.len() > VALUES {
-            return Err(Fault::new("FilterLimitExceeded", 400, "The maximum number of filter values specified on a single call is 200"));
+            return Err(Fault::new(
+                "FilterLimitExceeded",
+                400,
+                "The maximum number of filter values specified on a single call is 200",
+            ));
         }
-        let found: Box<dyn Fn(&Value) -> Vec<String>> = if let Some(key) = name.strip_prefix("tag:") {
+        let found: Found = if let Some(key) = name.strip_prefix("tag:") {
             let key = key.to_owned();
             Box::new(move |item| tags(item).into_iter().filter(|(name, _)| *name == key).map(|(_, value)| value).collect())
         } else if name == "tag-key" {
@@ -114,7 +121,9 @@ mod tests {
 
     #[test]
     fn patterns_match_as_the_service_s() {
-        for (pattern, text) in [("*", ""), ("a*c", "abbc"), ("?b*", "abc"), ("a\\*", "a*"), ("*(Ubuntu 22.04)*", "x (Ubuntu 22.04) 2025")] {
+        for (pattern, text) in
+            [("*", ""), ("a*c", "abbc"), ("?b*", "abc"), ("a\\*", "a*"), ("*(Ubuntu 22.04)*", "x (Ubuntu 22.04) 2025")]
+        {
             assert!(matches(pattern, text), "{pattern} {text}");
         }
         for (pattern, text) in [("", "a"), ("a", ""), ("?", ""), ("a*c", "abb"), ("a\\*", "ab"), ("A", "a")] {
@@ -125,14 +134,15 @@ mod tests {
 
     #[test]
     fn filters_look_into_lists() {
+        const TABLE: Filters = &[("a", "L.A"), ("n", "N"), ("on", "On")];
         let items = vec![
             json!({"N": 1, "L": [{"A": "x"}, {"A": "y"}], "Tags": [{"Key": "k", "Value": "v1"}]}),
             json!({"N": 2, "L": [], "On": true}),
         ];
-        const TABLE: Filters = &[("a", "L.A"), ("n", "N"), ("on", "On")];
         let pass = |name: &str, values: &[&str]| {
             let request = json!({"Filters": [{"Name": name, "Values": values}]});
-            pass(&request, TABLE, items.clone()).map(|items| items.iter().map(|item| item["N"].as_i64().unwrap()).collect::<Vec<_>>())
+            pass(&request, TABLE, items.clone())
+                .map(|items| items.iter().map(|item| item["N"].as_i64().unwrap()).collect::<Vec<_>>())
         };
         assert_eq!(pass("a", &["y"]).unwrap(), [1]);
         assert_eq!(pass("n", &["1", "2"]).unwrap(), [1, 2]);

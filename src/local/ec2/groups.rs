@@ -71,7 +71,14 @@ impl Group {
     #[must_use]
     pub fn default_of(region: &str) -> Self {
         let id = fixed("sg", region);
-        let own = Rule { id: fixed("sgr", &format!("{region}/in")), egress: false, protocol: "-1".to_owned(), ports: None, peer: Peer::Group(id.clone()), description: None };
+        let own = Rule {
+            id: fixed("sgr", &format!("{region}/in")),
+            egress: false,
+            protocol: "-1".to_owned(),
+            ports: None,
+            peer: Peer::Group(id.clone()),
+            description: None,
+        };
         let out = Rule::everything_out(fixed("sgr", &format!("{region}/out")));
         let description = "default VPC security group".to_owned();
         Self { id, name: "default".to_owned(), description, rules: vec![own, out], visible: 0 }
@@ -110,7 +117,12 @@ pub fn create(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
         return Err(invalid(format!("Invalid value '{name}' for GroupName. Group names may not be in the format sg-*.")));
     }
     let vpc = ec2.place.vpc();
-    asked(&json!({"VpcIds": text(request, "VpcId").into_iter().collect::<Vec<_>>()}), "VpcIds", super::ids::VPC, &[vpc.as_str()])?;
+    asked(
+        &json!({"VpcIds": text(request, "VpcId").into_iter().collect::<Vec<_>>()}),
+        "VpcIds",
+        super::ids::VPC,
+        &[vpc.as_str()],
+    )?;
     let tags = tags::of_request(request, &["security-group"])?;
     if ec2.store.all::<Group>()?.iter().any(|group| group.name == name) {
         let text = format!("The security group '{name}' already exists for VPC '{vpc}'");
@@ -144,8 +156,16 @@ pub fn delete(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
         let text = format!("the specified group: \"{}\" name: \"default\" cannot be deleted by a user", group.id);
         return Err(Fault::new("CannotDelete", 400, text));
     }
-    let used = ec2.store.all::<Instance>()?.iter().any(|instance| instance.state != State::Terminated && instance.groups.contains(&group.id));
-    let referred = ec2.store.all::<Group>()?.iter().any(|other| other.id != group.id && other.rules.iter().any(|rule| rule.peer == Peer::Group(group.id.clone())));
+    let used = ec2
+        .store
+        .all::<Instance>()?
+        .iter()
+        .any(|instance| instance.state != State::Terminated && instance.groups.contains(&group.id));
+    let referred = ec2
+        .store
+        .all::<Group>()?
+        .iter()
+        .any(|other| other.id != group.id && other.rules.iter().any(|rule| rule.peer == Peer::Group(group.id.clone())));
     if used || referred {
         return Err(Fault::new("DependencyViolation", 400, format!("resource {} has a dependent object", group.id)));
     }

@@ -40,8 +40,12 @@ pub struct Refusals {
 }
 
 /// Codes: EC2 API Reference, "Error codes"; texts as the service sends them.
-pub const INSTANCE: Refusals =
-    Refusals { prefix: "i", malformed: "InvalidInstanceID.Malformed", missing: "InvalidInstanceID.NotFound", noun: "instance ID" };
+pub const INSTANCE: Refusals = Refusals {
+    prefix: "i",
+    malformed: "InvalidInstanceID.Malformed",
+    missing: "InvalidInstanceID.NotFound",
+    noun: "instance ID",
+};
 pub const VOLUME: Refusals =
     Refusals { prefix: "vol", malformed: "InvalidParameterValue", missing: "InvalidVolume.NotFound", noun: "volume" };
 pub const SUBNET: Refusals =

@@ -134,10 +134,9 @@ pub fn named(place: &Place, name: Option<&str>) -> Result<&'static Image, Fault>
     let name = name.ok_or_else(|| Fault::new("MissingParameter", 400, "The request must contain the parameter ImageId"))?;
     if let Some(path) = name.strip_prefix(PARAMETER) {
         // assumed: the text.
-        return TABLE
-            .iter()
-            .find(|image| image.parameter == path)
-            .ok_or_else(|| invalid(format!("Unable to resolve SSM parameter '{path}' to an AMI: the parameter does not exist.")));
+        return TABLE.iter().find(|image| image.parameter == path).ok_or_else(|| {
+            invalid(format!("Unable to resolve SSM parameter '{path}' to an AMI: the parameter does not exist."))
+        });
     }
     check_form(name)?;
     TABLE.iter().find(|image| image.id(place) == name).ok_or_else(|| missing(&[name]))
@@ -216,7 +215,8 @@ mod tests {
 
     #[test]
     fn a_parameter_leads_to_an_image() {
-        let path = "resolve:ssm:/aws/service/deeplearning/ami/x86_64/oss-nvidia-driver-gpu-pytorch-2.7-ubuntu-22.04/latest/ami-id";
+        let path =
+            "resolve:ssm:/aws/service/deeplearning/ami/x86_64/oss-nvidia-driver-gpu-pytorch-2.7-ubuntu-22.04/latest/ami-id";
         let image = named(&place(), Some(path)).expect("is there");
         assert_eq!(named(&place(), Some(&image.id(&place()))).expect("is there").name, image.name);
         assert_eq!(named(&place(), Some("resolve:ssm:/none")).expect_err("is refused").code, "InvalidParameterValue");

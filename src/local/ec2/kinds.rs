@@ -167,7 +167,8 @@ pub fn offerings(place: &Place, request: &Value) -> Result<Value, Fault> {
     });
     let found = pass(request, OFFERING_FILTERS, offers.collect())?;
     let keyed = found.into_iter().map(|offer| {
-        let key = format!("{}/{}", text(&offer, "InstanceType").unwrap_or_default(), text(&offer, "Location").unwrap_or_default());
+        let key =
+            format!("{}/{}", text(&offer, "InstanceType").unwrap_or_default(), text(&offer, "Location").unwrap_or_default());
         (key, offer)
     });
     page(request, Limits { least: 5, most: 1000, ids: "" }, "InstanceTypeOfferings", keyed.collect())
@@ -181,7 +182,10 @@ mod tests {
     fn a_type_is_described_as_aws_does() {
         let answer = describe(&json!({"InstanceTypes": ["g5.2xlarge"]})).unwrap();
         let about = &answer["InstanceTypes"][0];
-        assert_eq!((about["VCpuInfo"]["DefaultVCpus"].as_i64(), about["GpuInfo"]["Gpus"][0]["Name"].as_str()), (Some(8), Some("A10G")));
+        assert_eq!(
+            (about["VCpuInfo"]["DefaultVCpus"].as_i64(), about["GpuInfo"]["Gpus"][0]["Name"].as_str()),
+            (Some(8), Some("A10G"))
+        );
         let kind = named("g5.2xlarge").unwrap();
         assert_eq!((kind.vcpus(), kind.processor(), kind.quota(false)), (8, (4, 2), "L-DB2E81BA"));
         assert_eq!(describe(&json!({"InstanceTypes": ["g5.huge"]})).unwrap_err().code, "InvalidInstanceType");
@@ -192,16 +196,19 @@ mod tests {
     fn filters_find_gpus() {
         let filters = json!({"Filters": [{"Name": "gpu-info.gpus.manufacturer", "Values": ["NVIDIA"]}, {"Name": "vcpu-info.default-vcpus", "Values": ["8"]}]});
         let answer = describe(&filters).unwrap();
-        let names: Vec<_> = answer["InstanceTypes"].as_array().unwrap().iter().map(|about| about["InstanceType"].as_str().unwrap()).collect();
+        let names: Vec<_> =
+            answer["InstanceTypes"].as_array().unwrap().iter().map(|about| about["InstanceType"].as_str().unwrap()).collect();
         assert_eq!(names, ["g4dn.2xlarge", "g5.2xlarge", "g6.2xlarge", "g6e.2xlarge"]);
     }
 
     #[test]
     fn offers_are_by_zone() {
         let place = Place { region: "eu-west-1".to_owned() };
-        let request = json!({"LocationType": "availability-zone", "Filters": [{"Name": "instance-type", "Values": ["g6e.xlarge"]}]});
+        let request =
+            json!({"LocationType": "availability-zone", "Filters": [{"Name": "instance-type", "Values": ["g6e.xlarge"]}]});
         let answer = offerings(&place, &request).unwrap();
-        let zones: Vec<_> = answer["InstanceTypeOfferings"].as_array().unwrap().iter().map(|offer| offer["Location"].as_str().unwrap()).collect();
+        let zones: Vec<_> =
+            answer["InstanceTypeOfferings"].as_array().unwrap().iter().map(|offer| offer["Location"].as_str().unwrap()).collect();
         assert_eq!(zones, ["eu-west-1a", "eu-west-1b", "eu-west-1c", "eu-west-1d"]);
     }
 }

@@ -142,7 +142,12 @@ enum Step {
     Down,
 }
 
-fn change(ec2: &Ec2, instances: &mut [Instance], member: &str, next: impl Fn(&mut Instance) -> Option<Step>) -> Result<Value, Fault> {
+fn change(
+    ec2: &Ec2,
+    instances: &mut [Instance],
+    member: &str,
+    next: impl Fn(&mut Instance) -> Option<Step>,
+) -> Result<Value, Fault> {
     let mut shown = Vec::new();
     let mut steps = Vec::new();
     ec2.store.change(|change| {
@@ -182,7 +187,8 @@ fn wrong_state(instance: &Instance, text: &str) -> Fault {
 }
 
 fn protected(instance: &Instance, what: &str, attribute: &str) -> Fault {
-    let text = format!("The instance '{}' may not be {what}. Modify its '{attribute}' instance attribute and try again.", instance.id);
+    let text =
+        format!("The instance '{}' may not be {what}. Modify its '{attribute}' instance attribute and try again.", instance.id);
     Fault::new("OperationNotPermitted", 400, text)
 }
 

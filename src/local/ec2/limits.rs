@@ -80,7 +80,10 @@ pub fn zone(place: &Place, kind: &Kind, wanted: Option<char>) -> Result<char, Fa
             Err(Fault::new("InsufficientInstanceCapacity", 500, text))
         }
         Some(letter) => Ok(letter),
-        None => free.first().copied().ok_or_else(|| Fault::new("InsufficientInstanceCapacity", 500, format!("Insufficient {} capacity.", kind.name()))),
+        None => free
+            .first()
+            .copied()
+            .ok_or_else(|| Fault::new("InsufficientInstanceCapacity", 500, format!("Insufficient {} capacity.", kind.name()))),
     }
 }
 
@@ -93,20 +96,32 @@ pub fn spot(ec2: &Ec2, request: &Value, kind: &Kind) -> Result<Option<bool>, Fau
     match text(options, "MarketType") {
         Some("spot") => {}
         Some(other) => return Err(Fault::new("Unsupported", 400, format!("The local region does not offer {other} instances."))),
-        None => return Err(Fault::new("MissingParameter", 400, "The request must contain the parameter InstanceMarketOptions.MarketType")),
+        None => {
+            return Err(Fault::new(
+                "MissingParameter",
+                400,
+                "The request must contain the parameter InstanceMarketOptions.MarketType",
+            ));
+        }
     }
     let spot = &options["SpotOptions"];
     let persistent = text(spot, "SpotInstanceType") == Some("persistent");
     let behaviour = text(spot, "InstanceInterruptionBehavior").unwrap_or("terminate");
     if !persistent && behaviour != "terminate" {
-        let text = format!("The parameter instanceInterruptionBehavior '{behaviour}' is only valid for persistent Spot Instance requests");
+        let text = format!(
+            "The parameter instanceInterruptionBehavior '{behaviour}' is only valid for persistent Spot Instance requests"
+        );
         return Err(Fault::new("InvalidParameterCombination", 400, text));
     }
     let price = spot_price(&ec2.place, kind.name());
     if let (Some(most), Some(price)) = (text(spot, "MaxPrice"), price) {
-        let most: f64 = most.parse().map_err(|_| invalid(format!("Value ({most}) for parameter price is invalid. \"{most}\" is an invalid spot instance price")))?;
+        let most: f64 = most.parse().map_err(|_| {
+            invalid(format!("Value ({most}) for parameter price is invalid. \"{most}\" is an invalid spot instance price"))
+        })?;
         if most < price {
-            let text = format!("Your Spot request price of {most} is lower than the minimum required Spot request fulfillment price of {price:.4}.");
+            let text = format!(
+                "Your Spot request price of {most} is lower than the minimum required Spot request fulfillment price of {price:.4}."
+            );
             return Err(Fault::new("SpotMaxPriceTooLow", 400, text));
         }
     }
@@ -118,13 +133,16 @@ pub fn spot(ec2: &Ec2, request: &Value, kind: &Kind) -> Result<Option<bool>, Fau
 /// # Errors
 /// For wrong filters and pages.
 pub fn spot_prices(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
-    let (types, products, zone) = (texts(request, "InstanceTypes"), texts(request, "ProductDescriptions"), text(request, "AvailabilityZone"));
+    let (types, products, zone) =
+        (texts(request, "InstanceTypes"), texts(request, "ProductDescriptions"), text(request, "AvailabilityZone"));
     let linux = products.is_empty() || products.iter().any(|product| product.starts_with("Linux/UNIX"));
     let at = time(now_millis());
     let mut prices = Vec::new();
     for kind in kinds::all().filter(|kind| linux && (types.is_empty() || types.contains(&kind.name()))) {
         let Some(price) = spot_price(&ec2.place, kind.name()) else { continue };
-        for letter in ZONES.into_iter().filter(|letter| kind.offered_in(*letter) && zone.is_none_or(|zone| ec2.place.zone(*letter) == zone)) {
+        for letter in
+            ZONES.into_iter().filter(|letter| kind.offered_in(*letter) && zone.is_none_or(|zone| ec2.place.zone(*letter) == zone))
+        {
             prices.push(json!({
                 "AvailabilityZone": ec2.place.zone(letter),
                 "AvailabilityZoneId": ec2.place.zone_id(letter),
@@ -136,7 +154,16 @@ pub fn spot_prices(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
         }
     }
     let found = pass(request, PRICE_FILTERS, prices)?;
-    let keyed = found.into_iter().map(|price| (format!("{}/{}", text(&price, "InstanceType").unwrap_or_default(), text(&price, "AvailabilityZone").unwrap_or_default()), price));
+    let keyed = found.into_iter().map(|price| {
+        (
+            format!(
+                "{}/{}",
+                text(&price, "InstanceType").unwrap_or_default(),
+                text(&price, "AvailabilityZone").unwrap_or_default()
+            ),
+            price,
+        )
+    });
     let mut answer = page(request, Limits { least: 1, most: 1000, ids: "" }, "SpotPriceHistory", keyed.collect())?;
     // This listing ends with an empty token.
     if answer.get("NextToken").is_none() {
@@ -163,6 +190,8 @@ mod tests {
         assert_eq!(zone(&place, kind, None).unwrap(), 'b');
         assert_eq!(zone(&place, kinds::named("m5.xlarge").unwrap(), None).unwrap(), 'a');
         let fault = zone(&place, kinds::named("t3.medium").unwrap(), Some('e')).unwrap_err();
-        assert!(fault.message.starts_with("Your requested instance type (t3.medium) is not supported in your requested Availability Zone (us-east-1e)."));
+        assert!(fault.message.starts_with(
+            "Your requested instance type (t3.medium) is not supported in your requested Availability Zone (us-east-1e)."
+        ));
     }
 }

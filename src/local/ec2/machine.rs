@@ -85,7 +85,7 @@ impl Ec2 {
             ec2.take_down(&id, &mut host).await;
             // A region that closes here finishes it when it opens again.
             if ec2.machines.pause(ec2.phase).await {
-                said(&id, ec2.blocking(|ec2, id| ec2.end(id), &id).await);
+                said(&id, ec2.blocking(Self::end, &id).await);
             }
         });
     }
@@ -131,7 +131,7 @@ impl Ec2 {
         let starts = running.iter().map(|id| async {
             let place = self.machines.place(id);
             let mut host = place.lock().await;
-            said(id, self.blocking(|ec2, id| ec2.note_restart(id), id).await);
+            said(id, self.blocking(Self::note_restart, id).await);
             self.come_up(id, &mut host).await;
         });
         futures_util::future::join_all(starts).await;
@@ -185,7 +185,7 @@ impl Ec2 {
 
     /// Starts the machine, if the instance still is to have one, and writes down how it went.
     async fn come_up(&self, id: &str, place: &mut Option<Host>) {
-        let prepared = self.blocking(|ec2, id| ec2.prepare(id), id).await;
+        let prepared = self.blocking(Self::prepare, id).await;
         let Ok(Some(spec)) = prepared else { return said(id, prepared.map(|_| ())) };
         let address = spec.address;
         match Host::boot(spec).await {
@@ -215,6 +215,7 @@ impl Ec2 {
         let spec = HostSpec {
             instance_id: id.to_owned(),
             address: self.address_for(&instance)?,
+            private_address: instance.private,
             user: image.map_or("ec2-user", |image| image.user).to_owned(),
             image: image.map_or("", |image| image.name).to_owned(),
             environment: image.map_or(HostEnvironment::Bare, images::Image::environment),
@@ -271,8 +272,9 @@ impl Ec2 {
         let _turn = self.turn();
         let instance = self.store.get::<Instance>(id)?.filter(|instance| instance.state.counts());
         let Some(mut instance) = instance else { return Ok(()) };
-        instance.reason = Some(("Server.InternalError".to_owned(), format!("Server.InternalError: Internal error on launch: {error}")));
-        instance.transition = "Server.InternalError".to_owned();
+        instance.reason =
+            Some(("Server.InternalError".to_owned(), format!("Server.InternalError: Internal error on launch: {error}")));
+        "Server.InternalError".clone_into(&mut instance.transition);
         let state = if instance.boots == 0 { State::ShuttingDown } else { State::Stopping };
         instance.state = state;
         self.store.change(|change| change.put(&instance))?;
@@ -358,7 +360,7 @@ fn asked_down(me: &Weak<Ec2>, id: &str, how: ShutDown) {
         ShutDown::Halt => {
             let id = id.to_owned();
             let machines = Arc::clone(&ec2);
-            machines.machines.spawn(async move { said(&id, ec2.blocking(|ec2, id| ec2.shut_down_by_guest(id), &id).await) });
+            machines.machines.spawn(async move { said(&id, ec2.blocking(Ec2::shut_down_by_guest, &id).await) });
         }
     }
 }

@@ -16,8 +16,8 @@ mod kinds;
 mod life;
 mod limits;
 mod machine;
-mod modify;
 pub(in crate::local) mod model;
+mod modify;
 mod place;
 mod run;
 mod store;
@@ -102,6 +102,7 @@ impl Ec2 {
         options: Ec2Options,
     ) -> Result<Arc<Self>, Fault> {
         std::fs::create_dir_all(folder).map_err(Fault::internal)?;
+        let folder = folder.canonicalize().map_err(Fault::internal)?;
         let store = Store::open(&folder.join("ec2.sqlite"))?;
         let default = Group::default_of(region);
         if store.get::<Group>(default.id())?.is_none() {
@@ -114,7 +115,7 @@ impl Ec2 {
             place: Place { region: region.to_owned() },
             machines: Machines::new(runtime.clone()),
             keys,
-            folder: folder.to_owned(),
+            folder,
             phase: Duration::from_secs_f64(PHASE / engine.speed.clamp(0.01, 10_000.0)),
             engine: engine.clone(),
             datasets: OnceLock::new(),
@@ -207,7 +208,8 @@ impl Ec2 {
     fn forget(&self) -> Result<(), Fault> {
         let before = now_millis() - REMEMBERED;
         let instances = self.store.all::<Instance>()?;
-        let gone: Vec<&Instance> = instances.iter().filter(|instance| instance.ended.is_some_and(|ended| ended < before)).collect();
+        let gone: Vec<&Instance> =
+            instances.iter().filter(|instance| instance.ended.is_some_and(|ended| ended < before)).collect();
         if gone.is_empty() {
             return Ok(());
         }

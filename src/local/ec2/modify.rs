@@ -51,9 +51,7 @@ pub fn describe(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
         "rootDeviceName" => ("RootDeviceName", value(json!(instance.root_device))),
         "sourceDestCheck" => ("SourceDestCheck", value(json!(instance.checks_source))),
         "groupSet" => ("Groups", ec2.group_names(&instance.groups)?),
-        "ebsOptimized" => {
-            ("EbsOptimized", value(json!(kinds::by_name(&instance.kind).is_some_and(kinds::Kind::ebs_optimized))))
-        }
+        "ebsOptimized" => ("EbsOptimized", value(json!(kinds::by_name(&instance.kind).is_some_and(kinds::Kind::ebs_optimized)))),
         "enaSupport" => ("EnaSupport", value(json!(true))),
         "sriovNetSupport" => ("SriovNetSupport", json!({})),
         "enclaveOptions" => ("EnclaveOptions", json!({"Enabled": false})),
@@ -136,7 +134,9 @@ fn apply(ec2: &Ec2, instance: &mut Instance, attribute: &str, value: &Value) -> 
                 "stop" => Shutdown::Stop,
                 "terminate" => Shutdown::Terminate,
                 other => {
-                    let text = format!("Value ({other}) for parameter instanceInitiatedShutdownBehavior is invalid. Expected 'stop' or 'terminate'.");
+                    let text = format!(
+                        "Value ({other}) for parameter instanceInitiatedShutdownBehavior is invalid. Expected 'stop' or 'terminate'."
+                    );
                     return Err(invalid(text));
                 }
             }
@@ -147,7 +147,11 @@ fn apply(ec2: &Ec2, instance: &mut Instance, attribute: &str, value: &Value) -> 
             for mapping in value.as_array().into_iter().flatten() {
                 let device = text(mapping, "DeviceName").unwrap_or_default();
                 let Some(attached) = instance.volumes.iter_mut().find(|attached| attached.device == device) else {
-                    return Err(Fault::new("InvalidInstanceAttributeValue", 400, format!("No device is currently mapped at {device}")));
+                    return Err(Fault::new(
+                        "InvalidInstanceAttributeValue",
+                        400,
+                        format!("No device is currently mapped at {device}"),
+                    ));
                 };
                 attached.goes_along = flag(&mapping["Ebs"], "DeleteOnTermination").unwrap_or(attached.goes_along);
             }

@@ -145,7 +145,8 @@ impl Place {
             return Err(invalid(format!("Invalid availability zone-id: [{id}]")));
         }
         let asked = ZONES.into_iter().filter(|letter| {
-            (names.is_empty() || names.contains(&self.zone(*letter).as_str())) && (ids.is_empty() || ids.contains(&self.zone_id(*letter).as_str()))
+            (names.is_empty() || names.contains(&self.zone(*letter).as_str()))
+                && (ids.is_empty() || ids.contains(&self.zone_id(*letter).as_str()))
         });
         let documents = asked.map(|letter| {
             json!({
@@ -193,39 +194,47 @@ impl Place {
     ///
     /// # Errors
     /// `InvalidSubnetID.NotFound`, and for wrong filters and pages.
-    pub fn subnets(&self, request: &Value, used: impl Fn(&str) -> usize, tagged: impl Fn(&mut Value, &str)) -> Result<Value, Fault> {
+    pub fn subnets(
+        &self,
+        request: &Value,
+        used: impl Fn(&str) -> usize,
+        tagged: impl Fn(&mut Value, &str),
+    ) -> Result<Value, Fault> {
         let all: Vec<String> = ZONES.into_iter().map(|letter| self.subnet(letter)).collect();
         asked(request, "SubnetIds", SUBNET, &all.iter().map(String::as_str).collect::<Vec<_>>())?;
         let wanted = texts(request, "SubnetIds");
-        let documents = ZONES.into_iter().filter(|letter| wanted.is_empty() || wanted.contains(&self.subnet(*letter).as_str())).map(|letter| {
-            let id = self.subnet(letter);
-            let mut subnet = json!({
-                "AvailabilityZone": self.zone(letter),
-                "AvailabilityZoneId": self.zone_id(letter),
-                // Of 4096 addresses AWS keeps five.
-                "AvailableIpAddressCount": 4091_usize.saturating_sub(used(&id)),
-                "CidrBlock": format!("{}/20", Self::first_address(letter)),
-                "DefaultForAz": true,
-                "MapPublicIpOnLaunch": true,
-                "MapCustomerOwnedIpOnLaunch": false,
-                "State": "available",
-                "SubnetId": id,
-                "VpcId": self.vpc(),
-                "OwnerId": ACCOUNT,
-                "AssignIpv6AddressOnCreation": false,
-                "Ipv6CidrBlockAssociationSet": [],
-                "SubnetArn": format!("arn:aws:ec2:{}:{ACCOUNT}:subnet/{id}", self.region),
-                "EnableDns64": false,
-                "Ipv6Native": false,
-                "PrivateDnsNameOptionsOnLaunch": {
-                    "HostnameType": "ip-name",
-                    "EnableResourceNameDnsARecord": false,
-                    "EnableResourceNameDnsAAAARecord": false,
-                },
+        let documents = ZONES
+            .into_iter()
+            .filter(|letter| wanted.is_empty() || wanted.contains(&self.subnet(*letter).as_str()))
+            .map(|letter| {
+                let id = self.subnet(letter);
+                let mut subnet = json!({
+                    "AvailabilityZone": self.zone(letter),
+                    "AvailabilityZoneId": self.zone_id(letter),
+                    // Of 4096 addresses AWS keeps five.
+                    "AvailableIpAddressCount": 4091_usize.saturating_sub(used(&id)),
+                    "CidrBlock": format!("{}/20", Self::first_address(letter)),
+                    "DefaultForAz": true,
+                    "MapPublicIpOnLaunch": true,
+                    "MapCustomerOwnedIpOnLaunch": false,
+                    "State": "available",
+                    "SubnetId": id,
+                    "VpcId": self.vpc(),
+                    "OwnerId": ACCOUNT,
+                    "AssignIpv6AddressOnCreation": false,
+                    "Ipv6CidrBlockAssociationSet": [],
+                    "SubnetArn": format!("arn:aws:ec2:{}:{ACCOUNT}:subnet/{id}", self.region),
+                    "EnableDns64": false,
+                    "Ipv6Native": false,
+                    "PrivateDnsNameOptionsOnLaunch": {
+                        "HostnameType": "ip-name",
+                        "EnableResourceNameDnsARecord": false,
+                        "EnableResourceNameDnsAAAARecord": false,
+                    },
+                });
+                tagged(&mut subnet, &id);
+                subnet
             });
-            tagged(&mut subnet, &id);
-            subnet
-        });
         let found = pass(request, SUBNET_FILTERS, documents.collect())?;
         let keyed = found.into_iter().map(|subnet| (text(&subnet, "AvailabilityZone").unwrap_or_default().to_owned(), subnet));
         page(request, PAGES, "Subnets", keyed.collect())
@@ -250,15 +259,23 @@ mod tests {
     #[test]
     fn zones_have_their_region_s_short_name() {
         let id = |region: &str| Place { region: region.to_owned() }.zone_id('b');
-        assert_eq!((id("us-east-1"), id("ap-southeast-2"), id("eu-central-1")), ("use1-az2".to_owned(), "apse2-az2".to_owned(), "euc1-az2".to_owned()));
+        assert_eq!(
+            (id("us-east-1"), id("ap-southeast-2"), id("eu-central-1")),
+            ("use1-az2".to_owned(), "apse2-az2".to_owned(), "euc1-az2".to_owned())
+        );
     }
 
     #[test]
     fn each_zone_has_a_subnet() {
         let place = Place { region: "us-east-1".to_owned() };
-        let answer = place.subnets(&json!({"Filters": [{"Name": "availability-zone", "Values": ["us-east-1c"]}]}), |_| 1, |_, _| ()).unwrap();
+        let answer = place
+            .subnets(&json!({"Filters": [{"Name": "availability-zone", "Values": ["us-east-1c"]}]}), |_| 1, |_, _| ())
+            .unwrap();
         let subnet = &answer["Subnets"][0];
-        assert_eq!((subnet["CidrBlock"].as_str(), subnet["AvailableIpAddressCount"].as_i64()), (Some("172.31.32.0/20"), Some(4090)));
+        assert_eq!(
+            (subnet["CidrBlock"].as_str(), subnet["AvailableIpAddressCount"].as_i64()),
+            (Some("172.31.32.0/20"), Some(4090))
+        );
         assert_eq!(place.zone_of(subnet["SubnetId"].as_str().unwrap()), Some('c'));
         let unknown = place.subnets(&json!({"SubnetIds": ["subnet-0123456789abcdef0"]}), |_| 0, |_, _| ()).unwrap_err();
         assert_eq!(unknown.message, "The subnet ID 'subnet-0123456789abcdef0' does not exist");

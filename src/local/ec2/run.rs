@@ -34,7 +34,7 @@ const USER_DATA: usize = 16 * 1024;
 /// A `ClientToken` that was used.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Token {
-    token: String,
+    text: String,
     /// SHA-256 of what was asked for with it.
     asked: String,
     pub instances: Vec<String>,
@@ -44,7 +44,7 @@ impl Kept for Token {
     const KIND: &'static str = "token";
 
     fn id(&self) -> &str {
-        &self.token
+        &self.text
     }
 }
 
@@ -77,7 +77,9 @@ pub fn run(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
     let asked = digest(request);
     if let Some(token) = token {
         if token.len() > TOKEN || !token.is_ascii() {
-            return Err(invalid(format!("Value ({token}) for parameter clientToken is invalid. A client token has up to {TOKEN} ASCII characters.")));
+            return Err(invalid(format!(
+                "Value ({token}) for parameter clientToken is invalid. A client token has up to {TOKEN} ASCII characters."
+            )));
         }
         if let Some(earlier) = ec2.store.get::<Token>(token)? {
             return repeat(ec2, request, &earlier, &asked);
@@ -101,7 +103,7 @@ pub fn run(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
                 launch.tags.apply(change, &volume.id, "volume")?;
             }
         }
-        token.map_or(Ok(()), |token| change.put(&Token { token: token.to_owned(), asked, instances: ids.clone() }))
+        token.map_or(Ok(()), |token| change.put(&Token { text: token.to_owned(), asked, instances: ids.clone() }))
     })?;
     for id in &ids {
         ec2.begin_start(id);
@@ -209,7 +211,11 @@ fn counts(request: &Value) -> Result<(u32, u32), Fault> {
     };
     let (least, most) = (count("MinCount")?, count("MaxCount")?);
     if least > most {
-        return Err(Fault::new("InvalidParameterCombination", 400, format!("MinCount ({least}) may not exceed MaxCount ({most})")));
+        return Err(Fault::new(
+            "InvalidParameterCombination",
+            400,
+            format!("MinCount ({least}) may not exceed MaxCount ({most})"),
+        ));
     }
     Ok((least, most))
 }
@@ -231,7 +237,13 @@ pub fn check_user_data(data: &str) -> Result<Vec<u8>, Fault> {
 
 fn make(ec2: &Ec2, launch: &Launch<'_>, token: Option<&str>, count: u32) -> Result<Vec<(Instance, Vec<Volume>)>, Fault> {
     let (now, visible, reservation) = (now_millis(), ec2.visible_from(), fresh("r")?);
-    let mut taken: Vec<Ipv4Addr> = ec2.store.all::<Instance>()?.into_iter().filter(|other| other.state != State::Terminated).map(|other| other.private).collect();
+    let mut taken: Vec<Ipv4Addr> = ec2
+        .store
+        .all::<Instance>()?
+        .into_iter()
+        .filter(|other| other.state != State::Terminated)
+        .map(|other| other.private)
+        .collect();
     let mut made = Vec::new();
     for index in 0..count {
         let id = fresh("i")?;
@@ -264,7 +276,12 @@ fn make(ec2: &Ec2, launch: &Launch<'_>, token: Option<&str>, count: u32) -> Resu
             volume: volume.id.clone(),
             goes_along: block.goes_along,
         });
-        let spot = launch.spot.map(|persistent| Ok::<_, Fault>(Spot { request: fresh("sir")?.replace("sir-0", "sir-")[..12].to_owned(), persistent })).transpose()?;
+        let spot = launch
+            .spot
+            .map(|persistent| {
+                Ok::<_, Fault>(Spot { request: fresh("sir")?.replace("sir-0", "sir-")[..12].to_owned(), persistent })
+            })
+            .transpose()?;
         let instance = Instance {
             reservation: reservation.clone(),
             token: token.map(str::to_owned),
@@ -325,7 +342,11 @@ fn free_address(zone: char, taken: &[Ipv4Addr]) -> Result<Ipv4Addr, Fault> {
     let start = u32::from_str_radix(&digits[4..9], 16).unwrap_or_default();
     let all = (0..4091).map(|step| Ipv4Addr::from(first + 4 + (start + step) % 4091));
     all.into_iter().find(|address| !taken.contains(address)).ok_or_else(|| {
-        Fault::new("InsufficientFreeAddressesInSubnet", 400, "There are not enough free addresses in the subnet to satisfy the request.")
+        Fault::new(
+            "InsufficientFreeAddressesInSubnet",
+            400,
+            "There are not enough free addresses in the subnet to satisfy the request.",
+        )
     })
 }
 

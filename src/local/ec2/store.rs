@@ -161,7 +161,10 @@ fn find<T: Kept>(db: &Connection, id: &str) -> Result<Option<T>, Fault> {
 
 fn read<T: Kept>(document: &str) -> Result<T, Fault> {
     serde_json::from_str(document).map_err(|error| {
-        Fault::internal(format_args!("a {} of the local region cannot be read ({error}); `footplate local reset` starts afresh", T::KIND))
+        Fault::internal(format_args!(
+            "a {} of the local region cannot be read ({error}); `footplate local reset` starts afresh",
+            T::KIND
+        ))
     })
 }
 

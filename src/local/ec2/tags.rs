@@ -18,8 +18,7 @@ use crate::local::fault::Fault;
 const TAGS: usize = 50;
 const KEY: usize = 127;
 const VALUE: usize = 256;
-const FILTERS: Filters =
-    &[("key", "Key"), ("resource-id", "ResourceId"), ("resource-type", "ResourceType"), ("value", "Value")];
+const FILTERS: Filters = &[("key", "Key"), ("resource-id", "ResourceId"), ("resource-type", "ResourceType"), ("value", "Value")];
 
 /// The tags of `TagSpecifications`: for each type of resource, keys with values.
 #[derive(Debug, Default)]
@@ -31,8 +30,8 @@ impl Tags {
     /// # Errors
     /// When the store cannot be written.
     pub fn apply(&self, change: &Change<'_>, id: &str, resource: &str) -> Result<(), Fault> {
-        let fitting = self.0.iter().filter(|(of, ..)| of == resource);
-        fitting.map(|(_, key, value)| change.tag(id, key, value)).collect()
+        let mut fitting = self.0.iter().filter(|(of, ..)| of == resource);
+        fitting.try_for_each(|(_, key, value)| change.tag(id, key, value))
     }
 }
 
@@ -117,13 +116,13 @@ pub fn delete(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
 /// # Errors
 /// For wrong filters and pages.
 pub fn describe(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
-    let documents = ec2.store.tags()?.into_iter().map(|(resource, key, value)| {
-        json!({"Key": key, "ResourceId": resource, "ResourceType": type_of(&resource), "Value": value})
-    });
+    let documents = ec2.store.tags()?.into_iter().map(
+        |(resource, key, value)| json!({"Key": key, "ResourceId": resource, "ResourceType": type_of(&resource), "Value": value}),
+    );
     let found = pass(request, FILTERS, documents.collect())?;
-    let keyed = found.into_iter().map(|tag| {
-        (format!("{}/{}", text(&tag, "ResourceId").unwrap_or_default(), text(&tag, "Key").unwrap_or_default()), tag)
-    });
+    let keyed = found
+        .into_iter()
+        .map(|tag| (format!("{}/{}", text(&tag, "ResourceId").unwrap_or_default(), text(&tag, "Key").unwrap_or_default()), tag));
     page(request, Limits { least: 5, most: 1000, ids: "" }, "Tags", keyed.collect())
 }
 

@@ -76,7 +76,10 @@ pub fn page(request: &Value, limits: Limits, member: &str, mut items: Vec<(Strin
     let after = text(request, "NextToken").map(place).transpose()?;
     if let Some(wanted) = wanted {
         if wanted < limits.least {
-            let text = format!("Value ( {wanted} ) for parameter maxResults is invalid. Expecting a value greater than {}.", limits.least);
+            let text = format!(
+                "Value ( {wanted} ) for parameter maxResults is invalid. Expecting a value greater than {}.",
+                limits.least
+            );
             return Err(invalid(text));
         }
         if !limits.ids.is_empty() && !list(request, limits.ids).is_empty() {

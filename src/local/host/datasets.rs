@@ -162,21 +162,20 @@ fn open(folder: &Path, names: &[String]) -> io::Result<File> {
 }
 
 fn hand_out<B>(request: &Request<B>, mut file: File, length: u64) -> Response<Body> {
-    let wanted = request.headers().get(RANGE).and_then(|value| value.to_str().ok()).and_then(|text| range(text, length));
-    let (status, from, count) = match wanted {
-        None => (StatusCode::OK, 0, length),
-        Some(Some((from, until))) => (StatusCode::PARTIAL_CONTENT, from, until - from + 1),
-        Some(None) => (StatusCode::RANGE_NOT_SATISFIABLE, 0, 0),
+    let asked = request.headers().get(RANGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (status, from, count) = match range(asked, length) {
+        Wanted::All => (StatusCode::OK, 0, length),
+        Wanted::Part(from, until) => (StatusCode::PARTIAL_CONTENT, from, until - from + 1),
+        Wanted::Nothing => (StatusCode::RANGE_NOT_SATISFIABLE, 0, 0),
     };
     if file.seek(SeekFrom::Start(from)).is_err() {
         return said(StatusCode::INTERNAL_SERVER_ERROR, "The file cannot be read.\n");
     }
-    let content = match *request.method() == Method::HEAD || count == 0 {
-        true => body(""),
-        false => {
-            let stream = ReaderStream::with_capacity(tokio::fs::File::from_std(file).take(count), CHUNK_BYTES);
-            StreamBody::new(stream.map_ok(Frame::data).map_err(Into::into)).boxed_unsync()
-        }
+    let content = if *request.method() == Method::HEAD || count == 0 {
+        body("")
+    } else {
+        let stream = ReaderStream::with_capacity(tokio::fs::File::from_std(file).take(count), CHUNK_BYTES);
+        StreamBody::new(stream.map_ok(Frame::data).map_err(Into::into)).boxed_unsync()
     };
     let mut response = Response::new(content);
     *response.status_mut() = status;
@@ -195,22 +194,34 @@ fn hand_out<B>(request: &Request<B>, mut file: File, length: u64) -> Response<Bo
     response
 }
 
-/// One range (RFC 9110, section 14): first and last byte. `Some(None)` cannot be satisfied; `None` is to be ignored, as
-/// more than one range is.
-fn range(text: &str, length: u64) -> Option<Option<(u64, u64)>> {
-    let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
+/// What of a file is wanted.
+#[derive(Debug, PartialEq, Eq)]
+enum Wanted {
+    /// No range, one that makes no sense, or several: those are ignored, as a server may.
+    All,
+    /// From this byte to that one.
+    Part(u64, u64),
+    /// A range behind the end.
+    Nothing,
+}
+
+/// Reads a `Range` header (RFC 9110, section 14) for a file of this length.
+fn range(text: &str, length: u64) -> Wanted {
     let number = |text: &str| text.parse::<u64>().ok();
-    let end = length.checked_sub(1);
-    let (from, until) = match (first.is_empty(), last.is_empty()) {
-        (false, true) => (number(first)?, end),
-        (false, false) => (number(first)?, end.map(|end| end.min(number(last).unwrap_or(end)))),
-        (true, false) => (length.saturating_sub(number(last)?), end.filter(|_| number(last) != Some(0))),
-        (true, true) => return None,
+    let Some((first, last)) = text.strip_prefix("bytes=").and_then(|range| range.split_once('-')) else { return Wanted::All };
+    let bounds = match (first, last) {
+        ("", "") => None,
+        ("", last) => {
+            number(last).map(|count| if count == 0 { (length, u64::MAX) } else { (length.saturating_sub(count), u64::MAX) })
+        }
+        (first, "") => number(first).map(|first| (first, u64::MAX)),
+        (first, last) => number(first).zip(number(last)).filter(|(first, last)| first <= last),
     };
-    if !last.is_empty() {
-        number(last)?;
+    match bounds {
+        None => Wanted::All,
+        Some((first, last)) if first < length => Wanted::Part(first, last.min(length - 1)),
+        Some(_) => Wanted::Nothing,
     }
-    Some(until.filter(|until| from <= *until).map(|until| (from, until)))
 }
 
 fn said(status: StatusCode, text: &'static str) -> Response<Body> {
@@ -274,12 +285,15 @@ mod tests {
 
     #[test]
     fn ranges() {
-        assert_eq!(range("bytes=2-", 10), Some(Some((2, 9))));
-        assert_eq!(range("bytes=-3", 10), Some(Some((7, 9))));
-        assert_eq!(range("bytes=0-99", 10), Some(Some((0, 9))));
-        assert_eq!(range("bytes=10-", 10), Some(None));
-        assert_eq!(range("bytes=0-", 0), Some(None));
-        assert_eq!(range("bytes=0-1,3-4", 10), None);
-        assert_eq!(range("lines=0-1", 10), None);
+        assert_eq!(range("bytes=2-", 10), Wanted::Part(2, 9));
+        assert_eq!(range("bytes=-3", 10), Wanted::Part(7, 9));
+        assert_eq!(range("bytes=-99", 10), Wanted::Part(0, 9));
+        assert_eq!(range("bytes=0-99", 10), Wanted::Part(0, 9));
+        assert_eq!(range("bytes=10-", 10), Wanted::Nothing);
+        assert_eq!(range("bytes=-0", 10), Wanted::Nothing);
+        assert_eq!(range("bytes=0-", 0), Wanted::Nothing);
+        for ignored in ["", "bytes=0-1,3-4", "bytes=5-2", "bytes=-", "bytes=a-b", "lines=0-1"] {
+            assert_eq!(range(ignored, 10), Wanted::All, "{ignored}");
+        }
     }
 }

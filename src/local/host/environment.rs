@@ -17,7 +17,7 @@ use tokio::process::Command;
 use super::HostEnvironment;
 
 /// A folder of environments takes a tenth of a second; a machine under load some more.
-const HOW_LONG: Duration = Duration::from_secs(60);
+const HOW_LONG: Duration = Duration::from_mins(1);
 /// Makes the environments that are its arguments.
 const MAKER: &str = include_str!("environment/make.py");
 /// conda's commands, by their places below its root.

@@ -53,7 +53,7 @@ impl Guest {
             instance: spec.instance_id.clone(),
             user: spec.user.clone(),
             image: spec.image.clone(),
-            hostname: hostname(spec.address),
+            hostname: hostname(spec.private_address),
             datasets: spec.datasets.clone(),
             environment: Environment::new(spec.environment, &spec.folder),
             scratch: scratch(&spec.folder, &spec.instance_id)?,
@@ -157,16 +157,6 @@ impl Guest {
         variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// A login shell, or a command as sshd runs it.
-    #[must_use]
-    pub fn shell(&self, command: Option<String>) -> Vec<String> {
-        let (option, command) = match command {
-            None => ("-l", None),
-            Some(command) => ("-c", Some(command)),
-        };
-        ["/bin/bash", option].into_iter().map(str::to_owned).chain(command).collect()
-    }
-
     /// Whether the user wants no message of the day.
     #[must_use]
     pub fn is_hushed(&self) -> bool {
@@ -215,19 +205,25 @@ impl Drop for Guest {
     }
 }
 
-/// The name that EC2 gives (`ip-` and the private address). assumed: the private address of 127.a.b.c is 172.31.b.c.
+/// A login shell, or a command as sshd runs it: the program and its arguments.
 #[must_use]
-pub fn hostname(address: Ipv4Addr) -> String {
-    let [_, _, third, fourth] = address.octets();
-    format!("ip-172-31-{third}-{fourth}")
+pub fn shell(command: Option<String>) -> Vec<String> {
+    let option = if command.is_none() { "-l" } else { "-c" };
+    ["/bin/bash", option].into_iter().map(str::to_owned).chain(command).collect()
+}
+
+/// The name that EC2 gives (VPC user guide, "DNS attributes": the first part of the private DNS name).
+fn hostname(private: Ipv4Addr) -> String {
+    format!("ip-{}", private.to_string().replace('.', "-"))
 }
 
 /// A folder for temporary files and sockets: in the instance's own folder when its name is short enough for sockets.
 fn scratch(folder: &Path, instance: &str) -> io::Result<PathBuf> {
     let inside = folder.join("tmp");
-    let path = match inside.as_os_str().len() < SOCKET_FOLDER_BYTES {
-        true => inside,
-        false => Path::new("/tmp").join(format!("footplate-{}-{instance}", nix::unistd::getuid())),
+    let path = if inside.as_os_str().len() < SOCKET_FOLDER_BYTES {
+        inside
+    } else {
+        Path::new("/tmp").join(format!("footplate-{}-{instance}", nix::unistd::getuid()))
     };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
     let metadata = fs::symlink_metadata(&path)?;
@@ -248,7 +244,7 @@ mod tests {
 
     #[test]
     fn names_and_words() {
-        assert_eq!(hostname(Ipv4Addr::new(127, 31, 4, 7)), "ip-172-31-4-7");
+        assert_eq!(hostname(Ipv4Addr::new(172, 31, 4, 7)), "ip-172-31-4-7");
         assert_eq!(quote(Path::new("/a b/it's")), r"'/a b/it'\''s'");
     }
 }

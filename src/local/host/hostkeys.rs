@@ -44,7 +44,7 @@ impl HostKeys {
             logged.push(format!("256 {} {} ({kind})", key.fingerprint(HashAlg::Sha256), key.comment()));
         }
         logged.extend(["-----END SSH HOST KEY FINGERPRINTS-----".to_owned(), RULE.to_owned()]);
-        let mut text: String = logged.iter().map(|line| format!("<14>{stamp} cloud-init: {line}\n")).collect();
+        let mut text = logged.iter().fold(String::new(), |text, line| text + "<14>" + stamp + " cloud-init: " + line + "\n");
         text.push_str("-----BEGIN SSH HOST KEY KEYS-----\n");
         for key in &self.0 {
             text.push_str(&key.public_key().to_openssh().unwrap_or_default());

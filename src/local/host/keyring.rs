@@ -8,14 +8,17 @@ use russh::keys::PublicKey;
 use russh::keys::ssh_key::public::KeyData;
 
 /// How long a pushed key may be used to log in (EC2 user guide, "EC2 Instance Connect": 60 seconds).
-const VALIDITY: Duration = Duration::from_secs(60);
+const VALIDITY: Duration = Duration::from_mins(1);
 
 /// The pushed keys of all instances.
 pub struct Keyring {
     validity: Duration,
     /// By instance and user, each with the time when it goes out of use.
-    keys: Mutex<HashMap<(String, String), Vec<(KeyData, Instant)>>>,
+    keys: Mutex<HashMap<Door, Vec<(KeyData, Instant)>>>,
 }
+
+/// An instance and a user.
+type Door = (String, String);
 
 impl Default for Keyring {
     fn default() -> Self {

@@ -26,7 +26,6 @@ mod userdata;
 
 pub use console::Console;
 pub use datasets::Datasets;
-pub use guest::hostname;
 pub use keyring::Keyring;
 pub use power::ShutDown;
 
@@ -58,6 +57,8 @@ pub struct HostSpec {
     pub folder: PathBuf,
     /// Its address on loopback, 127.x.
     pub address: Ipv4Addr,
+    /// Its private address, e.g. 172.31.0.5: the host's name is made of it, as EC2 does.
+    pub private_address: Ipv4Addr,
     /// The one user: `ubuntu` or `ec2-user`, by the AMI.
     pub user: String,
     /// The AMI's name.
@@ -76,7 +77,7 @@ pub struct HostSpec {
     pub python: PathBuf,
     /// [`Datasets::datasets_url`], where there is one.
     pub datasets: Option<String>,
-    /// Called when the guest says shutdown or reboot.
+    /// Called when the guest says shutdown or reboot; must not wait.
     pub asked_down: Box<dyn Fn(ShutDown) + Send + Sync>,
 }
 

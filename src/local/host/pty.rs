@@ -116,9 +116,8 @@ impl Pty {
     pub async fn write_all(&self, mut data: &[u8]) -> io::Result<()> {
         while !data.is_empty() {
             let mut ready = self.master.writable().await?;
-            match ready.try_io(|master| Ok(nix::unistd::write(master.get_ref(), data)?)) {
-                Ok(written) => data = data.get(written?..).unwrap_or_default(),
-                Err(_) => {}
+            if let Ok(written) = ready.try_io(|master| Ok(nix::unistd::write(master.get_ref(), data)?)) {
+                data = data.get(written?..).unwrap_or_default();
             }
         }
         Ok(())

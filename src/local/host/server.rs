@@ -25,7 +25,7 @@ use super::machine::Machine;
 use super::pty::{Pty, Size};
 use super::session::{self, Running};
 
-/// Connections that have not logged in (sshd_config(5), `MaxStartups`: 10) and how long they may take to (`LoginGraceTime`,
+/// Connections that have not logged in (`sshd_config(5)`, `MaxStartups`: 10) and how long they may take to (`LoginGraceTime`,
 /// here shorter: everything is on this machine).
 const STARTUPS: usize = 10;
 const LOGIN_GRACE: Duration = Duration::from_secs(30);
@@ -198,10 +198,7 @@ enum Wish {
 impl Connection {
     fn admits(&self, user: &str, key: &russh::keys::PublicKey) -> Auth {
         let service = &self.service;
-        match user == service.user && service.keys.accepts(&service.instance, user, key) {
-            true => Auth::Accept,
-            false => Auth::reject(),
-        }
+        if user == service.user && service.keys.accepts(&service.instance, user, key) { Auth::Accept } else { Auth::reject() }
     }
 
     /// Starts a session in its channel, once.

@@ -17,7 +17,7 @@ use russh::{ChannelWriteHalf, Sig};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::broadcast;
 
-use super::guest::Guest;
+use super::guest::{Guest, shell};
 use super::init::{End, Wiring};
 use super::intake::{Inlet, Intake};
 use super::machine::{Machine, Process};
@@ -72,7 +72,7 @@ impl Session {
         }
         let wiring = Wiring::Terminal(pty.path().to_owned());
         let env = std::mem::take(&mut self.env);
-        let started = self.machine.run(self.guest.shell(command), env, self.guest.home(), wiring).await;
+        let started = self.machine.run(shell(command), env, self.guest.home(), wiring).await;
         pty.opened();
         let mut process = match started {
             Ok(process) => process,
@@ -143,7 +143,7 @@ impl Session {
     async fn start(&mut self, command: Option<String>) -> io::Result<(Process, Ends)> {
         let pipes = Pipes::make(&self.guest.run_folder())?;
         let env = std::mem::take(&mut self.env);
-        let process = self.machine.run(self.guest.shell(command), env, self.guest.home(), pipes.wiring()).await;
+        let process = self.machine.run(shell(command), env, self.guest.home(), pipes.wiring()).await;
         let ends = pipes.opened();
         Ok((process?, ends))
     }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use futures_util::StreamExt as _;
 use russh_sftp::protocol::{
@@ -90,11 +90,6 @@ impl Files {
             Some(Open::File { file, .. }) => Ok(file),
             _ => Err(StatusCode::Failure.with_message("No such open file")),
         }
-    }
-
-    fn attributes(&self, path: &Path, metadata: &fs::Metadata) -> Entry {
-        let name = path.file_name().map_or_else(|| "/".into(), |name| name.to_string_lossy().into_owned());
-        attributes::entry(name, metadata)
     }
 }
 
@@ -183,8 +178,13 @@ impl Handler for Files {
     async fn opendir(&mut self, id: u32, path: String) -> Answer<Handle> {
         let folder = self.path(&path);
         let listed = fs::read_dir(&folder).map_err(|error| failed(&error))?;
-        let mut entries: Vec<Entry> =
-            listed.flatten().filter_map(|entry| Some(self.attributes(&entry.path(), &entry.metadata().ok()?))).collect();
+        let mut entries: Vec<Entry> = listed
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                Some(attributes::entry(name, &entry.metadata().ok()?))
+            })
+            .collect();
         for name in [".", ".."] {
             if let Ok(metadata) = fs::metadata(folder.join(name)) {
                 entries.push(attributes::entry(name.to_owned(), &metadata));

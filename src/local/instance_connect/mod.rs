@@ -98,7 +98,13 @@ mod tests {
     fn keys_are_openssh_lines_of_two_kinds() {
         let key = ed25519("ssh-ed25519");
         assert_eq!(check_key(&format!("{key} me@here\n")).unwrap(), key);
-        for wrong in [ed25519("ssh-rsa"), ed25519("ecdsa-sha2-nistp256"), "ssh-ed25519 AAAA".to_owned(), format!("{key}\n{key}"), "x".repeat(90)] {
+        for wrong in [
+            ed25519("ssh-rsa"),
+            ed25519("ecdsa-sha2-nistp256"),
+            "ssh-ed25519 AAAA".to_owned(),
+            format!("{key}\n{key}"),
+            "x".repeat(90),
+        ] {
             assert_eq!(check_key(&wrong).unwrap_err().code, "InvalidArgsException", "{wrong}");
         }
     }

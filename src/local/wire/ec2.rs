@@ -111,7 +111,13 @@ fn element(model: &Model, text: &mut String, name: &str, value: &Value) -> Resul
 
 /// Text for XML 1.0, which has no control characters; a carriage return must be a reference to survive a reader.
 fn readable(content: &str) -> String {
-    let allowed = |c: char| if matches!(c, '\0'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}') { char::REPLACEMENT_CHARACTER } else { c };
+    let allowed = |c: char| {
+        if matches!(c, '\0'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}') {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    };
     escape(content.chars().map(allowed).collect::<String>()).replace('\r', "&#13;")
 }
 
@@ -142,11 +148,17 @@ fn structure(model: &Model, name: &str, node: &Node, path: &str) -> Result<Value
         };
         members.insert(member.name.to_owned(), typed(model, member.shape, below, &path)?);
     }
-    let missing = shape.members().find(|member| shape.required.iter().any(|name| name == member.name) && !members.contains_key(member.name));
+    let missing = shape
+        .members()
+        .find(|member| shape.required.iter().any(|name| name == member.name) && !members.contains_key(member.name));
     match missing {
         Some(member) => {
             let dot = if path.is_empty() { "" } else { "." };
-            Err(Fault::new("MissingParameter", 400, format!("The request must contain the parameter {path}{dot}{}", member.asked)))
+            Err(Fault::new(
+                "MissingParameter",
+                400,
+                format!("The request must contain the parameter {path}{dot}{}", member.asked),
+            ))
         }
         None => Ok(Value::Object(members)),
     }
@@ -213,13 +225,19 @@ mod tests {
         assert_eq!(refusal("Version=2016-11-15").0, "MissingAction");
         assert_eq!(refusal("Action=Nothing").0, "InvalidAction");
         assert_eq!(refusal("Action=RunInstances&Version=2006-01-01").0, "NoSuchVersion");
-        assert_eq!(refusal("Action=RunInstances&MaxCount=1"), ("MissingParameter", "The request must contain the parameter MinCount".to_owned()));
+        assert_eq!(
+            refusal("Action=RunInstances&MaxCount=1"),
+            ("MissingParameter", "The request must contain the parameter MinCount".to_owned())
+        );
         assert_eq!(
             refusal("Action=DescribeInstances&Filter.1.Colour=a"),
             ("UnknownParameter", "The parameter Filter.1.Colour is not recognized".to_owned())
         );
         assert_eq!(refusal("Action=RunInstances&MinCount=x&MaxCount=1").0, "InvalidParameterValue");
-        assert_eq!(refusal("Action=RunInstances&MinCount=1&MaxCount=1&InstanceInitiatedShutdownBehavior=explode").0, "InvalidParameterValue");
+        assert_eq!(
+            refusal("Action=RunInstances&MinCount=1&MaxCount=1&InstanceInitiatedShutdownBehavior=explode").0,
+            "InvalidParameterValue"
+        );
         for hostile in [
             format!("Action=DescribeInstances&{}=1", "x.".repeat(5000)),
             "Action=DescribeInstances&InstanceId.99999999=i".to_owned(),

@@ -8,6 +8,7 @@ use crate::aws::spending::Use;
 use crate::aws::{Aws, Mode, fault, machines, price, pricing, time};
 use crate::model::show::{money, seconds_between, span};
 use crate::model::{Block, Cell, Detail, Failure, ItemId, Safe};
+use crate::resource::runs;
 
 /// Rows of facts, in order; what AWS does not say is left out.
 #[derive(Default)]
@@ -64,6 +65,7 @@ pub(super) async fn detail(aws: &Aws, id: &ItemId) -> Result<Detail, Failure> {
     facts.text("token", it.client_token());
     let blocks = [
         facts.block("instance"),
+        runs::gauges::gauges(aws, &ItemId(look::id(&it).to_owned())).await,
         cost(aws, &it, volumes.as_deref()).block("cost"),
         way_in(&it, &way).block("the way in"),
         volumes.as_deref().and_then(|volumes| table(aws, volumes)),

@@ -25,7 +25,7 @@ impl Files {
     /// `NotFound`, `Denied`; `Conflict` when it is changed there meanwhile; `Machine` when it cannot be written here. What
     /// has arrived is continued by the next try.
     pub async fn get(&self, remote: &str, local: &Path, progress: &(dyn Fn(Progress) + Send + Sync)) -> Result<u64, Failure> {
-        let about = self.raw.stat(remote).await.map_err(|error| self.fail(remote, error))?.attrs;
+        let about = self.raw.stat(remote).await.map_err(|error| self.fail(remote, &error))?.attrs;
         if !is_file(&about) {
             return Err(Failure::new(FailureKind::Invalid, format!("{remote} on the instance is not a file"), "name a file"));
         }
@@ -50,14 +50,14 @@ impl Files {
         let mut into = BufWriter::with_capacity(1 << 20, tokio::fs::File::from_std(file));
         into.seek(io::SeekFrom::Start(from)).await.map_err(unwritable)?;
         let handle = self.raw.open(remote, OpenFlags::READ, FileAttributes::empty()).await;
-        let handle = handle.map_err(|error| self.fail(remote, error))?.handle;
+        let handle = handle.map_err(|error| self.fail(remote, &error))?.handle;
         let fetched = self.fetch(remote, &handle, from..size, &mut into, &part, &mut meter).await;
         let flushed = into.flush().await;
         let _ = self.raw.close(handle).await;
         fetched?;
         flushed.map_err(unwritable)?;
         into.into_inner().sync_all().await.map_err(unwritable)?;
-        let after = self.raw.stat(remote).await.map_err(|error| self.fail(remote, error))?.attrs;
+        let after = self.raw.stat(remote).await.map_err(|error| self.fail(remote, &error))?.attrs;
         if (after.size, after.mtime) != (about.size, about.mtime) {
             let _ = fs::remove_file(&part);
             let what = format!("{remote} was changed on the instance while it was fetched");
@@ -125,7 +125,7 @@ impl Files {
                 ask += u64::from(length);
             }
             let Some(piece) = at_work.next().await else { break };
-            let piece = piece.map_err(|error| self.fail(remote, error))?;
+            let piece = piece.map_err(|error| self.fail(remote, &error))?;
             into.write_all(&piece).await.map_err(|error| unwritable(part, &error))?;
             done += piece.len() as u64;
             meter.tell(done);

@@ -37,7 +37,7 @@ impl Files {
         let from = there.unwrap_or(0);
         let flags = if from == 0 { OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE } else { OpenFlags::WRITE };
         let attrs = FileAttributes { permissions: Some(about.permissions().mode() & 0o777), ..FileAttributes::empty() };
-        let handle = self.raw.open(part.as_str(), flags, attrs).await.map_err(|error| self.fail(remote, error))?.handle;
+        let handle = self.raw.open(part.as_str(), flags, attrs).await.map_err(|error| self.fail(remote, &error))?.handle;
         file.seek(io::SeekFrom::Start(from)).await.map_err(unreadable)?;
         let mut meter = Meter::new(progress, &format!("sending {}", local.display()), size);
         meter.tell(from);
@@ -56,7 +56,7 @@ impl Files {
                 let what = format!("{} was changed while it was sent", local.display());
                 return Err(Failure::new(FailureKind::Conflict, what, "wait until it is complete, and send it again"));
             }
-            Ok(_) => closed.map_err(|error| self.fail(remote, error))?,
+            Ok(_) => closed.map_err(|error| self.fail(remote, &error))?,
         };
         self.replace(&part, remote).await?;
         Ok(size)
@@ -92,7 +92,7 @@ impl Files {
                 }
             }
             let Some(written) = at_work.next().await else { return Ok(at) };
-            done += written.map_err(|error| self.fail(remote, error))?;
+            done += written.map_err(|error| self.fail(remote, &error))?;
             meter.tell(done);
         }
     }
@@ -113,6 +113,6 @@ impl Files {
             let _ = self.raw.remove(to).await;
             self.raw.rename(from, to).await.map(drop)
         };
-        done.map_err(|error| self.fail(to, error))
+        done.map_err(|error| self.fail(to, &error))
     }
 }

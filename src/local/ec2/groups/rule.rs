@@ -10,6 +10,9 @@ use crate::local::ec2::ids::GROUP;
 use crate::local::ec2::wanted::{invalid, list, number, text};
 use crate::local::fault::Fault;
 
+/// From and to; for ICMP type and code. None is all.
+type Ports = Option<(i64, i64)>;
+
 /// A rule: traffic of a protocol to some ports, with a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
@@ -17,8 +20,7 @@ pub struct Rule {
     pub egress: bool,
     /// `tcp`, `udp`, `icmp`, `icmpv6`, the number of another one, or `-1` for all.
     pub protocol: String,
-    /// From and to; for ICMP type and code. None is all.
-    pub ports: Option<(i64, i64)>,
+    pub ports: Ports,
     pub peer: Peer,
     pub description: Option<String>,
 }
@@ -36,7 +38,14 @@ impl Rule {
     /// What a new group has: everything may go out.
     #[must_use]
     pub fn everything_out(id: String) -> Self {
-        Self { id, egress: true, protocol: "-1".to_owned(), ports: None, peer: Peer::V4("0.0.0.0/0".to_owned()), description: None }
+        Self {
+            id,
+            egress: true,
+            protocol: "-1".to_owned(),
+            ports: None,
+            peer: Peer::V4("0.0.0.0/0".to_owned()),
+            description: None,
+        }
     }
 
     /// Whether two rules are about the same traffic.
@@ -95,7 +104,7 @@ impl Rule {
 /// Rules as `DescribeSecurityGroups` shows them: together by protocol and ports.
 #[must_use]
 pub fn permissions(rules: &[Rule], egress: bool) -> Value {
-    let mut shown: Vec<((&str, Option<(i64, i64)>), Value)> = Vec::new();
+    let mut shown: Vec<((&str, Ports), Value)> = Vec::new();
     for rule in rules.iter().filter(|rule| rule.egress == egress) {
         let key = (rule.protocol.as_str(), rule.ports);
         let at = shown.iter().position(|(other, _)| *other == key).unwrap_or_else(|| {
@@ -141,7 +150,12 @@ pub fn spelled(request: &Value, egress: bool) -> Result<Vec<Rule>, Fault> {
         let protocol = protocol(text(permission, "IpProtocol").unwrap_or("-1"))?;
         let ports = ports(&protocol, number(permission, "FromPort"), number(permission, "ToPort"))?;
         let before = rules.len();
-        let peers = [("IpRanges", "CidrIp"), ("Ipv6Ranges", "CidrIpv6"), ("UserIdGroupPairs", "GroupId"), ("PrefixListIds", "PrefixListId")];
+        let peers = [
+            ("IpRanges", "CidrIp"),
+            ("Ipv6Ranges", "CidrIpv6"),
+            ("UserIdGroupPairs", "GroupId"),
+            ("PrefixListIds", "PrefixListId"),
+        ];
         for (member, name) in peers {
             for item in list(permission, member) {
                 let named = text(item, name).unwrap_or_default();
@@ -160,7 +174,11 @@ pub fn spelled(request: &Value, egress: bool) -> Result<Vec<Rule>, Fault> {
         }
         if rules.len() == before {
             // assumed: code and text.
-            return Err(Fault::new("MissingParameter", 400, "The request must contain a source or destination for each permission: IpRanges, Ipv6Ranges, UserIdGroupPairs or PrefixListIds"));
+            return Err(Fault::new(
+                "MissingParameter",
+                400,
+                "The request must contain a source or destination for each permission: IpRanges, Ipv6Ranges, UserIdGroupPairs or PrefixListIds",
+            ));
         }
     }
     Ok(rules)
@@ -196,7 +214,7 @@ fn protocol(name: &str) -> Result<String, Fault> {
     Ok(known.to_owned())
 }
 
-fn ports(protocol: &str, from: Option<i64>, to: Option<i64>) -> Result<Option<(i64, i64)>, Fault> {
+fn ports(protocol: &str, from: Option<i64>, to: Option<i64>) -> Result<Ports, Fault> {
     match (protocol, from, to) {
         ("tcp" | "udp", Some(from), Some(to)) => {
             if (0..=65535).contains(&from) && (from..=65535).contains(&to) {
@@ -253,8 +271,14 @@ mod tests {
     #[test]
     fn wrong_permissions_are_refused() {
         let refused = |permission: Value| one(&permission).unwrap_err().message;
-        assert_eq!(refused(json!({"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "300.0.0.0/8"}]})), "CIDR block 300.0.0.0/8 is malformed");
-        assert_eq!(refused(json!({"IpProtocol": "tcp", "FromPort": 23, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]})), "Invalid TCP/UDP port range (23:22)");
+        assert_eq!(
+            refused(json!({"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "300.0.0.0/8"}]})),
+            "CIDR block 300.0.0.0/8 is malformed"
+        );
+        assert_eq!(
+            refused(json!({"IpProtocol": "tcp", "FromPort": 23, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]})),
+            "Invalid TCP/UDP port range (23:22)"
+        );
         assert!(refused(json!({"IpProtocol": "ssh", "IpRanges": []})).contains("Unknown protocol"));
         assert!(refused(json!({"IpProtocol": "-1"})).contains("source"));
     }

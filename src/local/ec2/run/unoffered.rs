@@ -43,7 +43,8 @@ pub fn check(request: &Value) -> Result<(), Fault> {
             Some(arn) => ("arn", arn),
             None => ("name", text(profile, "Name").unwrap_or_default()),
         };
-        let text = format!("Value ({name}) for parameter iamInstanceProfile.{member} is invalid. Invalid IAM Instance Profile {member}");
+        let text =
+            format!("Value ({name}) for parameter iamInstanceProfile.{member} is invalid. Invalid IAM Instance Profile {member}");
         return Err(invalid(text));
     }
     if let Some(member) = MEMBERS.into_iter().find(|member| request.get(member).is_some()) {

@@ -28,7 +28,9 @@ pub struct Whereto<'a> {
 /// for twice.
 pub fn read<'a>(ec2: &Ec2, request: &'a Value) -> Result<Whereto<'a>, Fault> {
     let interface = interface(request);
-    let given = ["SubnetId", "SecurityGroupIds", "SecurityGroups", "PrivateIpAddress"].into_iter().any(|member| request.get(member).is_some());
+    let given = ["SubnetId", "SecurityGroupIds", "SecurityGroups", "PrivateIpAddress"]
+        .into_iter()
+        .any(|member| request.get(member).is_some());
     if interface.is_some() && given {
         let text = "Network interfaces and an instance-level subnet ID, security groups or private IP address may not be specified on the same request";
         return Err(Fault::new("InvalidParameterCombination", 400, text));
@@ -39,7 +41,11 @@ pub fn read<'a>(ec2: &Ec2, request: &'a Value) -> Result<Whereto<'a>, Fault> {
     if let (Some(subnet), Some(asked)) = (subnet, asked)
         && subnet != asked
     {
-        let text = format!("The availability zone '{}' of the subnet does not match the requested '{}'", ec2.place.zone(subnet), ec2.place.zone(asked));
+        let text = format!(
+            "The availability zone '{}' of the subnet does not match the requested '{}'",
+            ec2.place.zone(subnet),
+            ec2.place.zone(asked)
+        );
         return Err(invalid(text));
     }
     let (groups, group_names) = match interface {

@@ -1,0 +1,311 @@
+//! The data of a run: got ready once on the instance, in a folder of its own that runs share, and linked to where the script
+//! runs. What is got is known by where it is from and how large it is.
+
+mod send;
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+
+use super::place::stays_inside;
+use crate::aws::s3_uri::S3Uri;
+use crate::aws::script_mode::sourcedir::is_excluded;
+use crate::aws::{Aws, Mode, bucket};
+use crate::model::{Failure, FailureKind, ItemId, Progress, Safe, show};
+use crate::resource::line::Line;
+
+/// Looks while it is fetched.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(400);
+
+/// Where data is from.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Source {
+    /// `http://` or `https://`.
+    Web(String),
+    S3(S3Uri),
+    /// A file or folder of this machine.
+    Here(PathBuf),
+}
+
+/// How what arrives is made into files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Zip,
+    Tar,
+    /// One file, as it is.
+    Plain,
+    /// Many objects of S3.
+    Folder,
+}
+
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Zip => "zip",
+            Self::Tar => "tar",
+            Self::Plain => "plain",
+            Self::Folder => "folder",
+        }
+    }
+
+    /// By the ending of the name.
+    fn of(name: &str) -> Self {
+        let name = name.to_lowercase();
+        let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
+        if ends(&[".zip"]) {
+            Self::Zip
+        } else if ends(&[".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"]) {
+            Self::Tar
+        } else {
+            Self::Plain
+        }
+    }
+}
+
+/// A data set that is being got ready.
+pub(super) struct Getting<'a> {
+    pub aws: &'a Aws,
+    pub line: &'a Line,
+    pub instance: &'a ItemId,
+    /// An interpreter there, for where unzip is missing.
+    pub python: &'a str,
+    pub progress: &'a (dyn Fn(Progress) + Send + Sync),
+}
+
+impl Source {
+    /// Reads what the project or the form says; paths are relative to `root`.
+    ///
+    /// # Errors
+    /// With what is wrong with it and how to write it.
+    pub fn parse(text: &str, root: &Path) -> Result<Self, String> {
+        if text.starts_with("http://") || text.starts_with("https://") {
+            let host = text.split("://").nth(1).unwrap_or_default();
+            let sound =
+                !host.is_empty() && !host.starts_with('/') && !text.contains(|c: char| c.is_whitespace() || c.is_control());
+            return if sound {
+                Ok(Self::Web(text.to_owned()))
+            } else {
+                Err(format!("'{text}' is no address; it looks like https://host/data.zip"))
+            };
+        }
+        if text.starts_with("s3://") {
+            return S3Uri::parse(text)
+                .map(Self::S3)
+                .ok_or_else(|| format!("'{text}' is no S3 address; it looks like s3://bucket/folder/ or s3://bucket/data.zip"));
+        }
+        if let Some((scheme, _)) = text.split_once("://") {
+            return Err(format!("{scheme}:// cannot be fetched; write https://…, s3://…, or a folder or file of the project"));
+        }
+        Ok(Self::Here(root.join(text)))
+    }
+
+    /// What there is to say of it before anything is done.
+    ///
+    /// # Errors
+    /// When it is on this machine and is not there.
+    pub fn look(&self) -> Result<String, Failure> {
+        match self {
+            Self::Web(url) => Ok(format!("{url}, fetched on the instance")),
+            Self::S3(uri) => Ok(format!("{uri}, fetched on the instance, or through this machine where it has no credentials")),
+            Self::Here(path) => {
+                let found = Found::at(path)?;
+                Ok(format!(
+                    "{} in {} files, sent from this machine",
+                    show::size(found.bytes),
+                    show::grouped(found.files.len() as u64)
+                ))
+            }
+        }
+    }
+}
+
+/// What lies at a path of this machine.
+struct Found {
+    /// Relative to the path; empty for the path itself when that is a file.
+    files: Vec<PathBuf>,
+    bytes: u64,
+    /// Seconds since 1970 of the youngest change.
+    changed: u64,
+}
+
+impl Found {
+    fn at(path: &Path) -> Result<Self, Failure> {
+        let missing = |error: std::io::Error| {
+            let hint = "data is https://…, s3://…, or a folder or file of the project";
+            Failure::new(FailureKind::Invalid, format!("data: {}: {error}", path.display()), hint)
+        };
+        let mut found = Self { files: Vec::new(), bytes: 0, changed: 0 };
+        let mut left = vec![PathBuf::new()];
+        while let Some(below) = left.pop() {
+            let at = if below.as_os_str().is_empty() { path.to_owned() } else { path.join(&below) };
+            let about = std::fs::metadata(&at).map_err(missing)?;
+            if about.is_dir() {
+                for entry in std::fs::read_dir(&at).map_err(missing)? {
+                    let entry = entry.map_err(missing)?;
+                    // A link to a folder could go in circles.
+                    let linked = entry.file_type().map_err(missing)?.is_symlink() && entry.path().is_dir();
+                    if !linked && !is_excluded(&entry.file_name().to_string_lossy()) {
+                        left.push(below.join(entry.file_name()));
+                    }
+                }
+            } else if about.is_file() {
+                let changed = about.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+                found.bytes += about.len();
+                found.changed = found.changed.max(changed.map_or(0, |age| age.as_secs()));
+                found.files.push(below);
+            }
+        }
+        if found.files.is_empty() {
+            let hint = "put the data there, or name another folder";
+            return Err(Failure::new(FailureKind::Invalid, format!("data: there are no files in {}", path.display()), hint));
+        }
+        found.files.sort();
+        Ok(found)
+    }
+}
+
+/// Gets the data ready and links it into `code`, the folder where the script runs, relative to the home folder. Says what
+/// was done.
+///
+/// # Errors
+/// With the remedy: no such address, a broken archive, a full disk, no unzip. What has arrived is kept, except on a full
+/// disk, and the next launch goes on with it.
+pub(super) async fn provide(getting: &Getting<'_>, source: &Source, code: &str) -> Result<String, Failure> {
+    let (key, said) = match source {
+        Source::Web(url) => getting.web(url).await?,
+        Source::S3(uri) => getting.s3(uri).await?,
+        Source::Here(path) => getting.here(path).await?,
+    };
+    let linked = getting.line.told("linking the data", include_str!("scripts/link.sh"), &[&key, code], None).await?;
+    Ok(format!("{said}: {}", linked.trim()))
+}
+
+impl Getting<'_> {
+    async fn web(&self, url: &str) -> Result<(String, String), Failure> {
+        let size = self.line.told("asking for the data's size", include_str!("scripts/size.sh"), &[url], None).await?;
+        let size = size.trim().parse::<u64>().ok();
+        let path = url.split(['?', '#']).next().unwrap_or(url);
+        let name = path.rsplit('/').next().filter(|name| stays_inside(name)).unwrap_or("data");
+        let key = key(name, url, size);
+        let was = self.fetched(&key, size, &[url, Kind::of(name).word(), name, self.python]).await?;
+        Ok((key, said(was, size, "fetched on the instance")))
+    }
+
+    async fn s3(&self, uri: &S3Uri) -> Result<(String, String), Failure> {
+        let mut objects = bucket::objects(self.aws, uri).await?;
+        // `s3://bucket/folder` without a slash may be an object or a folder.
+        let whole = !uri.is_folder() && objects.iter().any(|object| object.key == uri.key);
+        let folder = if uri.is_folder() { uri.clone() } else { S3Uri::new(&uri.bucket, format!("{}/", uri.key)) };
+        objects.retain(|object| {
+            if whole { object.key == uri.key } else { object.key.starts_with(&folder.key) && !object.key.ends_with('/') }
+        });
+        if objects.is_empty() {
+            let hint = "footplate ls data shows what is there";
+            return Err(Failure::new(FailureKind::NotFound, format!("data: there is nothing at {uri}"), hint));
+        }
+        let size: u64 = objects.iter().map(|object| object.size).sum();
+        let from = if whole { uri.clone() } else { folder };
+        let kind = if whole { Kind::of(uri.name()) } else { Kind::Folder };
+        // A whole bucket is no folder of that name, but what is in it.
+        let name = if from.is_bucket() { "." } else { from.name() };
+        let mark = objects.iter().map(|object| format!("{} {}\n", object.key, object.etag)).collect::<String>();
+        let key = key(from.name(), &format!("{from}\n{mark}"), Some(size));
+        // The local region's S3 is behind its own door, to which the instance has no key.
+        if self.aws.mode() == Mode::Aws && self.has_credentials().await? {
+            match self.fetched(&key, Some(size), &[&from.to_string(), kind.word(), name, self.python]).await {
+                // Its role may not read this: then it comes by way of here.
+                Err(failure) if failure.kind == FailureKind::NotFound => {}
+                other => return Ok((key, said(other?, Some(size), "fetched from S3 on the instance"))),
+            }
+        }
+        let was = self.through_here(&key, &from, kind, name, size).await?;
+        Ok((key, said(was, Some(size), "fetched from S3 through this machine")))
+    }
+
+    async fn has_credentials(&self) -> Result<bool, Failure> {
+        let script = "command -v aws > /dev/null && timeout 15 aws sts get-caller-identity > /dev/null 2>&1";
+        Ok(self.line.script(script, &[], None).await?.status == Some(0))
+    }
+
+    /// Has the instance get it ready, and waits. Whether it was there already.
+    async fn fetched(&self, key: &str, size: Option<u64>, arguments: &[&str]) -> Result<bool, Failure> {
+        let total = size.map(|size| size.to_string()).unwrap_or_default();
+        let place = "mkdir -p \"$HOME/footplate/data/$1\" && cd \"$HOME/footplate/data/$1\" && cat > fetch.sh.new && mv fetch.sh.new fetch.sh && { [ -z \"$2\" ] || echo \"$2\" > total; }";
+        self.line
+            .told("making room for the data", place, &[key, &total], Some(include_bytes!("scripts/fetch.sh").to_vec()))
+            .await?;
+        let mut asked = 0u32;
+        loop {
+            let mut words = vec![key];
+            words.extend((asked == 0).then_some("first"));
+            words.extend(arguments);
+            let told = self.line.told("fetching the data", include_str!("scripts/fetching.sh"), &words, None).await?;
+            match told.trim_end_matches('\n').split('\t').collect::<Vec<_>>()[..] {
+                ["there", ..] => return Ok(asked == 0),
+                ["ready", ..] => return Ok(false),
+                ["failed", _, why] => return Err(broken(&String::from_utf8_lossy(&STANDARD.decode(why).unwrap_or_default()))),
+                ["busy", have, doing] => {
+                    let doing = if doing == "unpacking" { "data: unpacking" } else { "data: fetching on the instance" };
+                    let done = have.parse().unwrap_or(0);
+                    let total = size.filter(|size| *size >= done).unwrap_or(0);
+                    (self.progress)(Progress { said: Safe::line(doing), done, total });
+                }
+                _ => {
+                    return Err(Failure::new(
+                        FailureKind::Service,
+                        format!("fetching the data: the instance said '{}'", told.trim()),
+                        "launch again to go on",
+                    ));
+                }
+            }
+            asked += 1;
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+/// A folder's name for a data set: what people call it, what tells it from others, its size.
+fn key(name: &str, from: &str, size: Option<u64>) -> String {
+    let plain: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' || c == '-' { c } else { '_' }).take(40).collect();
+    let plain = plain.trim_start_matches(['.', '-']);
+    let hash = hex::encode(&Sha256::digest(from.as_bytes())[..5]);
+    let size = size.map_or_else(|| "any".to_owned(), |size| size.to_string());
+    format!("{}-{hash}-{size}", if plain.is_empty() { "data" } else { plain })
+}
+
+fn said(was: bool, size: Option<u64>, how: &str) -> String {
+    let size = size.map_or_else(String::new, |size| format!("{}, ", show::size(size)));
+    if was { format!("{size}there already") } else { format!("{size}{how}") }
+}
+
+/// What the instance says of a data set that it could not get ready: a word, then what the tool said.
+fn broken(why: &str) -> Failure {
+    let (word, said) = why.split_once('\n').unwrap_or((why, ""));
+    let said = said.trim().replace('\n', "; ");
+    let (kind, what, hint) = match word {
+        "disk" => (
+            FailureKind::Quota,
+            format!("data: the instance's disk is too small: {said}"),
+            "free some of it (footplate delete runs …, or ~/footplate/data in a terminal), or launch an instance with more storage",
+        ),
+        "tools" => (
+            FailureKind::Machine,
+            format!("data: on the instance, {said}"),
+            "install it in a terminal (s), e.g. sudo apt-get install unzip wget; then launch again",
+        ),
+        "archive" => (
+            FailureKind::Invalid,
+            format!("data: what was fetched cannot be unpacked: {said}"),
+            "see that the address gives a whole .zip or .tar.gz and not a web page; it was removed, and is fetched anew by the next launch",
+        ),
+        _ => (
+            FailureKind::NotFound,
+            format!("data: it cannot be fetched on the instance: {said}"),
+            "see that the address is right and that the instance may reach it; then launch again, which goes on where it broke off",
+        ),
+    };
+    Failure::new(kind, what, hint)
+}

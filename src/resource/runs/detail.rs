@@ -1,0 +1,145 @@
+//! Everything about one run.
+
+use jiff::Timestamp;
+
+use super::gauges;
+use super::list::spent;
+use super::place::Place;
+use super::record::{Noted, Standing, Step};
+use super::survey::{self, How, Run};
+use crate::aws::{Aws, Mode};
+use crate::model::show::money;
+use crate::model::{Block, Cell, Detail, Failure, ItemId, Safe};
+use crate::resource::line::line;
+
+pub(super) async fn detail(aws: &Aws, id: &ItemId) -> Result<Detail, Failure> {
+    let place = Place::parse(id)?;
+    let line = line(aws, &place.instance).await?;
+    let run = survey::one(&line, &place.name).await?;
+    let per_hour = super::per_hour(aws, &run.record.instance_type).await;
+    let mut blocks = Vec::new();
+    blocks.extend(why(&run).map(|text| Block::Text { title: "why it failed".into(), text }));
+    blocks.push(bill(aws, &run, per_hour));
+    let last: Vec<_> =
+        run.trends.iter().filter_map(|(name, values)| Some((name.clone(), Cell::Number(*values.last()?)))).collect();
+    if !last.is_empty() {
+        blocks.push(Block::Facts { title: "last values".into(), facts: last });
+    }
+    blocks.push(steps(&run));
+    if run.standing.is_live() {
+        blocks.extend(gauges::gauges(aws, &place.instance).await);
+    }
+    blocks.push(recipe(&run));
+    let log = run.started.is_some();
+    Ok(Detail { id: id.clone(), state: run.standing.state(), blocks, metrics: run.record.metrics, log })
+}
+
+/// What there is to say about a run that did not end well, or not yet begin.
+fn why(run: &Run) -> Option<Safe> {
+    let said = match run.standing {
+        How::Failed(code) => {
+            let signal = (code > 128).then(|| format!(" (signal {})", code - 128)).unwrap_or_default();
+            format!("exit code {code}{signal}\n{}", run.last.join("\n"))
+        }
+        How::Lost => format!(
+            "its process is gone and has left no exit code: it was killed with its keeper, or the instance went down or ran out of memory\n{}",
+            run.last.join("\n")
+        ),
+        How::Unfinished => {
+            let last = run.steps.iter().rev().find(|step| step.standing == Standing::Failed);
+            let what =
+                last.map_or_else(|| "its launch broke off".to_owned(), |step| format!("{}: {}", step.step.word(), step.said));
+            format!("{what}\nLaunch again under the name {} to go on: what is done is not done again.", run.name)
+        }
+        _ => return None,
+    };
+    Some(Safe::text(said.trim_end()))
+}
+
+/// What matters first: how long and what it costs.
+fn bill(aws: &Aws, run: &Run, per_hour: Option<f64>) -> Block {
+    let mut facts: Vec<(Safe, Cell)> = Vec::new();
+    let (elapsed, cost) = spent(run, per_hour);
+    let mut add = |name: &str, cell: Cell| {
+        if cell != Cell::Absent {
+            facts.push((name.into(), cell));
+        }
+    };
+    add("elapsed", elapsed);
+    add("cost", cost);
+    let free = if aws.mode() == Mode::Local { " on AWS · free here" } else { "" };
+    let kind = &run.record.instance_type;
+    if let Some(per_hour) = per_hour {
+        add(
+            "price",
+            Cell::Text(Safe::line(&format!("{}/h for {kind}{free}; the instance costs it, busy or not", money(per_hour)))),
+        );
+    }
+    match run.standing {
+        How::Done => add("exit code", Cell::Count(0)),
+        How::Failed(code) => add("exit code", Cell::Text(Safe::line(&code.to_string()))),
+        _ => {}
+    }
+    add("started", run.started.map_or(Cell::Absent, Cell::Time));
+    add("ended", run.ended.map_or(Cell::Absent, Cell::Time));
+    if run.standing.is_live() {
+        add("process", run.pid.map_or(Cell::Absent, |pid| Cell::Text(Safe::line(&pid.to_string()))));
+    }
+    add("log", Cell::Bytes(run.log));
+    Block::Facts { title: "run".into(), facts }
+}
+
+/// The steps as they were last taken, in their order.
+fn steps(run: &Run) -> Block {
+    let row = |step: Step| {
+        let of: Vec<&Noted> = run.steps.iter().filter(|noted| noted.step == step).collect();
+        let last = of.last()?;
+        let begun = of.iter().rev().find(|noted| noted.standing == Standing::Begun);
+        let took = begun.filter(|_| last.standing != Standing::Begun).map(|begun| seconds(begun.at, last.at));
+        let text = |text: &str| Cell::Text(Safe::line(text));
+        let cells = vec![
+            text(step.word()),
+            text(last.standing.word()),
+            took.map_or(Cell::Absent, Cell::Seconds),
+            Cell::Time(last.at),
+            text(&last.said),
+        ];
+        Some(cells)
+    };
+    let rows = Step::ALL.into_iter().filter_map(row).collect();
+    let head = ["STEP", "STATE", "TOOK", "AT", "SAID"].map(Safe::line).to_vec();
+    Block::Table { title: "steps".into(), head, rows }
+}
+
+fn seconds(from: Timestamp, to: Timestamp) -> f64 {
+    crate::model::show::seconds_between(from, to)
+}
+
+fn recipe(run: &Run) -> Block {
+    let record = &run.record;
+    let mut facts: Vec<(Safe, Cell)> = Vec::new();
+    let mut add = |name: &str, value: &str| {
+        if !value.is_empty() {
+            facts.push((name.into(), Cell::Text(Safe::line(value))));
+        }
+    };
+    add("script", &record.script);
+    let shown = record
+        .arguments
+        .iter()
+        .map(|(name, value)| if is_secret(name) { format!("{name} ••••") } else { format!("{name} {value}") });
+    add("arguments", shown.collect::<Vec<_>>().join(" ").trim());
+    add("environment", &record.environment);
+    add("data", record.data.as_deref().unwrap_or_default());
+    add("folders", &record.folders.join(", "));
+    add("results", &record.results.join(", "));
+    add("folder", &format!("~/footplate/runs/{}", run.name));
+    add("script's hash", record.script_hash.get(..12).unwrap_or_default());
+    Block::Facts { title: "recipe".into(), facts }
+}
+
+/// Names under which people pass what nobody should read over a shoulder.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_lowercase();
+    ["token", "password", "passwd", "secret", "api-key", "api_key", "apikey"].iter().any(|word| name.contains(word))
+}

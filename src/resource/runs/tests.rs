@@ -1,0 +1,316 @@
+//! The whole way of a run with this machine in the place of an instance: the same scripts under a real shell.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::aws::scripted::Scripted;
+use crate::model::{Block, Cell, Phase, RunRecipe, Scalar, TailNote};
+use crate::resource::line::hold_here;
+
+const SCRIPT: &str = "\
+import os, sys, time
+epochs = int(sys.argv[sys.argv.index('--epochs') + 1])
+print('data:', sorted(os.listdir('numbers')), flush=True)
+for epoch in range(epochs):
+    print(f'epoch {epoch} loss: {1 / (epoch + 1):.4f}', flush=True)
+    if os.path.exists('../wait'):
+        while not os.path.exists('../go'):
+            time.sleep(0.02)
+with open('TrainedModels/model.bin', 'wb') as file:
+    file.write(bytes(range(256)) * 100)
+if '--fail' in sys.argv:
+    sys.exit(3)
+";
+
+struct Bench {
+    place: tempfile::TempDir,
+    aws: Arc<Aws>,
+    recipe: Recipe,
+    instance: ItemId,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let (home, root) = (place.path().join("home"), place.path().join("project"));
+        for folder in [&home, &root.join("code"), &root.join("numbers")] {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        std::fs::write(root.join("code/solution.py"), SCRIPT).unwrap();
+        std::fs::write(root.join("numbers/one.txt"), "1").unwrap();
+        std::fs::write(root.join("numbers/two.txt"), "2").unwrap();
+        let http = Scripted::new(|asked| {
+            let xml = "<DescribeInstancesResponse><reservationSet><item><instancesSet><item><instanceId>i-1</instanceId><instanceType>g5.2xlarge</instanceType></item></instancesSet></item></reservationSet></DescribeInstancesResponse>";
+            if String::from_utf8_lossy(&asked.body).contains("DescribeInstances") { (200, xml.as_bytes().to_vec()) } else { (400, Vec::new()) }
+        });
+        let aws = http.connect(false, None).await;
+        let instance = ItemId("i-1".into());
+        hold_here(&aws, &instance, &home).await;
+        let run = RunRecipe {
+            data: Some("numbers".into()),
+            folders: vec!["TrainedModels".into()],
+            script: "solution.py".into(),
+            arguments: vec![("epochs".into(), Scalar::Whole(3))],
+            environment: "system".into(),
+            results: vec!["TrainedModels/model.bin".into()],
+        };
+        let instance_recipe = crate::model::InstanceRecipe {
+            image: String::new(),
+            instance_type: String::new(),
+            storage_gb: None,
+            lease_seconds: 3600,
+            spot: false,
+            zone: None,
+            subnet: None,
+            security_group: None,
+            run,
+        };
+        let recipe = Recipe {
+            root,
+            name: "numbers".into(),
+            source_dir: "code".into(),
+            metrics: vec![MetricRule { name: "loss".into(), regex: "loss: ([0-9.]+)".into() }],
+            environment: vec![("GREETING".into(), "it's $HOME".into())],
+            instance: Some(instance_recipe),
+            ..Recipe::default()
+        };
+        Self { place, aws, recipe, instance }
+    }
+
+    fn home(&self) -> std::path::PathBuf {
+        self.place.path().join("home")
+    }
+
+    fn form(&self, name: &str, set: &[(&str, &str)]) -> Form {
+        let mut form = form::launch(&self.recipe, &self.instance).unwrap();
+        for (key, value) in [("name", name)].iter().chain(set) {
+            (*value).clone_into(&mut form.fields.iter_mut().find(|field| field.name == *key).unwrap().value);
+        }
+        form
+    }
+
+    async fn launch(&self, name: &str, set: &[(&str, &str)]) -> Result<Outcome, Failure> {
+        let form = self.form(name, set);
+        assert_eq!(form::check(&form), []);
+        launch::launch(&self.aws, &self.recipe, &form, &|_| {}).await
+    }
+
+    fn id(&self, name: &str) -> ItemId {
+        place::id(&self.instance, name)
+    }
+
+    async fn detail(&self, name: &str) -> Detail {
+        detail::detail(&self.aws, &self.id(name)).await.unwrap()
+    }
+
+    async fn until(&self, name: &str, what: impl Fn(&Detail) -> bool) -> Detail {
+        let begun = Instant::now();
+        loop {
+            let detail = self.detail(name).await;
+            if what(&detail) {
+                return detail;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "{detail:#?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn log(&self, name: &str) -> Vec<LogBatch> {
+        let (_ended, has_ended) = watch::channel(false);
+        let (out, mut batches) = mpsc::channel(4);
+        let rules = self.recipe.metrics.clone();
+        let reading = Runs.follow(Arc::clone(&self.aws), &self.id(name), rules, has_ended, out).unwrap();
+        let reading = tokio::spawn(reading);
+        let mut all = Vec::new();
+        while let Some(batch) = batches.recv().await {
+            all.push(batch);
+        }
+        reading.await.unwrap();
+        all
+    }
+}
+
+fn lines(batches: &[LogBatch]) -> Vec<String> {
+    batches.iter().flat_map(|batch| &batch.lines).map(|line| line.text.to_string()).collect()
+}
+
+fn said(detail: &Detail) -> String {
+    let text = |block: &Block| match block {
+        Block::Text { text, .. } => text.to_string(),
+        Block::Table { rows, .. } => rows.iter().map(|row| row.iter().map(|cell| cell.show(&crate::model::show::Clock::default()).to_string()).collect::<Vec<_>>().join(" ") + "\n").collect(),
+        _ => String::new(),
+    };
+    detail.blocks.iter().map(text).collect()
+}
+
+#[tokio::test]
+async fn a_run_is_put_there_started_followed_and_its_results_fetched() {
+    let bench = Bench::new().await;
+    std::fs::create_dir_all(bench.home().join("footplate/runs/a")).unwrap();
+    let made = bench.launch("a", &[]).await.unwrap();
+    assert!(matches!(&made, Outcome::Made { id, .. } if id.as_str() == "i-1/a"), "{made:?}");
+    let batches = bench.log("a").await;
+    assert_eq!(lines(&batches), ["data: ['one.txt', 'two.txt']", "epoch 0 loss: 1.0000", "epoch 1 loss: 0.5000", "epoch 2 loss: 0.3333"]);
+    let values: Vec<f64> = batches.iter().flat_map(|batch| &batch.points).map(|(_, point)| point.value).collect();
+    assert_eq!(values, [1.0, 0.5, 0.3333]);
+    assert_eq!(batches.last().unwrap().note, Some(TailNote::Ended));
+    let detail = bench.until("a", |detail| !detail.state.phase.is_live()).await;
+    assert_eq!(detail.state.word.as_str(), "Done");
+    for step in ["connect done", "environment done", "folders done", "data done", "script done", "start done"] {
+        assert!(said(&detail).contains(step), "{step}: {}", said(&detail));
+    }
+    let rows = Mutex::new(Vec::new());
+    list::list(&bench.aws, &bench.instance, &|page| rows.lock().unwrap().extend(page.items)).await.unwrap();
+    let rows = rows.into_inner().unwrap();
+    let [row] = &rows[..] else { panic!("{rows:?}") };
+    assert_eq!(row.cells[2], Cell::Trend { last: Some(0.3333), values: vec![1.0, 0.5, 0.3333] });
+    assert!(matches!(row.cells[4], Cell::Money(cost) if cost < 0.1), "{row:?}");
+    let form = form::download(&bench.id("a"), "a");
+    act::download(&bench.aws, &bench.recipe, &form, &[bench.id("a")], &|_| {}).await.unwrap();
+    let fetched = std::fs::read(bench.recipe.root.join("results/a/TrainedModels/model.bin")).unwrap();
+    assert_eq!(fetched, (0..=255).collect::<Vec<u8>>().repeat(100));
+    act::delete(&bench.aws, &[bench.id("a")]).await.unwrap();
+    assert!(!bench.home().join("footplate/runs/a").exists() && !bench.home().join("footplate/runs/.a.gone").exists());
+    assert!(std::fs::read_dir(bench.home().join("footplate/data")).unwrap().count() == 1, "the data set stays");
+}
+
+#[tokio::test]
+async fn started_twice_at_once_it_runs_once() {
+    let bench = Bench::new().await;
+    std::fs::create_dir_all(bench.home().join("footplate/runs/a")).unwrap();
+    std::fs::write(bench.home().join("footplate/runs/a/wait"), "").unwrap();
+    let (one, two) = tokio::join!(bench.launch("a", &[]), bench.launch("a", &[]));
+    assert!(one.is_ok() && two.is_ok(), "{one:?} {two:?}");
+    bench.until("a", |detail| detail.state.word.as_str() == "Running").await;
+    let third = bench.launch("a", &[]).await.unwrap();
+    assert!(third.said().as_str().contains("runs there already"), "{third:?}");
+    std::fs::write(bench.home().join("footplate/runs/a/go"), "").unwrap();
+    bench.until("a", |detail| detail.state.phase == Phase::Done).await;
+    let log = std::fs::read_to_string(bench.home().join("footplate/runs/a/log")).unwrap();
+    assert_eq!(log.matches("epoch 0").count(), 1, "{log}");
+    let again = bench.launch("a", &[]).await.unwrap_err();
+    assert!(again.kind == FailureKind::Conflict && again.hint.as_str().contains("another name"), "{again}");
+}
+
+#[tokio::test]
+async fn an_exit_code_and_a_stop_are_told() {
+    let bench = Bench::new().await;
+    bench.launch("bad", &[("arguments", "epochs = 1\nfail =")]).await.unwrap();
+    let failed = bench.until("bad", |detail| !detail.state.phase.is_live()).await;
+    assert_eq!((failed.state.phase, failed.state.word.as_str()), (Phase::Failed, "Failed (3)"));
+    assert!(said(&failed).contains("exit code 3\ndata:"), "{}", said(&failed));
+
+    let script = "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: (print('saving', flush=True), sys.exit(0)))\nprint('ready', flush=True)\ntime.sleep(600)\n";
+    bench.launch("long", &[("script", script)]).await.unwrap();
+    bench.until("long", |detail| detail.state.phase == Phase::Active).await;
+    let begun = Instant::now();
+    while !std::fs::read_to_string(bench.home().join("footplate/runs/long/log")).is_ok_and(|log| log.contains("ready")) {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let refused = act::delete(&bench.aws, &[bench.id("long")]).await.unwrap_err();
+    assert_eq!(refused.kind, FailureKind::Conflict);
+    assert_eq!(act::stop(&bench.aws, &[bench.id("long")]).await.unwrap().said().as_str(), "long stopped");
+    let stopped = bench.until("long", |detail| !detail.state.phase.is_live()).await;
+    assert_eq!(stopped.state.word.as_str(), "Stopped");
+    assert_eq!(lines(&bench.log("long").await), ["ready", "saving"]);
+    assert_eq!(act::stop(&bench.aws, &[bench.id("long")]).await.unwrap().said().as_str(), "long was over already");
+}
+
+#[tokio::test]
+async fn a_run_whose_keeper_was_killed_is_lost() {
+    let bench = Bench::new().await;
+    bench.launch("gone", &[("script", "import time\ntime.sleep(600)\n")]).await.unwrap();
+    bench.until("gone", |detail| detail.state.phase == Phase::Active).await;
+    let pids = std::fs::read_to_string(bench.home().join("footplate/runs/gone/pid")).unwrap();
+    let pids: Vec<&str> = pids.split_whitespace().collect();
+    Command::new("kill").args(["-KILL", pids[2], pids[0]]).status().unwrap();
+    let lost = bench.until("gone", |detail| !detail.state.phase.is_live()).await;
+    assert_eq!(lost.state.word.as_str(), "Lost");
+}
+
+#[tokio::test]
+async fn what_is_missing_is_told_with_the_remedy_and_leaves_the_launch_to_be_gone_on_with() {
+    let bench = Bench::new().await;
+    let none = bench.launch("a", &[("environment", "pytorch-of-nowhere")]).await.unwrap_err();
+    assert!(none.kind == FailureKind::NotFound && none.what.as_str().contains("there is system ("), "{none}");
+    let detail = bench.detail("a").await;
+    assert_eq!(detail.state.word.as_str(), "Unfinished");
+    assert!(said(&detail).contains("environment: there is no environment") && said(&detail).contains("Launch again under the name a"));
+
+    let script = bench.launch("a", &[("script_file", "nothing.py")]).await.unwrap_err();
+    assert!(script.what.as_str().contains("nothing.py") && script.kind == FailureKind::Invalid, "{script}");
+
+    std::fs::write(bench.recipe.root.join("bad.zip"), "this is no archive").unwrap();
+    let bad = bench.launch("a", &[("data", "bad.zip")]).await.unwrap_err();
+    assert!(bad.what.as_str().contains("cannot be unpacked") && bad.kind == FailureKind::Invalid, "{bad}");
+    let data = std::fs::read_dir(bench.home().join("footplate/data")).unwrap().next().unwrap().unwrap().path();
+    assert!(!data.join("new").exists() && !data.join("archive").exists(), "nothing half done is left");
+
+    bench.launch("a", &[]).await.unwrap();
+    bench.until("a", |detail| detail.state.phase == Phase::Done).await;
+}
+
+#[tokio::test]
+async fn an_address_is_fetched_on_the_instance_once() {
+    let bench = Bench::new().await;
+    let site = bench.place.path().join("site");
+    std::fs::create_dir_all(&site).unwrap();
+    let zip = "import zipfile; zipfile.ZipFile('data.zip', 'w').writestr('numbers/three.txt', '3' * 100000)";
+    assert!(Command::new("python3").args(["-c", zip]).current_dir(&site).status().unwrap().success());
+    let mut server = Command::new("python3").args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1"]).current_dir(&site)
+        .stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let mut first = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(server.stdout.take().unwrap()), &mut first).unwrap();
+    let port = first.split("port ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    let url = format!("http://127.0.0.1:{port}/data.zip");
+    let made = bench.launch("web", &[("data", &url)]).await;
+    let missing = bench.launch("none", &[("data", &format!("{url}x"))]).await;
+    server.kill().unwrap();
+    server.wait().unwrap();
+    made.unwrap();
+    let missing = missing.unwrap_err();
+    assert!(missing.kind == FailureKind::NotFound && missing.what.as_str().contains("404"), "{missing}");
+    assert_eq!(lines(&bench.log("web").await)[0], "data: ['three.txt']");
+    assert!(said(&bench.detail("web").await).contains("fetched on the instance: numbers"), "{}", said(&bench.detail("web").await));
+}
+
+fn copy_of(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn what_the_project_says_reaches_the_script() {
+    let bench = Bench::new().await;
+    let script = "import os, sys\nprint(os.environ['GREETING'], sys.argv[1:], sys.executable)\n";
+    bench.launch("env", &[("script", script), ("arguments", "lr = 0.1\nname = \"a b\"\nnesterov = true\nv ="), ("data", "")]).await.unwrap();
+    let line = lines(&bench.log("env").await).remove(0);
+    assert!(line.starts_with("it's $HOME ['--lr', '0.1', '--name', 'a b', '--nesterov', 'True', '-v']"), "{line}");
+    assert_eq!(std::fs::read_to_string(bench.recipe.root.join("code/solution.py")).unwrap(), SCRIPT, "the file stays as it is");
+    assert_eq!(copy_of(&bench.home().join("footplate/runs/env/code")), ["TrainedModels", "solution.py"]);
+}
+
+#[tokio::test]
+async fn what_holds_the_line_up_loses_no_line_of_the_log() {
+    let bench = Bench::new().await;
+    let script = "import os\nfor n in range(200000):\n    print(n)\n    if n == 100000:\n        while not os.path.exists('../go'): pass\n";
+    bench.launch("many", &[("script", script)]).await.unwrap();
+    let (_ended, has_ended) = watch::channel(false);
+    let (out, mut batches) = mpsc::channel(1);
+    let reading = Runs.follow(Arc::clone(&bench.aws), &bench.id("many"), Vec::new(), has_ended, out).unwrap();
+    tokio::spawn(reading);
+    let mut all = Vec::new();
+    while let Some(batch) = batches.recv().await {
+        all.extend(lines(&[batch]));
+        if all.len() > 50_000 {
+            std::fs::write(bench.home().join("footplate/runs/many/go"), "").unwrap();
+        }
+    }
+    let wanted: Vec<String> = (0..200_000).map(|n| n.to_string()).collect();
+    assert!(all == wanted, "{} lines", all.len());
+}
