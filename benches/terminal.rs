@@ -91,7 +91,10 @@ fn payloads() -> Vec<(&'static str, Vec<u8>)> {
     all.extend([("dense cells", dense()), ("medium cells", medium()), ("light cells", light()), ("cursor motion", motion())]);
     all.push(("alternate screen, random writes", random()));
     all.extend([("scrolling", scrolling("", "y\r\n")), ("scrolling, full lines", scrolling("", &"y".repeat(200)))]);
-    all.extend([("scrolling, bottom region", scrolling("\x1b[1;49r\x1b[49H", "y\r\n")), ("scrolling, top region", scrolling("\x1b[2;50r\x1b[50H", "y\r\n"))]);
+    all.extend([
+        ("scrolling, bottom region", scrolling("\x1b[1;49r\x1b[49H", "y\r\n")),
+        ("scrolling, top region", scrolling("\x1b[2;50r\x1b[50H", "y\r\n")),
+    ]);
     all.push(("line drawing", drawing()));
     all
 }
@@ -101,10 +104,19 @@ fn log(coloured: bool) -> Vec<u8> {
     for step in 0..4000 {
         let (loss, rate) = (dice.below(100_000), 900 + dice.below(100));
         let line = if coloured {
-            format!("\x1b[2m12:{:02}:{:02}\x1b[0m \x1b[1;32mINFO\x1b[0m epoch \x1b[36m{:03}\x1b[0m step {step:06} loss=\x1b[33m2.{loss:05}\x1b[0m samples/s=\x1b[38;5;208m{rate}\x1b[0m", step / 60 % 60, step % 60, step / 100)
+            format!(
+                "\x1b[2m12:{:02}:{:02}\x1b[0m \x1b[1;32mINFO\x1b[0m epoch \x1b[36m{:03}\x1b[0m step {step:06} loss=\x1b[33m2.{loss:05}\x1b[0m samples/s=\x1b[38;5;208m{rate}\x1b[0m",
+                step / 60 % 60,
+                step % 60,
+                step / 100
+            )
         } else {
             let words: Vec<String> = (0..8).map(|_| dice.word()).collect();
-            format!("epoch {:03} step {step:06} loss=2.{loss:05} accuracy=0.{loss:05} lr=0.0010 samples/s={rate} {}", step / 100, words.join(" "))
+            format!(
+                "epoch {:03} step {step:06} loss=2.{loss:05} accuracy=0.{loss:05} lr=0.0010 samples/s={rate} {}",
+                step / 100,
+                words.join(" ")
+            )
         };
         let _ = write!(out, "{line}\r\n");
     }

@@ -214,7 +214,10 @@ fn a_program_that_ends_leaves_its_last_words() {
     hears(&mut stage, b"logout\r\n");
     news(&mut stage, News::Ended("exit 0".into()));
     let screen = stage.screen();
-    assert!(screen.contains("logout") && screen.contains("■ ended: exit 0") && screen.contains("Enter opens it again"), "{screen}");
+    assert!(
+        screen.contains("logout") && screen.contains("■ ended: exit 0") && screen.contains("Enter opens it again"),
+        "{screen}"
+    );
     stage.press("Enter");
     assert!(wishes(&stage).iter().any(|wish| matches!(wish, Wish::Open { attach: Attach::Any, .. })));
     news(&mut stage, opened(Some("shell-1"), false));
@@ -317,7 +320,8 @@ fn a_changed_host_key_is_a_hard_stop() {
     news(&mut stage, broken());
     let session = number(&stage);
     stage.send(Event::Woke(Wake::Reconnect(session)));
-    let what = "THE HOST KEY OF i-0123456789abcdef0 HAS CHANGED.\npinned:  ssh-ed25519 SHA256:aaa\noffered: ssh-ed25519 SHA256:bbb";
+    let what =
+        "THE HOST KEY OF i-0123456789abcdef0 HAS CHANGED.\npinned:  ssh-ed25519 SHA256:aaa\noffered: ssh-ed25519 SHA256:bbb";
     let failure = Failure::new(FailureKind::Refused, what, "forget the pinned key only if you know why");
     news(&mut stage, News::Lost { failure, unanswered: Raw(Vec::new()) });
     let screen = stage.screen();
@@ -416,6 +420,7 @@ fn the_mouse_selects_and_scrolls() {
     point(&mut stage, Did::Up(Button::Left), 10, 1, false);
     stage.press("Ctrl-] y");
     assert!(stage.asks(|effect| matches!(effect, Effect::Copy(text) if text.as_str() == "world")), "{:?}", stage.effects);
+    stage.app.toast = None;
     for line in 0..100 {
         hears(&mut stage, format!("line {line}\r\n").as_bytes());
     }
@@ -529,7 +534,7 @@ fn list_and_terminal_together() {
     hears(&mut stage, b"$ ");
     stage.press("Ctrl-] v");
     let screen = stage.screen();
-    assert!(screen.contains("dogs-gpu") && screen.contains("$ ") && screen.contains("Instances"), "{screen}");
+    assert!(screen.contains("dogs-gpu") && screen.contains("\n$\n") && screen.contains("Instances"), "{screen}");
     assert!(wishes(&stage).iter().any(|wish| matches!(wish, Wish::Resize(120, rows) if *rows < 30)), "{:?}", stage.effects);
     stage.press("x");
     assert_eq!(typed(&stage), b"x", "the terminal has the focus");
@@ -554,9 +559,9 @@ fn in_a_small_window_they_take_turns() {
     let mut stage = connected(40, 15);
     hears(&mut stage, b"$ ");
     stage.press("Ctrl-] v");
-    assert!(stage.screen().contains("$ "), "{}", stage.screen());
+    assert!(stage.screen().contains("\n$\n"), "{}", stage.screen());
     stage.press("Ctrl-] l");
-    assert!(!stage.screen().contains("$ ") && stage.screen().contains("dogs-gpu"), "{}", stage.screen());
+    assert!(!stage.screen().contains("\n$\n") && stage.screen().contains("dogs-gpu"), "{}", stage.screen());
 }
 
 #[test]

@@ -235,10 +235,12 @@ mod shown {
 
     #[test]
     fn what_is_searched_for_is_found_shown_and_marked() {
-        let mut screen = screen(12, 3, &format!("{}Needle one\r\n{}a needle that is wrapped\r\n{}", lines(20), lines(20), lines(20)));
+        let mut screen =
+            screen(12, 3, &format!("{}Needle one\r\n{}a needle that is wrapped\r\n{}", lines(20), lines(20), lines(20)));
         assert!(screen.search("needle", true));
         let marked = |screen: &Screen| {
-            let rows = (0..screen.size().1).flat_map(|row| screen.glyphs(row).filter(|(_, glyph)| glyph.found).map(move |(column, _)| (column, row)));
+            let rows = (0..screen.size().1)
+                .flat_map(|row| screen.glyphs(row).filter(|(_, glyph)| glyph.found).map(move |(column, _)| (column, row)));
             rows.collect::<Vec<_>>()
         };
         let row = u16::try_from(screen.text().lines().position(|line| line.starts_with("a needle")).unwrap()).unwrap();
@@ -315,7 +317,8 @@ mod recorded {
         assert!(screen.alternate());
         let reversed = screen.glyphs(11).filter(|(_, glyph)| glyph.reverse && glyph.bold).count();
         assert_eq!(reversed, 80, "the status line of the window with the cursor");
-        let coloured: String = screen.glyphs(8).filter(|(_, glyph)| glyph.fg != Colour::Default).map(|(_, glyph)| glyph.text).collect();
+        let coloured: String =
+            screen.glyphs(8).filter(|(_, glyph)| glyph.fg != Colour::Default).map(|(_, glyph)| glyph.text).collect();
         assert!(coloured.contains("for"), "{coloured}");
     }
 
@@ -331,7 +334,8 @@ mod recorded {
         assert_eq!(screen.text(), include_str!("terminal/tmux.txt").strip_suffix('\n').unwrap());
         let status = screen.glyphs(23).filter(|(_, glyph)| glyph.bg == Colour::Indexed(2)).count();
         assert_eq!(status, 80, "its status line is green");
-        let red: String = screen.glyphs(14).filter(|(_, glyph)| glyph.fg == Colour::Indexed(1)).map(|(_, glyph)| glyph.text).collect();
+        let red: String =
+            screen.glyphs(14).filter(|(_, glyph)| glyph.fg == Colour::Indexed(1)).map(|(_, glyph)| glyph.text).collect();
         assert_eq!(red, "red");
     }
 
@@ -382,7 +386,10 @@ mod typed {
         ] {
             sends(&s, Key::plain(code), bytes);
         }
-        let functions = ["OP", "OQ", "OR", "OS", "[15~", "[17~", "[18~", "[19~", "[20~", "[21~", "[23~", "[24~", "[1;2P", "[1;2Q", "[1;2R", "[1;2S", "[15;2~", "[17;2~"];
+        let functions = [
+            "OP", "OQ", "OR", "OS", "[15~", "[17~", "[18~", "[19~", "[20~", "[21~", "[23~", "[24~", "[1;2P", "[1;2Q", "[1;2R",
+            "[1;2S", "[15;2~", "[17;2~",
+        ];
         for (number, bytes) in (1..).zip(functions) {
             sends(&s, Key::plain(Code::F(number)), &format!("\x1b{bytes}"));
         }
@@ -418,7 +425,16 @@ mod typed {
         sends(&s, Key::plain(Code::Up), "\x1bOA");
         sends(&s, Key::plain(Code::End), "\x1bOF");
         sends(&s, with(Code::Up, true, false, false), "\x1b[1;5A");
-        for (key, bytes) in [('0', "\x1bOp"), ('9', "\x1bOy"), ('+', "\x1bOk"), ('-', "\x1bOm"), ('*', "\x1bOj"), ('/', "\x1bOo"), ('.', "\x1bOn"), ('\r', "\x1bOM")] {
+        for (key, bytes) in [
+            ('0', "\x1bOp"),
+            ('9', "\x1bOy"),
+            ('+', "\x1bOk"),
+            ('-', "\x1bOm"),
+            ('*', "\x1bOj"),
+            ('/', "\x1bOo"),
+            ('.', "\x1bOn"),
+            ('\r', "\x1bOM"),
+        ] {
             sends(&s, Key::plain(Code::Keypad(key)), bytes);
         }
         s.feed(b"\x1b[?1l\x1b>\x1b[20h");
@@ -534,9 +550,36 @@ mod hostile {
         assert_eq!(answer(b"\x1b[3;7H\x1b[6n"), "\x1b[3;7R");
         assert_eq!(answer(b"\x1b[5;20r\x1b[?6h\x1b[3;7H\x1b[6n"), "\x1b[3;7R");
         for question in [
-            "\x1b]52;c;?\x07", "\x1b]4;1;?\x07", "\x1b]10;?\x07", "\x1b]11;?\x1b\\", "\x1b]12;?\x07", "\x1b]50;?\x07", "\x1b]21;foreground=?\x07", "\x1b]104\x07", "\x05",
-            "\x1bZ", "\x1b[>c", "\x1b[=c", "\x1b[>q", "\x1b[?6n", "\x1b[?15n", "\x1b[20t", "\x1b[21t", "\x1b[14t", "\x1b[18t", "\x1b[?u", "\x1b[?1$p", "\x1b[4$p", "\x1b[?4m", "\x1b[x",
-            "\x1bP$qm\x1b\\", "\x1bP+q544e\x1b\\", "\x1b_Gi=1,a=q;AAAA\x1b\\", "\x1b[1c", "\x1b]1337;ReportCellSize\x07", "\x1bGQ",
+            "\x1b]52;c;?\x07",
+            "\x1b]4;1;?\x07",
+            "\x1b]10;?\x07",
+            "\x1b]11;?\x1b\\",
+            "\x1b]12;?\x07",
+            "\x1b]50;?\x07",
+            "\x1b]21;foreground=?\x07",
+            "\x1b]104\x07",
+            "\x05",
+            "\x1bZ",
+            "\x1b[>c",
+            "\x1b[=c",
+            "\x1b[>q",
+            "\x1b[?6n",
+            "\x1b[?15n",
+            "\x1b[20t",
+            "\x1b[21t",
+            "\x1b[14t",
+            "\x1b[18t",
+            "\x1b[?u",
+            "\x1b[?1$p",
+            "\x1b[4$p",
+            "\x1b[?4m",
+            "\x1b[x",
+            "\x1bP$qm\x1b\\",
+            "\x1bP+q544e\x1b\\",
+            "\x1b_Gi=1,a=q;AAAA\x1b\\",
+            "\x1b[1c",
+            "\x1b]1337;ReportCellSize\x07",
+            "\x1bGQ",
         ] {
             assert_eq!(answer(question.as_bytes()), "", "{question:?}");
         }
@@ -559,9 +602,20 @@ mod hostile {
     #[test]
     fn t05_t07_t08_strings_show_nothing() {
         for string in [
-            "\x1b]8;;http://evil/\x07link\x1b]8;;\x07", "\x1b]7;file://x/\x07link", "\x1b]9;4;1;50\x07link", "\x1b]99;;x\x1b\\link", "\x1b]133;A\x07link", "\x1b]777;notify;a;b\x07link",
-            "\x1b]1337;File=name=eA==:AAAA\x07link", "\x1bPq#0;2;0;0;0~~\x1b\\link", "\x1bPtmux;\x1b\x1b]52;c;eA==\x07\x1b\\link", "\x1b_Gf=24;AAAA\x1b\\link", "\x1b^pm\x1b\\link",
-            "\x1bXsos\x1b\\link", "\x1b]0;t\x18link", "\x1bPx\x1alink",
+            "\x1b]8;;http://evil/\x07link\x1b]8;;\x07",
+            "\x1b]7;file://x/\x07link",
+            "\x1b]9;4;1;50\x07link",
+            "\x1b]99;;x\x1b\\link",
+            "\x1b]133;A\x07link",
+            "\x1b]777;notify;a;b\x07link",
+            "\x1b]1337;File=name=eA==:AAAA\x07link",
+            "\x1bPq#0;2;0;0;0~~\x1b\\link",
+            "\x1bPtmux;\x1b\x1b]52;c;eA==\x07\x1b\\link",
+            "\x1b_Gf=24;AAAA\x1b\\link",
+            "\x1b^pm\x1b\\link",
+            "\x1bXsos\x1b\\link",
+            "\x1b]0;t\x18link",
+            "\x1bPx\x1alink",
         ] {
             let mut s = screen(80, 24, string);
             assert_eq!(s.text().trim_end(), "link", "{string:?}");
@@ -643,7 +697,19 @@ mod hostile {
 
     #[test]
     fn t14_huge_numbers_do_bounded_work() {
-        for flood in ["x\x1b[65535b", "\x1b[99999999999b", "\x1b#8", "\x1b[2J", "\x1b[65535S", "\x1b[65535L", "\x1b[3g\x1b[65535Z\x1b[65535I", "\x1b[65535@", "\x1bc", "\x1b[?1049h\x1b[?1049l", "\x1b[?3h"] {
+        for flood in [
+            "x\x1b[65535b",
+            "\x1b[99999999999b",
+            "\x1b#8",
+            "\x1b[2J",
+            "\x1b[65535S",
+            "\x1b[65535L",
+            "\x1b[3g\x1b[65535Z\x1b[65535I",
+            "\x1b[65535@",
+            "\x1bc",
+            "\x1b[?1049h\x1b[?1049l",
+            "\x1b[?3h",
+        ] {
             let mut s = Screen::new(200, 50);
             s.feed(flood.repeat((64 << 10) / flood.len()).as_bytes());
             s.feed(b"\x18\x1b[r\x1b[?6l\x1b[?1049l\x1b[H\x1b[K<");
@@ -719,7 +785,12 @@ mod hostile {
     fn a_binary_file_does_no_harm() {
         let mut s = Screen::new(80, 24);
         let mut state = 1_u32;
-        let bytes: Vec<u8> = (0..1 << 20).map(|_| { state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223); state.to_be_bytes()[0] }).collect();
+        let bytes: Vec<u8> = (0..1 << 20)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                state.to_be_bytes()[0]
+            })
+            .collect();
         let answers = s.feed(&bytes);
         assert!(answers.len() < 1 << 15);
         s.feed(b"\x18\x1bc$ ");
