@@ -199,19 +199,20 @@ fn of_ec2(code: &str) -> Option<(FailureKind, &'static str)> {
             FailureKind::Quota,
             "take a smaller type or end others, or ask for more: Service Quotas > Amazon Elastic Compute Cloud (Amazon EC2)",
         ),
-        "InsufficientInstanceCapacity" | "InsufficientHostCapacity" | "InsufficientCapacity" | "SpotMaxPriceTooLow" => {
-            (FailureKind::Service, "AWS has none free just now: try another zone or type, or again later")
-        }
+        "InsufficientInstanceCapacity" | "InsufficientHostCapacity" | "InsufficientCapacity" | "SpotMaxPriceTooLow" => (
+            FailureKind::Service,
+            "AWS has none free just now: try another zone or type, or again later",
+        ),
         "Unsupported" | "UnsupportedOperation" => (FailureKind::Invalid, "take another type or another zone"),
         "OperationNotPermitted" => (FailureKind::Conflict, "its protection may be on: switch it off with `update` (e) first"),
-        "PendingVerification" => {
-            (FailureKind::Denied, "AWS looks at new accounts for some hours; it writes an e-mail when it is done")
-        }
+        "PendingVerification" => (FailureKind::Denied, "AWS looks at new accounts for some hours; it writes an e-mail when it is done"),
         "IncorrectInstanceState" | "IncorrectState" | "IncorrectSpotRequestState" => {
             (FailureKind::Conflict, "wait until its state has changed, and try again")
         }
         "IdempotentParameterMismatch" | "DependencyViolation" => (FailureKind::Conflict, ""),
-        "UnauthorizedOperation" => (FailureKind::Denied, "ask for the permission; the README lists all that footplate needs"),
+        "UnauthorizedOperation" => {
+            (FailureKind::Denied, "ask for the permission; the README lists all that footplate needs")
+        }
         code if code.ends_with(".NotFound") => (FailureKind::NotFound, ""),
         code if code.ends_with(".Duplicate") || code.ends_with(".InUse") => (FailureKind::Conflict, ""),
         _ => return None,

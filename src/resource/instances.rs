@@ -101,9 +101,7 @@ static SPEC: Spec = Spec {
     ],
     check: check::check,
     warns: |verb| match verb {
-        Verb::Start => Safe::line(
-            "From then on it costs by the hour again; its public address is a new one. Its lease goes on as its tag says.",
-        ),
+        Verb::Start => Safe::line("From then on it costs by the hour again; its public address is a new one. Its lease goes on as its tag says."),
         Verb::Stop => Safe::text(
             "What runs on it ends; its disk stays, and goes on costing.\nThe timer of its lease rests while it is stopped: it does not end by itself then.",
         ),
@@ -193,8 +191,5 @@ fn invalid(what: &str, hint: &str) -> Failure {
 
 /// Troubles that pass by themselves.
 fn passes(kind: FailureKind) -> bool {
-    matches!(
-        kind,
-        FailureKind::Throttled | FailureKind::Network | FailureKind::Timeout | FailureKind::Service | FailureKind::NotFound
-    )
+    matches!(kind, FailureKind::Throttled | FailureKind::Network | FailureKind::Timeout | FailureKind::Service | FailureKind::NotFound)
 }

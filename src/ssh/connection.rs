@@ -60,7 +60,8 @@ impl Default for Bounds {
     }
 }
 
-/// A command that runs for long. Dropped before it has ended, it is ended: SIGTERM, and its channel closed.
+/// A command that runs for long. Dropped before it has ended, it is ended: by SIGTERM, which servers deliver that have
+/// parted with their privileges, and by its channel being closed, which it notices when it next writes.
 pub struct Stream {
     talk: Talk,
 }

@@ -74,11 +74,7 @@ impl Screen {
         loop {
             let places = self.places(&piece);
             let mut hits = places.iter().map(|range| range.start);
-            let hit = if back {
-                hits.rfind(|place| around.is_some() || wanted(place))
-            } else {
-                hits.find(|place| around.is_some() || wanted(place))
-            };
+            let hit = if back { hits.rfind(|place| around.is_some() || wanted(place)) } else { hits.find(|place| around.is_some() || wanted(place)) };
             if hit.is_some() {
                 return hit;
             }
@@ -86,12 +82,7 @@ impl Screen {
                 return None;
             }
             piece = if back {
-                if piece.start > top {
-                    self.wrapped(piece.start - 1)
-                } else {
-                    around = Some(());
-                    self.wrapped(bottom)
-                }
+                if piece.start > top { self.wrapped(piece.start - 1) } else { around = Some(()); self.wrapped(bottom) }
             } else if piece.end <= bottom {
                 self.wrapped(piece.end)
             } else {
@@ -190,3 +181,4 @@ fn fold(c: char) -> char {
         _ => c,
     }
 }
+

@@ -332,67 +332,22 @@ mod tests {
     }
 
     fn honest() -> impl Strategy<Value = Step> {
-        let words = [
-            "a",
-            "hello world",
-            "the quick brown fox jumps over it",
-            "qxlmkj",
-            "中文字",
-            "日本語のテキストが長い",
-            "é",
-            "ñandú",
-            "Привет",
-        ];
+        let words = ["a", "hello world", "the quick brown fox jumps over it", "qxlmkj", "中文字", "日本語のテキストが長い", "é", "ñandú", "Привет"];
         let marks = ["e\u{301}", "\u{301}", "👍", "👩\u{200d}💻", "❤\u{fe0f}", "漢\u{300}", "🇩🇪", "─│┌┐", "▀▄█", "한글"];
-        let moves =
-            ["\r", "\n", "\r\n", "\t", "\x08", "\x0b", "\x1bM", "\x1bD", "\x1bE", "\x1b7", "\x1b8", "\x1bH", "\x1bc", "\x1b#8"];
+        let moves = ["\r", "\n", "\r\n", "\t", "\x08", "\x0b", "\x1bM", "\x1bD", "\x1bE", "\x1b7", "\x1b8", "\x1bH", "\x1bc", "\x1b#8"];
         let modes = [
-            "\x1b[4h",
-            "\x1b[4l",
-            "\x1b[?7l",
-            "\x1b[?7h",
-            "\x1b[?6h",
-            "\x1b[?6l",
-            "\x1b(0",
-            "\x1b(B",
-            "\x1b)0",
-            "\x0e",
-            "\x0f",
-            "\x1b[?1049h",
-            "\x1b[?1049l",
-            "\x1b[s",
-            "\x1b[u",
-            "\x1b[3g",
-            "\x1b[g",
-            "\x1b[r",
-            "\x1b[?3h",
-            "\x1b[?25l",
-            "\x1b[?1h\x1b=",
-            "\x1b[20h",
-            "\x1b[3 q",
-            "\x1b[?5W",
-            "\x1b[2;4r",
-            "\x1b[1;3r",
-            "\x1b[3;5r",
+            "\x1b[4h", "\x1b[4l", "\x1b[?7l", "\x1b[?7h", "\x1b[?6h", "\x1b[?6l", "\x1b(0", "\x1b(B", "\x1b)0", "\x0e", "\x0f", "\x1b[?1049h",
+            "\x1b[?1049l", "\x1b[s", "\x1b[u", "\x1b[3g", "\x1b[g", "\x1b[r", "\x1b[?3h", "\x1b[?25l", "\x1b[?1h\x1b=", "\x1b[20h", "\x1b[3 q", "\x1b[?5W",
+            "\x1b[2;4r", "\x1b[1;3r", "\x1b[3;5r",
         ];
         let styles = [
-            "\x1b[m",
-            "\x1b[1;31m",
-            "\x1b[38;5;200;48;2;1;2;3m",
-            "\x1b[4:3;7m",
-            "\x1b[38:2::9:8:7m",
-            "\x1b[38:5:7m",
-            "\x1b[0;100;97;2;3;9m",
-            "\x1b[22;27;39;49m",
-            "\x1b[58;5;3;1m",
-            "\x1b[48;2;300;1;2m",
-            "\x1b[4;24;8;28m",
+            "\x1b[m", "\x1b[1;31m", "\x1b[38;5;200;48;2;1;2;3m", "\x1b[4:3;7m", "\x1b[38:2::9:8:7m", "\x1b[38:5:7m", "\x1b[0;100;97;2;3;9m", "\x1b[22;27;39;49m",
+            "\x1b[58;5;3;1m", "\x1b[48;2;300;1;2m", "\x1b[4;24;8;28m",
         ];
-        let sequence = (prop::sample::select(b"@ABCDEFGHIJKLMPSTXZabdefGH`".to_vec()), 0_u16..20, prop::option::of(0_u16..7))
-            .prop_map(|(last, a, b)| {
-                let b = b.map(|b| format!(";{b}")).unwrap_or_default();
-                format!("\x1b[{a}{b}{}", char::from(last)).into_bytes()
-            });
+        let sequence = (prop::sample::select(b"@ABCDEFGHIJKLMPSTXZabdefGH`".to_vec()), 0_u16..20, prop::option::of(0_u16..7)).prop_map(|(last, a, b)| {
+            let b = b.map(|b| format!(";{b}")).unwrap_or_default();
+            format!("\x1b[{a}{b}{}", char::from(last)).into_bytes()
+        });
         prop_oneof![
             8 => prop::sample::select(words.to_vec()).prop_flat_map(bytes).prop_map(Step::Bytes),
             3 => prop::sample::select(marks.to_vec()).prop_flat_map(bytes).prop_map(Step::Bytes),
@@ -407,41 +362,9 @@ mod tests {
     /// What can come of a hostile program, besides honest steps.
     fn hostile() -> impl Strategy<Value = Step> {
         let parts = [
-            "\x1b]0;title\x07",
-            "\x1b]2;x",
-            "\x1b]52;c;aGk=\x1b\\",
-            "\x1b]11;?\x07",
-            "\x1bP+q544e\x1b\\",
-            "\x1b_Gx\x1b\\",
-            "\x1b^x",
-            "\x1bXx",
-            "\x18",
-            "\x1b[6n",
-            "\x1b[c",
-            "\x1b[5n",
-            "\x1b[99999b",
-            "\x1b[65535@",
-            "\x1b[65535L",
-            "\x1b[65535S",
-            "\x1b[65535Z",
-            "\x1b[65535I",
-            "\x1b[>1u",
-            "\x1b[22t",
-            "\x1b[23t",
-            "\x1b[?2026h",
-            "\x1b[?2026l",
-            "\x1b[!p",
-            "\x1b[?1047h",
-            "\x1b[8;9999;9999t",
-            "\u{202e}",
-            "\u{9b}31m",
-            "\u{2066}",
-            "\u{e0041}",
-            "\u{ad}",
-            "\u{200b}",
-            "\x1b[200;100r",
-            "\x1b[3;3r",
-            "\x1b[;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;m",
+            "\x1b]0;title\x07", "\x1b]2;x", "\x1b]52;c;aGk=\x1b\\", "\x1b]11;?\x07", "\x1bP+q544e\x1b\\", "\x1b_Gx\x1b\\", "\x1b^x", "\x1bXx", "\x18", "\x1b[6n", "\x1b[c", "\x1b[5n",
+            "\x1b[99999b", "\x1b[65535@", "\x1b[65535L", "\x1b[65535S", "\x1b[65535Z", "\x1b[65535I", "\x1b[>1u", "\x1b[22t", "\x1b[23t", "\x1b[?2026h", "\x1b[?2026l", "\x1b[!p", "\x1b[?1047h",
+            "\x1b[8;9999;9999t", "\u{202e}", "\u{9b}31m", "\u{2066}", "\u{e0041}", "\u{ad}", "\u{200b}", "\x1b[200;100r", "\x1b[3;3r", "\x1b[;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;m",
         ];
         prop_oneof![
             3 => honest(),

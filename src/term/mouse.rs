@@ -95,9 +95,7 @@ impl Screen {
         let mut out = b"\x1b[M".to_vec();
         for value in values {
             match (u8::try_from(value), char::from_u32(u32::from(value))) {
-                (_, Some(c)) if mode.contains(TermMode::UTF8_MOUSE) => {
-                    out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes())
-                }
+                (_, Some(c)) if mode.contains(TermMode::UTF8_MOUSE) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
                 (Ok(byte), _) => out.push(byte),
                 // Places from column or row 224 on cannot be said.
                 _ => return Vec::new(),

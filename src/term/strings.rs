@@ -53,8 +53,7 @@ impl Strings {
     fn copy(&mut self, rest: &[u8]) -> bool {
         let payload = rest.iter().position(|byte| *byte == b';').map(|at| &rest[at + 1..]);
         let text = payload.and_then(|payload| BASE64.decode(payload).ok()).and_then(|bytes| String::from_utf8(bytes).ok());
-        let text: Option<String> =
-            text.map(|text| text.chars().filter(|c| matches!(c, '\n' | '\t') || !c.is_control()).collect());
+        let text: Option<String> = text.map(|text| text.chars().filter(|c| matches!(c, '\n' | '\t') || !c.is_control()).collect());
         let Some(text) = text.filter(|text| !text.is_empty()) else { return false };
         self.clipboard = Some(text);
         true

@@ -16,8 +16,7 @@ pub(super) enum Width {
 }
 
 /// The first two planes, which all text is in but rare Chinese: to measure a character costs more than to print it.
-static KNOWN: LazyLock<Vec<Width>> =
-    LazyLock::new(|| (0..0x2_0000).map(|c| char::from_u32(c).map_or(Width::None, measure)).collect());
+static KNOWN: LazyLock<Vec<Width>> = LazyLock::new(|| (0..0x2_0000).map(|c| char::from_u32(c).map_or(Width::None, measure)).collect());
 
 /// The widths of characters, ready for a run of them.
 #[derive(Clone, Copy)]

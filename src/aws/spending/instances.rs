@@ -64,10 +64,7 @@ pub async fn look(aws: &Aws, spot: bool, machine: &Machine, seconds: i64) -> Spe
     match &limit {
         Limit::Is(limit) => {
             let used = used.map_or_else(String::new, |used| format!("{used} of "));
-            fact(
-                "quota",
-                format!("{used}{limit} vCPU{}, this takes {}", if used.is_empty() { "" } else { " used" }, machine.vcpus),
-            );
+            fact("quota", format!("{used}{limit} vCPU{}, this takes {}", if used.is_empty() { "" } else { " used" }, machine.vcpus));
         }
         Limit::Reading => fact("quota", "reading …".to_owned()),
         Limit::Untold(why) => fact("quota", why.to_string()),
@@ -93,8 +90,7 @@ async fn judge(aws: &Aws, wanted: Use, machine: &Machine, limit: u32, used: Opti
     let offers = alternatives(aws, wanted, machine).await;
     let mut ways = if offers.is_empty() { Vec::new() } else { vec![format!("take {}", offers.join("; "))] };
     ways.push("ask for more under Service Quotas > Amazon EC2".to_owned());
-    let message =
-        format!("{} has {} vCPU, and the quota '{name}' is {limit}; {}", machine.name, machine.vcpus, ways.join(", or "));
+    let message = format!("{} has {} vCPU, and the quota '{name}' is {limit}; {}", machine.name, machine.vcpus, ways.join(", or "));
     Some(problem(&message, true))
 }
 

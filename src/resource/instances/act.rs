@@ -62,10 +62,7 @@ async fn start(aws: &Aws, it: &Instance) -> Result<&'static str, Failure> {
 async fn stop(aws: &Aws, it: &Instance) -> Result<&'static str, Failure> {
     let id = look::id(it);
     if list::is_spot(it) {
-        return Err(invalid(
-            &format!("{id} is a spot instance of one time: it cannot be stopped"),
-            "terminate it, or let its lease end",
-        ));
+        return Err(invalid(&format!("{id} is a spot instance of one time: it cannot be stopped"), "terminate it, or let its lease end"));
     }
     let asked = aws.ec2.stop_instances().instance_ids(id).send().await;
     asked.map(|_| "stopping").map_err(|error| fault::tell(&format!("stopping {id}"), &error))

@@ -78,9 +78,7 @@ fn instance_type(text: &str) -> Option<String> {
 fn storage(text: &str) -> Option<String> {
     let text = text.trim();
     let sound = text.is_empty() || text.parse::<i32>().is_ok_and(|size| STORAGE.contains(&size));
-    (!sound).then(|| {
-        format!("a whole number from {} to {}, not '{text}'; empty: as the image has it", STORAGE.start(), STORAGE.end())
-    })
+    (!sound).then(|| format!("a whole number from {} to {}, not '{text}'; empty: as the image has it", STORAGE.start(), STORAGE.end()))
 }
 
 fn lease(text: &str) -> Option<String> {

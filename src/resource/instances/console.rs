@@ -129,11 +129,7 @@ mod tests {
         assert_eq!(lines(&mut told, "one\r\ntwo\nthr", false), ["one", "two"]);
         assert_eq!(lines(&mut told, "one\r\ntwo\nthree\x1b[2J\n", false), ["three␛[2J"]);
         assert_eq!(lines(&mut told, "one\r\ntwo\nthree\x1b[2J\n", false), Vec::<String>::new());
-        assert_eq!(
-            lines(&mut told, "two\nthree\x1b[2J\nfour", true),
-            ["two", "three␛[2J", "four"],
-            "cut before what was told: better twice than never"
-        );
+        assert_eq!(lines(&mut told, "two\nthree\x1b[2J\nfour", true), ["two", "three␛[2J", "four"], "cut before what was told: better twice than never");
     }
 
     #[test]

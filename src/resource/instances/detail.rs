@@ -95,8 +95,7 @@ pub(super) async fn status(aws: &Aws, it: &Instance) -> Option<InstanceStatus> {
 
 /// Whether both of AWS's checks are passed.
 pub(super) fn is_well(status: Option<&InstanceStatus>) -> bool {
-    let word =
-        |of: Option<&aws_sdk_ec2::types::InstanceStatusSummary>| of.and_then(|it| it.status()).map(|it| it.as_str().to_owned());
+    let word = |of: Option<&aws_sdk_ec2::types::InstanceStatusSummary>| of.and_then(|it| it.status()).map(|it| it.as_str().to_owned());
     let ok = Some("ok".to_owned());
     status.is_some_and(|status| word(status.instance_status()) == ok && word(status.system_status()) == ok)
 }
@@ -163,10 +162,9 @@ fn way_in(it: &Instance, way: &str) -> Facts {
     facts.text("host", it.public_dns_name());
     facts.text("vpc", it.vpc_id());
     facts.text("subnet", it.subnet_id());
-    let groups = it
-        .security_groups()
-        .iter()
-        .map(|group| format!("{} ({})", group.group_id().unwrap_or_default(), group.group_name().unwrap_or_default()));
+    let groups = it.security_groups().iter().map(|group| {
+        format!("{} ({})", group.group_id().unwrap_or_default(), group.group_name().unwrap_or_default())
+    });
     facts.text("groups", Some(&groups.collect::<Vec<_>>().join(", ")));
     if look::name_of_state(it) != "terminated" {
         facts.text("ssh", Some(way));

@@ -59,11 +59,7 @@ impl InstanceDoor {
     /// When there is no place for host keys, or the account is not known.
     pub async fn login(&mut self, it: &Instance) -> Result<Login, Failure> {
         let pins = self.aws.pins().ok_or_else(|| {
-            Failure::new(
-                FailureKind::Machine,
-                "host keys cannot be remembered: there is no folder for them",
-                "see footplate doctor",
-            )
+            Failure::new(FailureKind::Machine, "host keys cannot be remembered: there is no folder for them", "see footplate doctor")
         })?;
         let user = match look::tag(it, look::USER) {
             Some(user) => user.to_owned(),
@@ -123,21 +119,13 @@ impl InstanceDoor {
             .await;
         let error = match asked {
             Ok(answer) if answer.success() => return Ok(()),
-            Ok(_) => {
-                return Err(Failure::new(
-                    FailureKind::Service,
-                    format!("EC2 Instance Connect did not take the key for {}", self.id),
-                    "try again",
-                ));
-            }
+            Ok(_) => return Err(Failure::new(FailureKind::Service, format!("EC2 Instance Connect did not take the key for {}", self.id), "try again")),
             Err(error) => error,
         };
         // The codes of EC2 Instance Connect's service model.
         let failure = fault::tell(&format!("announcing a key to {}", self.id), &error);
         let (kind, hint) = match error.code().unwrap_or_default() {
-            "AuthException" => {
-                (FailureKind::Denied, "it needs ec2-instance-connect:SendSSHPublicKey, for this user (condition ec2:osuser)")
-            }
+            "AuthException" => (FailureKind::Denied, "it needs ec2-instance-connect:SendSSHPublicKey, for this user (condition ec2:osuser)"),
             "InvalidArgsException" => (FailureKind::Invalid, "is the user right? The tag footplate:user names another one"),
             "EC2InstanceNotFoundException" => (FailureKind::NotFound, "it may be gone, or in another region"),
             "EC2InstanceStateInvalidException" => (FailureKind::Conflict, "it must be running: start it (S), or wait"),

@@ -77,8 +77,7 @@ impl Draft {
             id => Group::Named(id.to_owned()),
         };
         let user = if text("user").is_empty() { image.user().to_owned() } else { text("user").to_owned() };
-        let lease_seconds =
-            length::seconds(text("lease")).ok_or_else(|| invalid("lease: not a length of time", "write e.g. 4h"))?;
+        let lease_seconds = length::seconds(text("lease")).ok_or_else(|| invalid("lease: not a length of time", "write e.g. 4h"))?;
         let mut tags = staging::tags(recipe, text("name"), &[]);
         let owner = aws.identity().await?.arn;
         let owner = owner.as_str().rsplit('/').next().unwrap_or_default();
@@ -169,10 +168,10 @@ impl Draft {
             "InstanceInitiatedShutdownBehavior": "terminate",
         });
         if self.spot {
-            document["InstanceMarketOptions"] = json!({"MarketType": "spot", "SpotOptions": {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"}});
+            document["InstanceMarketOptions"] =
+                json!({"MarketType": "spot", "SpotOptions": {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"}});
         }
-        document["TagSpecifications"] =
-            json!([{"ResourceType": "instance", "Tags": tags}, {"ResourceType": "volume", "Tags": tags}]);
+        document["TagSpecifications"] = json!([{"ResourceType": "instance", "Tags": tags}, {"ResourceType": "volume", "Tags": tags}]);
         document["UserData"] = json!(lease::user_data(self.mode, end));
         document
     }
@@ -200,10 +199,9 @@ async fn image(aws: &Aws, form: &Form) -> Result<(Image, Option<String>), Failur
     match found {
         Ok(Found::There(image)) => Ok((image, None)),
         Ok(Found::Gone { successor, why }) if form.value("successor") == "yes" => Ok((*successor, Some(why))),
-        Ok(Found::Gone { why, .. }) => Err(invalid(
-            &format!("image: {why}"),
-            "take it by `or successor`: yes (--set successor=yes), or choose another image",
-        )),
+        Ok(Found::Gone { why, .. }) => {
+            Err(invalid(&format!("image: {why}"), "take it by `or successor`: yes (--set successor=yes), or choose another image"))
+        }
         Err(failure) if form.verb == Verb::Clone && !failure.what.as_str().starts_with("image: ") => Err(at("image", &failure)),
         Err(failure) => Err(failure),
     }
@@ -218,12 +216,12 @@ fn fits(image: &Image, machine: &Machine) -> Result<(), Failure> {
         return Ok(());
     }
     Err(invalid(
-        &format!("instance_type: {} is {}, and the image is for {architecture}", machine.name, machine.architectures.join(", ")),
-        if architecture == "arm64" {
-            "take a type with Graviton, e.g. g5g.xlarge, or an x86_64 image"
-        } else {
-            "take a type with Intel or AMD, or an arm64 image"
-        },
+        &format!(
+            "instance_type: {} is {}, and the image is for {architecture}",
+            machine.name,
+            machine.architectures.join(", ")
+        ),
+        if architecture == "arm64" { "take a type with Graviton, e.g. g5g.xlarge, or an x86_64 image" } else { "take a type with Intel or AMD, or an arm64 image" },
     ))
 }
 
@@ -263,11 +261,7 @@ async fn sites(aws: &Aws, kind: &str, zone: &str, subnet: &str) -> Result<Vec<Si
         sites.retain(|site| site.zone == zone);
         if sites.is_empty() {
             let hint = format!("zones that have {kind}: {}", here());
-            let what = if subnet.is_empty() {
-                format!("zone: there is no subnet in '{zone}'")
-            } else {
-                format!("zone: {subnet} is not in {zone}")
-            };
+            let what = if subnet.is_empty() { format!("zone: there is no subnet in '{zone}'") } else { format!("zone: {subnet} is not in {zone}") };
             return Err(invalid(&what, &hint));
         }
     }

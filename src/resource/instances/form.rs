@@ -149,8 +149,11 @@ async fn groups(aws: &Aws) -> Result<Vec<String>, Failure> {
 }
 
 async fn form(aws: &Aws, title: &str, verb: Verb, parent: Option<ItemId>, start: Start) -> Form {
-    let (images, zones, groups) =
-        tokio::join!(offered(image::current(aws)), offered(machines::zones(aws, &start.instance_type)), offered(groups(aws)));
+    let (images, zones, groups) = tokio::join!(
+        offered(image::current(aws)),
+        offered(machines::zones(aws, &start.instance_type)),
+        offered(groups(aws))
+    );
     // This very machine is where the local region's instances are.
     let address = if aws.mode() == Mode::Local { "127.0.0.1" } else { "" };
     let fields = vec![

@@ -33,9 +33,7 @@ pub(super) async fn there(aws: &Aws, group: &Group, vpc: &str) -> Result<Option<
     let answer = call.send().await.map_err(|error| {
         let failure = fault::tell("looking for the security group", &error);
         match group {
-            Group::Named(_) => {
-                Failure::new(failure.kind, format!("security_group: {}", failure.what), "take one of the list, or mine")
-            }
+            Group::Named(_) => Failure::new(failure.kind, format!("security_group: {}", failure.what), "take one of the list, or mine"),
             _ => failure,
         }
     })?;

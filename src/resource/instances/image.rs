@@ -35,10 +35,7 @@ pub(super) struct Image {
 pub(super) enum Found {
     There(Image),
     /// AWS has withdrawn it; this one comes next to it, and what is different about it.
-    Gone {
-        successor: Box<Image>,
-        why: String,
-    },
+    Gone { successor: Box<Image>, why: String },
 }
 
 impl Image {
@@ -175,13 +172,11 @@ async fn by_parameter(aws: &Aws, text: &str, path: &str) -> Result<Image, Failur
         return Ok(named.clone());
     }
     // assumed: `…/oss-nvidia-driver-gpu-pytorch-2.7-ubuntu-22.04/latest/ami-id` is the newest image with these words.
-    let of = |image: &&Image| {
-        version_of(&image.name).zip(system_of(&image.name)).is_some_and(|(version, (system, release))| {
-            let words = path.to_lowercase();
-            let system = if system == "Ubuntu" { format!("ubuntu-{release}") } else { format!("amazon-linux-{release}") };
-            words.contains(&format!("pytorch-{version}-")) && words.contains(&system)
-        })
-    };
+    let of = |image: &&Image| version_of(&image.name).zip(system_of(&image.name)).is_some_and(|(version, (system, release))| {
+        let words = path.to_lowercase();
+        let system = if system == "Ubuntu" { format!("ubuntu-{release}") } else { format!("amazon-linux-{release}") };
+        words.contains(&format!("pytorch-{version}-")) && words.contains(&system)
+    });
     let unknown = Image {
         id: text.to_owned(),
         name: path.to_owned(),
@@ -271,10 +266,7 @@ mod tests {
         let gone = "Deep Learning AMI GPU PyTorch 1.13.1 (Ubuntu 20.04) 20230315";
         let (best, why) = successor(gone, &current).unwrap();
         assert_eq!(best.name, current[1].name);
-        assert!(
-            why.contains("withdrawn") && why.contains("PyTorch 2.7 instead of 1.13.1") && why.contains("/opt/pytorch"),
-            "{why}"
-        );
+        assert!(why.contains("withdrawn") && why.contains("PyTorch 2.7 instead of 1.13.1") && why.contains("/opt/pytorch"), "{why}");
         let amazon = successor("Deep Learning AMI GPU PyTorch 1.13.1 (Amazon Linux 2) 20230315", &current).unwrap().0;
         assert_eq!(amazon.name, current[2].name);
         assert!(successor("my own image", &current).is_none() && successor(gone, &[]).is_none());
@@ -283,10 +275,7 @@ mod tests {
     #[test]
     fn a_name_tells_the_user_and_the_kind() {
         let ubuntu = image("Deep Learning OSS Nvidia Driver AMI GPU PyTorch 2.7 (Ubuntu 22.04) 20261030", "1");
-        assert_eq!(
-            (ubuntu.user(), ubuntu.kind()),
-            ("ubuntu", "Deep Learning OSS Nvidia Driver AMI GPU PyTorch 2.7 (Ubuntu 22.04)")
-        );
+        assert_eq!((ubuntu.user(), ubuntu.kind()), ("ubuntu", "Deep Learning OSS Nvidia Driver AMI GPU PyTorch 2.7 (Ubuntu 22.04)"));
         assert_eq!(image("al2023-ami-2023.9 x86_64", "1").user(), "ec2-user");
         let twice = [ubuntu.clone(), image("Deep Learning OSS Nvidia Driver AMI GPU PyTorch 2.7 (Ubuntu 22.04) 20261001", "0")];
         assert_eq!(kinds(&twice), [ubuntu.name]);

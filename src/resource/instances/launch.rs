@@ -99,8 +99,7 @@ async fn twins(aws: &Aws, draft: &Draft) -> Option<Problem> {
             format!("{} ({}{since})", look::id(it), look::name_of_state(it))
         })
         .collect();
-    (!there.is_empty())
-        .then(|| note("name", &format!("there is one of that name already: {}; this makes another", there.join(", "))))
+    (!there.is_empty()).then(|| note("name", &format!("there is one of that name already: {}; this makes another", there.join(", "))))
 }
 
 /// Short, for a narrow column; all the rest is in the request below it.
@@ -159,11 +158,7 @@ pub(super) async fn launch(
     let end = end(draft.lease_seconds);
     let mut full = Vec::new();
     for site in &draft.sites {
-        progress(Progress {
-            said: Safe::line(&format!("asking for {} in {}", draft.machine.name, site.zone)),
-            done: 0,
-            total: 0,
-        });
+        progress(Progress { said: Safe::line(&format!("asking for {} in {}", draft.machine.name, site.zone)), done: 0, total: 0 });
         match in_one(aws, &draft, site, &group, end).await? {
             Some(instance) => {
                 let id = look::id(&instance).to_owned();

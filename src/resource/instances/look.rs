@@ -47,9 +47,7 @@ pub(super) async fn all(aws: &Aws, filters: Vec<Filter>) -> Result<Vec<Instance>
         let call = aws.ec2.describe_instances().max_results(1000).set_next_token(token.clone());
         let call = if filters.is_empty() { call } else { call.set_filters(Some(filters.clone())) };
         let page = call.send().await.map_err(|error| fault::tell("listing instances", &error))?;
-        found.extend(
-            page.reservations.unwrap_or_default().into_iter().flat_map(|it: Reservation| it.instances.unwrap_or_default()),
-        );
+        found.extend(page.reservations.unwrap_or_default().into_iter().flat_map(|it: Reservation| it.instances.unwrap_or_default()));
         if page.next_token.is_none() || page.next_token == token {
             return Ok(found);
         }
@@ -74,8 +72,7 @@ pub(super) async fn one(aws: &Aws, named: &str) -> Result<Instance, Failure> {
     loop {
         let failure = match aws.ec2.describe_instances().instance_ids(named).send().await {
             Ok(answer) => {
-                let found =
-                    answer.reservations.unwrap_or_default().into_iter().flat_map(|it| it.instances.unwrap_or_default()).next();
+                let found = answer.reservations.unwrap_or_default().into_iter().flat_map(|it| it.instances.unwrap_or_default()).next();
                 match found {
                     Some(instance) => return Ok(instance),
                     None => Failure::new(FailureKind::NotFound, format!("there is no instance {named}"), ""),
@@ -101,18 +98,11 @@ async fn by_name(aws: &Aws, named: &str) -> Result<Instance, Failure> {
         found.retain(|it| !matches!(name_of_state(it), "terminated" | "shutting-down"));
     }
     match found.len() {
-        0 => Err(Failure::new(
-            FailureKind::NotFound,
-            format!("there is no instance {named}"),
-            "name it by its id, i-…, or its Name tag",
-        )),
+        0 => Err(Failure::new(FailureKind::NotFound, format!("there is no instance {named}"), "name it by its id, i-…, or its Name tag")),
         1 => Ok(found.swap_remove(0)),
         _ => {
             let ids: Vec<&str> = found.iter().filter_map(Instance::instance_id).collect();
-            Err(invalid(
-                &format!("{} instances are called {named}", ids.len()),
-                &format!("name one by its id: {}", ids.join(", ")),
-            ))
+            Err(invalid(&format!("{} instances are called {named}", ids.len()), &format!("name one by its id: {}", ids.join(", "))))
         }
     }
 }

@@ -30,11 +30,7 @@ impl Change {
         let kind = Some(form.value("instance_type").trim()).filter(|kind| *kind != look::kind(&instance)).map(str::to_owned);
         if kind.is_some() && look::name_of_state(&instance) != "stopped" {
             return Err(invalid(
-                &format!(
-                    "instance_type: {} is {}; its type can be changed while it is stopped",
-                    look::id(&instance),
-                    look::state(&instance).word
-                ),
+                &format!("instance_type: {} is {}; its type can be changed while it is stopped", look::id(&instance), look::state(&instance).word),
                 "stop it (x) first",
             ));
         }
@@ -70,11 +66,7 @@ pub(super) async fn preview(aws: &Aws, form: &Form) -> Preview {
             let said = failure.what.as_str();
             let (field, rest) = said.split_once(": ").filter(|(field, _)| !field.contains(' ')).unwrap_or(("", said));
             let hint = if failure.hint.is_empty() { String::new() } else { format!("; {}", failure.hint) };
-            preview.problems.push(Problem {
-                field: field.to_owned(),
-                message: Safe::line(&format!("{rest}{hint}")),
-                fatal: true,
-            });
+            preview.problems.push(Problem { field: field.to_owned(), message: Safe::line(&format!("{rest}{hint}")), fatal: true });
             return preview;
         }
     };
@@ -127,11 +119,7 @@ pub(super) async fn update(aws: &Aws, form: &Form, progress: &(dyn Fn(Progress) 
     let id = look::id(&change.instance).to_owned();
     let mut done = Vec::new();
     let with = |done: &[String], failure: Failure| {
-        if done.is_empty() {
-            failure
-        } else {
-            Failure::new(failure.kind, format!("{}; but {}", done.join(", "), failure.what), &failure.hint)
-        }
+        if done.is_empty() { failure } else { Failure::new(failure.kind, format!("{}; but {}", done.join(", "), failure.what), &failure.hint) }
     };
     // The lease first: whoever asks for more time may have little left.
     if let Some(end) = change.end {
@@ -165,10 +153,7 @@ async fn timer(aws: &Aws, instance: &Instance, end: Timestamp) -> String {
     if look::name_of_state(instance) != "running" {
         return "which its timer reads when it is started".to_owned();
     }
-    let reads = instance
-        .metadata_options()
-        .and_then(|options| options.instance_metadata_tags())
-        .is_some_and(|tags| tags.as_str() == "enabled");
+    let reads = instance.metadata_options().and_then(|options| options.instance_metadata_tags()).is_some_and(|tags| tags.as_str() == "enabled");
     let nitro = machines::describe(aws, look::kind(instance)).await.is_ok_and(|machine| machine.nitro);
     if aws.mode() == Mode::Aws && reads && nitro {
         return "which its timer reads within a minute".to_owned();

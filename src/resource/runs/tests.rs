@@ -44,11 +44,7 @@ impl Bench {
         std::fs::write(root.join("numbers/two.txt"), "2").unwrap();
         let http = Scripted::new(|asked| {
             let xml = "<DescribeInstancesResponse><reservationSet><item><instancesSet><item><instanceId>i-1</instanceId><instanceType>g5.2xlarge</instanceType></item></instancesSet></item></reservationSet></DescribeInstancesResponse>";
-            if String::from_utf8_lossy(&asked.body).contains("DescribeInstances") {
-                (200, xml.as_bytes().to_vec())
-            } else {
-                (400, Vec::new())
-            }
+            if String::from_utf8_lossy(&asked.body).contains("DescribeInstances") { (200, xml.as_bytes().to_vec()) } else { (400, Vec::new()) }
         });
         let aws = http.connect(false, None).await;
         let instance = ItemId("i-1".into());
@@ -144,13 +140,7 @@ fn lines(batches: &[LogBatch]) -> Vec<String> {
 fn said(detail: &Detail) -> String {
     let text = |block: &Block| match block {
         Block::Text { text, .. } => text.to_string(),
-        Block::Table { rows, .. } => rows
-            .iter()
-            .map(|row| {
-                row.iter().map(|cell| cell.show(&crate::model::show::Clock::default()).to_string()).collect::<Vec<_>>().join(" ")
-                    + "\n"
-            })
-            .collect(),
+        Block::Table { rows, .. } => rows.iter().map(|row| row.iter().map(|cell| cell.show(&crate::model::show::Clock::default()).to_string()).collect::<Vec<_>>().join(" ") + "\n").collect(),
         _ => String::new(),
     };
     detail.blocks.iter().map(text).collect()
@@ -163,10 +153,7 @@ async fn a_run_is_put_there_started_followed_and_its_results_fetched() {
     let made = bench.launch("a", &[]).await.unwrap();
     assert!(matches!(&made, Outcome::Made { id, .. } if id.as_str() == "i-1/a"), "{made:?}");
     let batches = bench.log("a").await;
-    assert_eq!(
-        lines(&batches),
-        ["data: ['one.txt', 'two.txt']", "epoch 0 loss: 1.0000", "epoch 1 loss: 0.5000", "epoch 2 loss: 0.3333"]
-    );
+    assert_eq!(lines(&batches), ["data: ['one.txt', 'two.txt']", "epoch 0 loss: 1.0000", "epoch 1 loss: 0.5000", "epoch 2 loss: 0.3333"]);
     let values: Vec<f64> = batches.iter().flat_map(|batch| &batch.points).map(|(_, point)| point.value).collect();
     assert_eq!(values, [1.0, 0.5, 0.3333]);
     assert_eq!(batches.last().unwrap().note, Some(TailNote::Ended));
@@ -252,9 +239,7 @@ async fn what_is_missing_is_told_with_the_remedy_and_leaves_the_launch_to_be_gon
     assert!(none.kind == FailureKind::NotFound && none.what.as_str().contains("there is system ("), "{none}");
     let detail = bench.detail("a").await;
     assert_eq!(detail.state.word.as_str(), "Unfinished");
-    assert!(
-        said(&detail).contains("environment: there is no environment") && said(&detail).contains("Launch again under the name a")
-    );
+    assert!(said(&detail).contains("environment: there is no environment") && said(&detail).contains("Launch again under the name a"));
 
     let script = bench.launch("a", &[("script_file", "nothing.py")]).await.unwrap_err();
     assert!(script.what.as_str().contains("nothing.py") && script.kind == FailureKind::Invalid, "{script}");
@@ -276,13 +261,8 @@ async fn an_address_is_fetched_on_the_instance_once() {
     std::fs::create_dir_all(&site).unwrap();
     let zip = "import zipfile; zipfile.ZipFile('data.zip', 'w').writestr('numbers/three.txt', '3' * 100000)";
     assert!(Command::new("python3").args(["-c", zip]).current_dir(&site).status().unwrap().success());
-    let mut server = Command::new("python3")
-        .args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1"])
-        .current_dir(&site)
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut server = Command::new("python3").args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1"]).current_dir(&site)
+        .stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
     let mut first = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(server.stdout.take().unwrap()), &mut first).unwrap();
     let port = first.split("port ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
@@ -295,16 +275,11 @@ async fn an_address_is_fetched_on_the_instance_once() {
     let missing = missing.unwrap_err();
     assert!(missing.kind == FailureKind::NotFound && missing.what.as_str().contains("404"), "{missing}");
     assert_eq!(lines(&bench.log("web").await)[0], "data: ['three.txt']");
-    assert!(
-        said(&bench.detail("web").await).contains("fetched on the instance: numbers"),
-        "{}",
-        said(&bench.detail("web").await)
-    );
+    assert!(said(&bench.detail("web").await).contains("fetched on the instance: numbers"), "{}", said(&bench.detail("web").await));
 }
 
 fn copy_of(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -313,10 +288,7 @@ fn copy_of(folder: &Path) -> Vec<String> {
 async fn what_the_project_says_reaches_the_script() {
     let bench = Bench::new().await;
     let script = "import os, sys\nprint(os.environ['GREETING'], sys.argv[1:], sys.executable)\n";
-    bench
-        .launch("env", &[("script", script), ("arguments", "lr = 0.1\nname = \"a b\"\nnesterov = true\nv ="), ("data", "")])
-        .await
-        .unwrap();
+    bench.launch("env", &[("script", script), ("arguments", "lr = 0.1\nname = \"a b\"\nnesterov = true\nv ="), ("data", "")]).await.unwrap();
     let line = lines(&bench.log("env").await).remove(0);
     assert!(line.starts_with("it's $HOME ['--lr', '0.1', '--name', 'a b', '--nesterov', 'True', '-v']"), "{line}");
     assert_eq!(std::fs::read_to_string(bench.recipe.root.join("code/solution.py")).unwrap(), SCRIPT, "the file stays as it is");

@@ -10,7 +10,7 @@ use russh_sftp::client::error::Error;
 use russh_sftp::protocol::{FileAttributes, OpenFlags, Packet, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
-use super::{Files, Meter, POSIX_RENAME, REQUESTS, WRITTEN};
+use super::{Files, Meter, POSIX_RENAME, REQUESTS, WRITTEN, is_folder};
 use crate::model::{Failure, FailureKind, Progress};
 
 impl Files {
@@ -18,7 +18,7 @@ impl Files {
     /// permissions become those of the one here.
     ///
     /// # Errors
-    /// `Invalid` when there is no such file here, `NotFound` when there is no such folder there, `Denied`; `Conflict` when it
+    /// `Invalid` when there is no such file here or the target is a folder, `NotFound` when there is no such folder there, `Denied`; `Conflict` when it
     /// is changed here meanwhile. What has arrived is continued by the next try, except where the disk there was full.
     pub async fn put(&self, local: &Path, remote: &str, progress: &(dyn Fn(Progress) + Send + Sync)) -> Result<u64, Failure> {
         let unreadable = |error: io::Error| {
@@ -31,6 +31,10 @@ impl Files {
             return Err(unreadable(io::ErrorKind::IsADirectory.into()));
         }
         let size = about.len();
+        if self.raw.stat(remote).await.is_ok_and(|there| is_folder(&there.attrs)) {
+            let what = format!("{remote} on the instance is a folder");
+            return Err(Failure::new(FailureKind::Invalid, what, "name the file that is to be written there"));
+        }
         let part = format!("{remote}.{size:x}-{:x}{:08x}.part", about.mtime(), about.mtime_nsec());
         let there = self.raw.stat(part.as_str()).await.ok().and_then(|there| there.attrs.size).filter(|there| *there <= size);
         // The server writes in the order in which we send: what is there is whole up to its end.
