@@ -9,7 +9,7 @@ use crate::config::theme::Role;
 use crate::model::{Safe, show};
 
 /// Columns of a title in a tab, at most.
-const TITLE: u16 = 28;
+const TITLE: u16 = 44;
 
 pub fn draw(pen: &mut Pen<'_>, places: &Layout, app: &App) {
     if places.shell.height == 0 {
@@ -54,7 +54,8 @@ fn tabs(pen: &mut Pen<'_>, area: Area, app: &App) {
         let (glyph, role) = mark(pen, session);
         let number: Safe = format!(" {} ", at + 1).into();
         x += pen.put(x, area.y, end.saturating_sub(x), &number, if here { Role::Accent } else { Role::Quiet });
-        x += pen.say(x, area.y, end.saturating_sub(x), glyph, role) + 1;
+        x += pen.say(x, area.y, end.saturating_sub(x), glyph, role);
+        x += pen.say(x, area.y, end.saturating_sub(x), " ", Role::Text);
         let name = middle(&session.title, room);
         x += pen.put(x, area.y, end.saturating_sub(x), &name, if here { Role::Head } else { Role::Quiet });
         if session.bell {
