@@ -194,8 +194,9 @@ impl App {
     }
 
     /// Opens what is inside a row as the list of another kind.
-    fn descend(&mut self, inner: usize, id: ItemId, out: &mut Vec<Effect>) {
+    pub(super) fn descend(&mut self, inner: usize, id: ItemId, out: &mut Vec<Effect>) {
         self.active = inner;
+        self.level = Level::List;
         let pane = self.pane_mut();
         pane.scope = vec![id];
         pane.clear();

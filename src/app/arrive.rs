@@ -4,9 +4,9 @@ use super::event::{Effect, Event, Wake};
 use super::form::FormView;
 use super::logs::LogView;
 use super::overlay::{ConfirmView, Confirmed, Overlay, TextView};
-use super::pane::Load;
+use super::pane::{Load, Pane};
 use super::{App, Level, Tone};
-use crate::model::{Block, Failure, FailureKind, Item, ItemId, LogBatch, Outcome, Safe, Series, TailNote, Verb};
+use crate::model::{Block, Failure, FailureKind, Item, ItemId, LogBatch, Order, Outcome, Safe, Series, TailNote, Verb};
 
 impl App {
     pub(super) fn arrive(&mut self, event: Event, out: &mut Vec<Effect>) {
@@ -61,7 +61,7 @@ impl App {
             Event::Ran { serial, order, result } => {
                 let from = self.running.remove(&serial).map(|running| running.from);
                 self.revision += 1;
-                self.ran(&order.resource, order.verb, from, result, out);
+                self.ran(&order, from, result, out);
             }
             Event::Resumed => {
                 self.revision += 1;
@@ -325,7 +325,8 @@ impl App {
         self.overlays.push(Overlay::Form(Box::new(view)));
     }
 
-    fn ran(&mut self, resource: &str, verb: Verb, from: Option<usize>, result: Result<Outcome, Failure>, out: &mut Vec<Effect>) {
+    fn ran(&mut self, order: &Order, from: Option<usize>, result: Result<Outcome, Failure>, out: &mut Vec<Effect>) {
+        let (resource, verb) = (order.resource.as_str(), order.verb);
         let clock = self.clock.clone();
         // What was asked of a model is mostly asked again, a little differently.
         if result.is_ok() && verb != Verb::Invoke {
@@ -336,12 +337,15 @@ impl App {
             Ok(Outcome::Made { id, said }) => {
                 self.say(Tone::Good, said, out);
                 if let Some(at) = self.panes.iter().position(|pane| pane.spec.id == resource) {
-                    self.panes[at].select_id(&id, &clock);
-                    self.panes[at].marks.clear();
                     // To the new thing, if the user still is where it was asked for.
                     if at != self.active && from == Some(self.active) && self.overlays.is_empty() && !self.in_shell() {
-                        self.go_to(at, out);
+                        match order.targets.first().filter(|_| self.panes[at].spec.within.is_some()) {
+                            Some(holder) => self.descend(at, holder.clone(), out),
+                            None => self.go_to(at, out),
+                        }
                     }
+                    self.panes[at].select_id(&id, &clock);
+                    self.panes[at].marks.clear();
                 }
                 if self.pane().spec.id == resource && self.level == Level::Log {
                     self.level = Level::List;
@@ -378,7 +382,9 @@ impl App {
                 }
             }
         }
-        if let Some(at) = self.panes.iter().position(|pane| pane.spec.id == resource) {
+        // A list inside a row that is not open has nothing to show.
+        let shown = |pane: &Pane| pane.spec.id == resource && (pane.spec.within.is_none() || !pane.scope.is_empty());
+        if let Some(at) = self.panes.iter().position(shown) {
             out.push(self.list(at));
         }
     }
