@@ -330,7 +330,7 @@ fn a_disk_too_small_for_the_image_is_told() {
 
 #[test]
 fn a_quota_of_zero_is_told_with_what_the_account_may_have() {
-    no_instance(&["instance_type=g5.2xlarge"], &["'Running On-Demand G and VT instances' is 0", "vCPU of 32", "Service Quotas"]);
+    no_instance(&["instance_type=p5.4xlarge"], &["'Running On-Demand P instances' is 0", "vCPU of", "Service Quotas"]);
 }
 
 #[test]

@@ -232,7 +232,7 @@ async fn refusals_have_the_codes_that_clients_go_by() {
         refusal(Box::pin(call.send()).await).0
     };
     assert_eq!(code(fixture.launch().dry_run(true)).await, "DryRunOperation");
-    assert_eq!(code(fixture.launch().instance_type(InstanceType::G52xlarge)).await, "VcpuLimitExceeded");
+    assert_eq!(code(fixture.launch().instance_type(InstanceType::G54xlarge)).await, "VcpuLimitExceeded");
     assert_eq!(code(fixture.launch().image_id("ami-0123456789abcdef0")).await, "InvalidAMIID.NotFound");
     let full = Placement::builder().availability_zone("us-east-1a").build();
     let call = fixture.launch().instance_type(InstanceType::M54xlarge).placement(full);

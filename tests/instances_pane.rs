@@ -181,14 +181,9 @@ async fn what_cannot_be_launched_is_refused_before_anything_is_made() {
     let place = Place::new("print('loss=1')\n").await;
     let table: &[(&[(&str, &str)], &str, &[&str])] = &[
         (
-            &[("instance_type", "g5.2xlarge")],
+            &[("instance_type", "p5.4xlarge")],
             "instance_type",
-            &[
-                "has 8 vCPU",
-                "'Running On-Demand G and VT instances' is 0",
-                "m6i.2xlarge: 8 vCPU of 32, $0.38/h",
-                "Service Quotas",
-            ],
+            &["has 16 vCPU", "'Running On-Demand P instances' is 0", "Service Quotas"],
         ),
         (&[("instance_type", "t3.mediun")], "instance_type", &["no instance type 't3.mediun'", "did you mean t3.medium?"]),
         (&[("instance_type", "ml.t3.medium")], "instance_type", &["SageMaker's name; EC2's is t3.medium"]),
@@ -211,7 +206,7 @@ async fn what_cannot_be_launched_is_refused_before_anything_is_made() {
         for part in *parts {
             assert!(message.contains(part), "{changes:?}: {part}: {message}");
         }
-        if *field != "instance_type" || changes[0].1 != "g5.2xlarge" {
+        if *field != "instance_type" || changes[0].1 != "p5.4xlarge" {
             let failure = place.run(&order_of(form, &[])).await.unwrap_err();
             assert!(failure.what.as_str().starts_with(field) || failure.what.as_str().contains("does not exist"), "{failure}");
         }
@@ -219,7 +214,7 @@ async fn what_cannot_be_launched_is_refused_before_anything_is_made() {
     assert_eq!((place.wire.changes(), place.witness.intents.lock().unwrap().len()), (Vec::<String>::new(), 0));
     // What only the service refuses is told with the remedy: the quota, when it comes to it.
     let failure =
-        place.run(&order_of(small(&place, &[("instance_type", "g5.2xlarge"), ("security_group", "default")]).await, &[])).await;
+        place.run(&order_of(small(&place, &[("instance_type", "p5.4xlarge"), ("security_group", "default")]).await, &[])).await;
     let failure = failure.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Quota, "{failure}");
     assert!(failure.hint.as_str().contains("Service Quotas"), "{failure}");

@@ -123,6 +123,7 @@ async fn nothing_of_the_regions_environment_is_in_the_guest() {
         "OLDPWD",
         "FOOTPLATE_INSTANCE",
         "FOOTPLATE_PATH",
+        "FOOTPLATE_PER_BOOT",
         "FOOTPLATE_MACHINE",
     ];
     for line in output.lines() {
@@ -339,16 +340,17 @@ async fn a_scheduled_shutdown_is_announced_outlives_the_session_and_can_be_cance
 }
 
 #[tokio::test]
-async fn user_data_runs_once() {
+async fn user_data_runs_once_and_what_it_left_at_each_boot_after_that() {
     let folder = tempfile::tempdir().unwrap();
-    let script = b"#!/bin/bash\necho to the console\necho once >>~/ran\n".to_vec();
+    let per_boot = "mkdir -p \"$FOOTPLATE_PER_BOOT\" && printf '#!/bin/sh\\necho again >>~/ran\\n' > \"$FOOTPLATE_PER_BOOT/a\" && chmod +x \"$FOOTPLATE_PER_BOOT/a\"";
+    let script = format!("#!/bin/bash\necho to the console\necho once >>~/ran\n{per_boot}\n").into_bytes();
     let first = Guest::boot_in(folder.path(), Like { user_data: Some(script.clone()), ..Like::default() }).await;
     let client = first.login().await;
     assert_eq!(client.output("cloud-init status --wait").await, "status: done\n");
     wait_for("its output", || first.host.console().contains("to the console\r\n")).await;
     first.host.halt().await;
     let second = Guest::boot_in(folder.path(), Like { user_data: Some(script), first_boot: false, ..Like::default() }).await;
-    assert_eq!(second.login().await.output("cloud-init status --wait; cat ran").await, "status: done\nonce\n");
+    assert_eq!(second.login().await.output("cloud-init status --wait; cat ran").await, "status: done\nonce\nagain\n");
     second.host.halt().await;
 }
 

@@ -415,7 +415,9 @@ impl App {
         let mut lines: Vec<Safe> = Vec::new();
         if self.setup.owns_region && running > 0 {
             let what = self.at_work().join(", ");
-            lines.push(format!("{what} {} in this local region, inside this program.", if running == 1 { "runs" } else { "run" }).into());
+            lines.push(
+                format!("{what} {} in this local region, inside this program.", if running == 1 { "runs" } else { "run" }).into(),
+            );
             lines.push("Quitting ends what runs; what is finished stays.".into());
             lines.push("To keep them running without the cockpit: footplate local serve".into());
         }

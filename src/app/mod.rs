@@ -339,7 +339,11 @@ impl App {
     #[must_use]
     pub fn ticks(&self) -> bool {
         self.level != Level::Shell
-            && self.pane().items().iter().any(|item| item.state.phase.is_live() && item.cells.iter().any(crate::model::Cell::ticks))
+            && self
+                .pane()
+                .items()
+                .iter()
+                .any(|item| item.state.phase.is_live() && item.cells.iter().any(crate::model::Cell::ticks))
     }
 
     fn selection(&self) -> Option<(usize, crate::model::ItemId)> {

@@ -60,7 +60,10 @@ pub enum Confirmed {
     /// The host key of a session's machine is the right one.
     Trust(u64),
     /// A text goes into a session.
-    Paste { session: u64, text: String },
+    Paste {
+        session: u64,
+        text: String,
+    },
     /// A session ends.
     EndShell(u64),
 }

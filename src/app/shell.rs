@@ -233,8 +233,7 @@ impl App {
 
     fn connect(&mut self, number: u64, attach: Attach, out: &mut Vec<Effect>) {
         let Some(session) = self.shells.find(number) else { return };
-        let wish =
-            Wish::Open { resource: session.resource.clone(), id: session.id.clone(), size: session.screen.size(), attach };
+        let wish = Wish::Open { resource: session.resource.clone(), id: session.id.clone(), size: session.screen.size(), attach };
         out.push(Effect::Shell { session: number, wish });
     }
 
@@ -308,7 +307,10 @@ impl App {
             return self.end_shell(session.number, out);
         }
         let lines = if session.name.is_some() {
-            vec!["What runs in it ends.".into(), "To keep it running, go back to the list instead, or quit: it can be opened again.".into()]
+            vec![
+                "What runs in it ends.".into(),
+                "To keep it running, go back to the list instead, or quit: it can be opened again.".into(),
+            ]
         } else {
             vec!["What runs in it ends, unless it was started so that it does not.".into()]
         };

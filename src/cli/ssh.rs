@@ -13,7 +13,7 @@ use super::print;
 use super::session::{Purpose, Session};
 use super::signals::Signals;
 use crate::aws::with_order;
-use crate::model::{Cell, Failure, FailureKind, Item, ItemId, Page, Safe, Verb};
+use crate::model::{Failure, FailureKind, ItemId, Verb};
 use crate::resource::{self, Ask, Resource};
 use crate::runtime::raw::{self, Passage};
 use crate::ssh::{Connection, Exit, Heard, Offered, Shell, ShellInput, ShellOutput};
@@ -67,8 +67,7 @@ async fn serve(session: &Session, args: &Args) -> Result<ExitCode, Failure> {
         // Told before a key is announced.
         Passage::enter()?;
     }
-    let id = named(session, *resource, &args.instance).await?;
-    let connection = connect(session, *resource, id, args.accept_host_key.as_deref()).await?;
+    let connection = connect(session, *resource, ItemId(args.instance.clone()), args.accept_host_key.as_deref()).await?;
     let command = args.command.join(" ");
     if login || args.tty {
         let term = std::env::var("TERM").ok().filter(|term| is_term(term)).unwrap_or_else(|| "xterm-256color".to_owned());
@@ -83,40 +82,6 @@ async fn serve(session: &Session, args: &Args) -> Result<ExitCode, Failure> {
         return done;
     }
     pump(connection.pipe(&in_login_shell(&command)).await?, false).await
-}
-
-/// The instance of that id or name.
-async fn named(session: &Session, resource: &dyn Resource, name: &str) -> Result<ItemId, Failure> {
-    let found: Mutex<Vec<Item>> = Mutex::default();
-    let page = |page: Page| {
-        let called = |item: &Item| {
-            item.id.as_str() == name || matches!(item.cells.first(), Some(Cell::Text(called)) if called.as_str() == name)
-        };
-        found.lock().unwrap_or_else(PoisonError::into_inner).extend(page.items.into_iter().filter(called));
-    };
-    if name.starts_with("i-") {
-        return Ok(ItemId(name.to_owned()));
-    }
-    resource.list(&session.aws, None, &page).await?;
-    let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    found.sort_by(|a, b| a.id.cmp(&b.id));
-    found.dedup_by(|a, b| a.id == b.id);
-    if found.iter().any(|item| item.state.phase.is_live()) {
-        found.retain(|item| item.state.phase.is_live());
-    }
-    match found.as_slice() {
-        [one] => Ok(one.id.clone()),
-        [] => Err(Failure::new(
-            FailureKind::NotFound,
-            format!("there is no instance {}", Safe::line(name)),
-            "See which there are: footplate ls instances",
-        )),
-        several => {
-            let ids: Vec<&str> = several.iter().map(|item| item.id.as_str()).collect();
-            let what = format!("{} instances are called {}: {}", several.len(), Safe::line(name), ids.join(", "));
-            Err(Failure::new(FailureKind::Invalid, what, "Name one by its id."))
-        }
-    }
 }
 
 async fn connect(session: &Session, resource: &dyn Resource, id: ItemId, accepted: Option<&str>) -> Result<Connection, Failure> {
@@ -158,8 +123,8 @@ fn ask_with(accepted: Option<&str>, stranger: &Arc<Mutex<Option<Offered>>>) -> A
                 offered.machine, offered.known, offered.algorithm, offered.fingerprint
             );
             let on_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
-            let trusted = on_terminal
-                && tokio::task::spawn_blocking(move || ask::confirm(&question, false).is_ok()).await.unwrap_or(false);
+            let trusted =
+                on_terminal && tokio::task::spawn_blocking(move || ask::confirm(&question, false).is_ok()).await.unwrap_or(false);
             if !trusted {
                 *stranger.lock().unwrap_or_else(PoisonError::into_inner) = Some(offered);
             }

@@ -96,6 +96,14 @@ use Place::{Everywhere, List, Log};
 
 /// All actions, in the order of the help.
 pub const ALL: &[Entry] = &[
+    row(
+        A::Leader,
+        "leader",
+        &["Ctrl-]", "Ctrl-5"],
+        "to the open terminal; in it: the key before a command, ? for all of them",
+        Everywhere,
+        "terminal",
+    ),
     row(A::Verb(Verb::Launch), "launch", &["n"], "launch a new one, from the project file", List, "launch"),
     row(A::Verb(Verb::Clone), "clone", &["c"], "launch a copy of the selected, with changes", List, "clone"),
     row(
@@ -161,14 +169,6 @@ pub const ALL: &[Entry] = &[
     row(A::Solo(3), "solo-4", &["4"], "only the fourth host", Log, ""),
     row(A::Hosts, "hosts", &["H"], "choose the hosts whose lines show", Log, "hosts"),
     row(A::Fold, "fold", &["z"], "lines that several hosts say alike: as one, or each", Log, "fold"),
-    row(
-        A::Leader,
-        "leader",
-        &["Ctrl-]", "Ctrl-5"],
-        "to the open terminal; in it: the key before a command, ? for all of them",
-        Everywhere,
-        "terminal",
-    ),
     row(A::Palette, "palette", &[":", "Ctrl-p"], "find an action by name", Everywhere, ""),
     row(A::Help, "help", &["?", "F1"], "all keys; Enter does the selected", Everywhere, ""),
     row(A::Lock, "lock", &["!"], "lock: refuse every change until footplate is started again", Everywhere, ""),

@@ -194,10 +194,10 @@ mod tests {
 
     #[test]
     fn no_increase_is_pretended() {
-        let request = json!({"ServiceCode": "ec2", "QuotaCode": "L-DB2E81BA", "DesiredValue": 8});
+        let request = json!({"ServiceCode": "ec2", "QuotaCode": "L-417A185B", "DesiredValue": 8});
         let fault = call("RequestServiceQuotaIncrease", request).expect_err("is refused");
         assert_eq!(fault.code, "AccessDeniedException");
-        assert!(fault.message.contains("'Running On-Demand G and VT instances' stays 0"), "{}", fault.message);
+        assert!(fault.message.contains("'Running On-Demand P instances' stays 0"), "{}", fault.message);
         let request = json!({"ServiceCode": "ec2", "QuotaCode": "L-DB2E81BA"});
         assert_eq!(answer("ListRequestedServiceQuotaChangeHistoryByQuota", request), json!({"RequestedQuotas": []}));
     }

@@ -11,7 +11,8 @@ use crate::model::{Failure, FailureKind};
 /// Bytes read from standard input at once.
 const PIECE: usize = 32 * 1024;
 /// What a program that was cut off may have left on: second screen, mouse, focus, brackets, cursor keys, no cursor, colours.
-const PLAIN: &[u8] = b"\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[?7h\x1b[?25h\x1b[0m";
+const PLAIN: &[u8] =
+    b"\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[?7h\x1b[?25h\x1b[0m";
 
 /// The terminal while another machine has it: every key goes there as it is. Given back when it is dropped.
 #[derive(Debug)]

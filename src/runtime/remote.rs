@@ -69,7 +69,7 @@ fn start(name: &str, clipboard: bool) -> String {
          set -g status off \\; set -g prefix None \\; set -g prefix2 None \\; set -sg escape-time 0 \\; \
          set -g default-terminal screen-256color \\; set -sa terminal-overrides ',*:smcup@:rmcup@:Tc' \\; \
          set -g history-limit 10000 \\; set -g focus-events on \\; set -s set-clipboard {clipboard} \\; \
-         set -g set-titles on \\; set -g set-titles-string '#T' \\; set -g destroy-unattached off"
+         set -g set-titles on \\; set -g set-titles-string '#{{?#{{==:#{{pane_title}},#{{host}}}},,#{{pane_title}}}}' \\; set -g destroy-unattached off"
     )
 }
 

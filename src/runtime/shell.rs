@@ -7,23 +7,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{self, Sender, UnboundedReceiver, UnboundedSender};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::hands::{known, order_number};
+use super::hands::{known, order_number, recipe};
 use super::remote::{self, Plan};
 use crate::app::Event;
 use crate::app::shell::talk::{Attach, News, Opened, Raw, Stranger, Wish};
 use crate::aws::{Aws, with_order};
 use crate::model::{Failure, ItemId, Safe};
-use crate::resource::Ask;
+use crate::resource::{self, Ask};
 use crate::ssh::{Connection, Doorman, Exit, Heard, Job, Offered, Route, ShellInput};
 
 /// The kind of terminal that we are.
 const TERM: &str = "xterm-256color";
 /// Most bytes of one event: the screen gets its turn in between.
 const PIECE: usize = 64 * 1024;
+/// How long a prompt is waited for.
+const GREETING: Duration = Duration::from_secs(3);
 /// How long the farewell of a session may take.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -58,13 +60,7 @@ enum Say {
 }
 
 impl Shells {
-    pub fn new(
-        aws: Arc<Aws>,
-        project: PathBuf,
-        clipboard: bool,
-        events: UnboundedSender<Event>,
-        heard: Sender<Event>,
-    ) -> Self {
+    pub fn new(aws: Arc<Aws>, project: PathBuf, clipboard: bool, events: UnboundedSender<Event>, heard: Sender<Event>) -> Self {
         Self { aws, project, clipboard, events, heard, open: HashMap::new(), tasks: JoinSet::new() }
     }
 
@@ -169,7 +165,15 @@ impl Line {
         self.tell(News::Said("opening a terminal".into())).await;
         let wanted = if let Attach::Again(name) = attach { Some(name.as_str()) } else { None };
         let plan = remote::plan(&connection, wanted, *attach == Attach::New, self.clipboard).await?;
-        Ok(Connected { connection, plan, title: door.title })
+        // What goes on there has been set up already.
+        let enter = if plan.again { None } else { resource::activation(&connection, &self.environment()).await };
+        Ok(Connected { connection, plan, title: door.title, enter })
+    }
+
+    /// The environment that the project trains in, else the one that deep learning images have.
+    fn environment(&self) -> String {
+        let instance = recipe(&self.project).ok().and_then(|recipe| recipe.instance);
+        instance.map_or_else(|| "pytorch".to_owned(), |instance| instance.run.environment)
     }
 
     /// Asks the user whether to trust a host key, and waits for the answer.
@@ -194,7 +198,7 @@ impl Line {
 
     /// Carries bytes both ways until one end has enough; what is to be told of how it ended.
     async fn talk(&self, connected: Connected, size: (u16, u16), says: &mut UnboundedReceiver<Say>) -> Option<News> {
-        let Connected { connection, plan, title } = connected;
+        let Connected { connection, plan, title, mut enter } = connected;
         let shell = match connection.shell(TERM, size.0, size.1, plan.command.as_deref()).await {
             Ok(shell) => shell,
             Err(failure) => return Some(News::Lost { failure, unanswered: Raw(Vec::new()) }),
@@ -203,11 +207,13 @@ impl Line {
         self.tell(News::Opened(Opened { title, name, again: plan.again })).await;
         let (mut input, mut output) = shell.split();
         let mut end = false;
+        let greeted = Notify::new();
         let ended = {
             let hearing = async {
                 loop {
                     match output.next().await {
                         Heard::Out(bytes) | Heard::Err(bytes) => {
+                            greeted.notify_one();
                             for piece in bytes.chunks(PIECE) {
                                 self.tell(News::Bytes(piece.into())).await;
                             }
@@ -219,7 +225,14 @@ impl Line {
             };
             tokio::select! {
                 ended = hearing => Some(ended),
-                asked = self.say(&mut input, says) => {
+                asked = async {
+                    // Typed for the user, once there is somebody to type to.
+                    if let Some(line) = enter.take() {
+                        let _ = timeout(GREETING, greeted.notified()).await;
+                        let _ = input.send(format!("{line}\r").into_bytes()).await;
+                    }
+                    self.say(&mut input, says).await
+                } => {
                     end = asked;
                     None
                 }
@@ -267,6 +280,8 @@ struct Connected {
     connection: Connection,
     plan: Plan,
     title: Safe,
+    /// How the environment is entered.
+    enter: Option<String>,
 }
 
 /// A doorman whose steps are told.

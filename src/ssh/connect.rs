@@ -70,7 +70,9 @@ pub(super) async fn open(login: &Login, doorman: &dyn Doorman, manner: &Manner) 
     let (asker, questions) = mpsc::channel(1);
     let ear = Ear::new(state.clone(), asker, deadlines, heard.clone());
     let dial = client::connect_stream(Arc::new(config(manner, knowledge.algorithms())), wire, ear);
-    let mut handle = exchange(dial, questions, &mut clock, &deadlines, &Judge { knowledge: &knowledge, server: &server, login, doorman }).await?;
+    let mut handle =
+        exchange(dial, questions, &mut clock, &deadlines, &Judge { knowledge: &knowledge, server: &server, login, doorman })
+            .await?;
     log_in(&mut handle, &state, login, doorman, &mut clock, &deadlines).await?;
     let _ = cut_unless_done.disarm();
     Ok(Opened { handle, state, cutter, heard, server })

@@ -13,7 +13,8 @@ const WIDTH: u16 = 62;
 pub fn draw(pen: &mut Pen<'_>, screen: Area, at: u16, app: &App) {
     let Some(log) = app.log() else { return };
     let count = u16::try_from(log.hosts.len()).unwrap_or(u16::MAX);
-    let inside = boxed(pen, screen, WIDTH, count.saturating_add(4), &format!("The {} of this log", app.speakers()).into(), Role::Accent);
+    let inside =
+        boxed(pen, screen, WIDTH, count.saturating_add(4), &format!("The {} of this log", app.speakers()).into(), Role::Accent);
     let rows = inside.height.saturating_sub(2).max(1);
     let top = (at + 1).saturating_sub(rows);
     for (row, host) in (top..count.min(top.saturating_add(rows))).enumerate() {

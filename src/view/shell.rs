@@ -9,7 +9,7 @@ use crate::config::theme::Role;
 use crate::model::{Safe, show};
 
 /// Columns of a title in a tab, at most.
-const TITLE: u16 = 28;
+const TITLE: u16 = 44;
 
 pub fn draw(pen: &mut Pen<'_>, places: &Layout, app: &App) {
     if places.shell.height == 0 {
@@ -43,7 +43,8 @@ fn tabs(pen: &mut Pen<'_>, area: Area, app: &App) {
         x += pen.say(x, area.y, end.saturating_sub(x), sign, role) + 1;
     }
     // What shows the way out is never pushed out.
-    let hint: Safe = if app.in_shell() { format!(" {} ", app.leader()).into() } else { format!(" {} goes here ", app.leader()).into() };
+    let hint: Safe =
+        if app.in_shell() { format!(" {} ", app.leader()).into() } else { format!(" {} goes here ", app.leader()).into() };
     let hint_wide = columns(hint.as_str());
     let end = end.saturating_sub(hint_wide + 1);
     let count = u16::try_from(app.shells.sessions.len()).unwrap_or(u16::MAX).max(1);
@@ -53,7 +54,8 @@ fn tabs(pen: &mut Pen<'_>, area: Area, app: &App) {
         let (glyph, role) = mark(pen, session);
         let number: Safe = format!(" {} ", at + 1).into();
         x += pen.put(x, area.y, end.saturating_sub(x), &number, if here { Role::Accent } else { Role::Quiet });
-        x += pen.say(x, area.y, end.saturating_sub(x), glyph, role) + 1;
+        x += pen.say(x, area.y, end.saturating_sub(x), glyph, role);
+        x += pen.say(x, area.y, end.saturating_sub(x), " ", Role::Text);
         let name = middle(&session.title, room);
         x += pen.put(x, area.y, end.saturating_sub(x), &name, if here { Role::Head } else { Role::Quiet });
         if session.bell {
@@ -104,7 +106,13 @@ fn opening(pen: &mut Pen<'_>, area: Area, session: &Session, app: &App) {
         if y >= end {
             return;
         }
-        let used = pen.say(area.x + 2, y, area.width.saturating_sub(2), if last { now } else { done }, if last { Role::Waiting } else { Role::Done });
+        let used = pen.say(
+            area.x + 2,
+            y,
+            area.width.saturating_sub(2),
+            if last { now } else { done },
+            if last { Role::Waiting } else { Role::Done },
+        );
         pen.put(area.x + 2 + used, y, area.width.saturating_sub(2 + used), step, if last { Role::Text } else { Role::Quiet });
         y += 1;
     }

@@ -126,8 +126,8 @@ def test_a_wrong_launch_says_what_is_wrong(ec2):
     assert refused(KeyName="mine") == ("InvalidKeyPair.NotFound", "The key pair 'mine' does not exist")
     assert refused(Placement={"AvailabilityZone": "us-east-1z"})[0] == "InvalidParameterValue"
     assert refused(Placement={"AvailabilityZone": "us-east-1e"})[0] == "Unsupported"
-    code, message = refused(InstanceType="g5.xlarge")
-    assert code == "VcpuLimitExceeded" and message.startswith("You have requested more vCPU capacity than your current vCPU limit of 0 allows")
+    code, message = refused(InstanceType="g5.4xlarge")
+    assert code == "VcpuLimitExceeded" and message.startswith("You have requested more vCPU capacity than your current vCPU limit of 8 allows")
     code, message = refused(500, InstanceType="m5.4xlarge", Placement={"AvailabilityZone": "us-east-1a"})
     assert code == "InsufficientInstanceCapacity" and "us-east-1a" in message and message.endswith("us-east-1b, us-east-1c, us-east-1d, us-east-1f.")
     assert refused(MinCount=2)[0] == "InvalidParameterCombination"

@@ -15,8 +15,9 @@ pub struct Judge {
     pub clipboard: Vec<String>,
 }
 
-/// Private modes that footplate uses: cursor, second screen, bracketed paste, synchronized update.
-const MODES: [u32; 4] = [25, 1049, 2004, 2026];
+/// Private modes that footplate uses: cursor, second screen, bracketed paste, synchronized update; while a remote terminal
+/// shows, mouse and focus.
+const MODES: [u32; 7] = [25, 1002, 1004, 1006, 1049, 2004, 2026];
 
 impl Judge {
     pub fn of(bytes: &[u8]) -> Self {
@@ -47,7 +48,7 @@ impl Judge {
         (line_break || !(c.is_control() || hidden)).then(|| c.len_utf8())
     }
 
-    /// An escape sequence from the list: cursor position, colours, erase, the four modes, our own write to the clipboard.
+    /// An escape sequence from the list: cursor position, colours, erase, the modes, our own write to the clipboard.
     fn sequence(&mut self, text: &str) -> Option<usize> {
         if let Some(rest) = text.strip_prefix("\x1b]52;c;") {
             let end = rest.find('\x07')?;

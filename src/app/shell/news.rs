@@ -135,7 +135,8 @@ impl App {
             let millis = BACK_OFF[usize::try_from(attempt - 1).unwrap_or(usize::MAX).min(BACK_OFF.len() - 1)];
             out.push(Effect::After { millis, wake: Wake::Reconnect(number) });
         } else {
-            let why = if failure.hint.is_empty() { failure.what.to_string() } else { format!("{}\n{}", failure.what, failure.hint) };
+            let why =
+                if failure.hint.is_empty() { failure.what.to_string() } else { format!("{}\n{}", failure.what, failure.hint) };
             session.link = Link::Ended { why: Safe::text(&why), well: false };
         }
         self.forget_questions(number);

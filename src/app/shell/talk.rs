@@ -57,7 +57,12 @@ pub enum Attach {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Wish {
     /// Connect, and open a terminal of so many columns and rows.
-    Open { resource: String, id: ItemId, size: (u16, u16), attach: Attach },
+    Open {
+        resource: String,
+        id: ItemId,
+        size: (u16, u16),
+        attach: Attach,
+    },
     Send(Raw),
     /// A piece of a long paste: [`News::Taken`] says when the other end has room for more.
     Piece(Raw),
@@ -81,7 +86,10 @@ pub enum News {
     /// The piece of a paste was taken.
     Taken,
     /// There is no connection, or there is none any more. What was typed last may not have arrived.
-    Lost { failure: Failure, unanswered: Raw },
+    Lost {
+        failure: Failure,
+        unanswered: Raw,
+    },
     /// What ran in the terminal has ended; how.
     Ended(Safe),
 }

@@ -148,6 +148,7 @@ impl Guest {
             ("LANG", "C.UTF-8".to_owned()),
             ("FOOTPLATE_INSTANCE", self.instance.clone()),
             ("FOOTPLATE_PATH", path.clone()),
+            ("FOOTPLATE_PER_BOOT", self.per_boot().display().to_string()),
             ("PATH", path),
             ("TMPDIR", scratch.clone()),
             ("TMUX_TMPDIR", scratch),
@@ -155,6 +156,12 @@ impl Guest {
         variables.extend(self.environment.interpreter().map(|path| ("FOOTPLATE_PYTORCH", path.display().to_string())));
         variables.extend(self.datasets.iter().map(|url| ("FOOTPLATE_DATASETS", url.clone())));
         variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// Scripts for each boot but the first.
+    #[must_use]
+    pub fn per_boot(&self) -> PathBuf {
+        self.folder.join("var/per-boot")
     }
 
     /// Whether the user wants no message of the day.

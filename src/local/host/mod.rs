@@ -134,14 +134,11 @@ impl Host {
             wall: wall.clone(),
         });
         let config = Arc::new(server::config(&keys));
-        let user_data = spec.user_data.filter(|_| spec.first_boot).unwrap_or_default();
+        let script = if spec.first_boot { spec.user_data.unwrap_or_default() } else { userdata::PER_BOOT.to_vec() };
         let tasks = vec![
             tokio::spawn(server::serve(service, config, listener, stop.clone())),
             tokio::spawn(until(stop.clone(), obey(power, wall, spec.asked_down))),
-            tokio::spawn(until(
-                stop.clone(),
-                userdata::run(user_data, Arc::clone(&guest), Arc::clone(&machine), console.clone()),
-            )),
+            tokio::spawn(until(stop.clone(), userdata::run(script, Arc::clone(&guest), Arc::clone(&machine), console.clone()))),
         ];
         Ok(Self { port, console, machine, stop, tasks })
     }

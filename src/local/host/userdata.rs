@@ -1,4 +1,5 @@
-//! User data: the script that an instance runs once, at its first boot, its output on the console.
+//! User data: the script that an instance runs once, at its first boot, its output on the console; and what it has put
+//! into the folder of cloud-init's `scripts/per-boot`, at each boot after that.
 
 use std::fs;
 use std::io;
@@ -12,6 +13,11 @@ use super::guest::Guest;
 use super::init::End;
 use super::machine::{Machine, Process};
 use super::pipes::{Ends, Pipes};
+
+/// What a boot runs that is not the first. On EC2 the folder is `/var/lib/cloud/scripts/per-boot`; here the guest is told where
+/// it is, for it is not the machine's.
+pub const PER_BOOT: &[u8] =
+    b"#!/bin/sh\nfor script in \"$FOOTPLATE_PER_BOOT\"/*; do\n  [ -x \"$script\" ] && \"$script\"\ndone\nexit 0\n";
 
 /// Runs it, when it is a script, and notes for `cloud-init status` how far it is. Empty is no user data. It runs as the
 /// instance's user, in the home: on a real instance it is root's, in `/`, which here is this machine's.
@@ -53,7 +59,7 @@ async fn execute(script: &[u8], guest: &Guest, machine: &Machine, console: &Cons
 }
 
 async fn start(script: &[u8], guest: &Guest, machine: &Machine) -> io::Result<(Process, Ends)> {
-    let path = guest.logs().join("user-data");
+    let path = guest.logs().join(if script == PER_BOOT { "per-boot" } else { "user-data" });
     fs::write(&path, script)?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
     let pipes = Pipes::make(&guest.run_folder())?;

@@ -41,14 +41,14 @@ static SAGEMAKER: Service = Service { code: "sagemaker", name: "Amazon SageMaker
 pub static SERVICES: [&Service; 2] = [&EC2, &SAGEMAKER];
 
 /// EC2's quotas are in vCPUs; codes and names are AWS's (EC2 User Guide, "EC2 instance type quotas"), the numbers are the
-/// local region's own: no GPU until it is asked for, as everywhere here.
+/// local region's own: room for one g5.2xlarge, and nothing of the dearer kind nor of spare capacity until it is asked for.
 const EC2_QUOTAS: [(&str, &str, u32); 6] = [
     ("L-1216C47A", "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", 32),
     ("L-34B43A08", "All Standard (A, C, D, H, I, M, R, T, Z) Spot Instance Requests", 32),
     ("L-3819A6DF", "All G and VT Spot Instance Requests", 0),
     ("L-417A185B", "Running On-Demand P instances", 0),
     ("L-7212CCBC", "All P Spot Instance Requests", 0),
-    ("L-DB2E81BA", "Running On-Demand G and VT instances", 0),
+    ("L-DB2E81BA", "Running On-Demand G and VT instances", 8),
 ];
 
 /// AWS's codes of SageMaker's quotas, as far as they are known here: they follow no rule. Clients find a quota by its name.

@@ -1,14 +1,18 @@
 //! The images of the local region, as of 2026-11: names and paths of parameters are AWS's (DLAMI release notes; Systems Manager
 //! public parameters), ids and snapshots are the local region's own, as are the exact days. assumed: the sizes.
 //!
+//! One thing is not as on AWS: there the image that is launched by default, PyTorch 2.7 on Ubuntu 22.04, has its virtual
+//! environment in /opt/pytorch; here it has environments in conda's layout, so that `conda env list` and `source activate
+//! pytorch` can be rehearsed on it. Images with a virtual environment are those of PyTorch 2.8 and later.
+//!
 //! "Deep Learning AMI GPU PyTorch 1.13.1 (Ubuntu 20.04)" is not here: AWS has deregistered it.
 
 /// What brings PyTorch on an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Python {
-    /// Environments of conda, activated with `source activate pytorch`; up to PyTorch 2.5.
+    /// Environments of conda, activated with `source activate pytorch`; on AWS up to PyTorch 2.5.
     Conda,
-    /// One virtual environment in /opt/pytorch; from PyTorch 2.6 on.
+    /// One virtual environment in /opt/pytorch; on AWS from PyTorch 2.6 on.
     Venv,
     None,
 }
@@ -95,7 +99,7 @@ pub const TABLE: &[Image] = &[
     pytorch(
         "Deep Learning OSS Nvidia Driver AMI GPU PyTorch 2.7 (Ubuntu 22.04) 20261016",
         "ubuntu",
-        Python::Venv,
+        Python::Conda,
         75,
         "2026-10-16",
         "/aws/service/deeplearning/ami/x86_64/oss-nvidia-driver-gpu-pytorch-2.7-ubuntu-22.04/latest/ami-id",

@@ -1,0 +1,654 @@
+//! Terminals inside the cockpit: keys, mouse, pastes and what the other end says go in; bytes, wishes and the screen come out.
+//! No network: what a connection would tell is told by hand, and what programs show is recorded (`tests/recorded/shell`).
+
+mod common;
+
+use common::{Stage, svg};
+use footplate::app::event::Wake;
+use footplate::app::shell::Link;
+use footplate::app::shell::mouse::{Button, Did, Mouse};
+use footplate::app::shell::talk::{Attach, News, Opened, Raw, Stranger, Wish};
+use footplate::app::{Effect, Event, Level};
+use footplate::config::keymap::Keymap;
+use footplate::model::{Cell, Failure, FailureKind, Item, ItemId, Page, Phase, State};
+
+const ID: &str = "i-0123456789abcdef0";
+
+/// An instance with a name.
+fn instance(phase: Phase, word: &str) -> Item {
+    let spec = footplate::resource::find("instances").expect("the pane").spec();
+    let state = State { phase, word: word.into() };
+    let mut cells = vec![Cell::Absent; spec.columns.len()];
+    cells[0] = Cell::Text("dogs-gpu".into());
+    cells[1] = Cell::State(state.clone());
+    Item { id: ItemId(ID.to_owned()), state, cells, container: false, per_hour: Some(0.526) }
+}
+
+/// The list of instances with one that runs.
+fn pane(width: u16, height: u16) -> Stage {
+    let mut stage = Stage::with(width, height, |setup| setup.owns_region = false);
+    stage.app.active = stage.app.panes.iter().position(|pane| pane.spec.id == "instances").expect("the pane");
+    stage.listed("instances", vec![instance(Phase::Active, "Running")]);
+    stage
+}
+
+fn number(stage: &Stage) -> u64 {
+    stage.app.shells.session().expect("a session").number
+}
+
+fn news(stage: &mut Stage, news: News) {
+    let session = number(stage);
+    stage.send(Event::Shell { session, news });
+}
+
+fn opened(name: Option<&str>, again: bool) -> News {
+    News::Opened(Opened { title: "dogs-gpu (i-0123456789abcdef0)".into(), name: name.map(Into::into), again })
+}
+
+/// A terminal that is connected, under tmux.
+fn connected(width: u16, height: u16) -> Stage {
+    let mut stage = pane(width, height);
+    stage.press("s");
+    news(&mut stage, opened(Some("shell-1"), false));
+    stage
+}
+
+fn hears(stage: &mut Stage, bytes: &[u8]) {
+    news(stage, News::Bytes(bytes.into()));
+}
+
+/// All that was typed, in order.
+fn typed(stage: &Stage) -> Vec<u8> {
+    let sent = stage.effects.iter().filter_map(|effect| match effect {
+        Effect::Shell { wish: Wish::Send(Raw(bytes)) | Wish::Piece(Raw(bytes)), .. } => Some(bytes.clone()),
+        _ => None,
+    });
+    sent.flatten().collect()
+}
+
+fn wishes(stage: &Stage) -> Vec<Wish> {
+    let wishes = stage.effects.iter().filter_map(|effect| match effect {
+        Effect::Shell { wish, .. } => Some(wish.clone()),
+        _ => None,
+    });
+    wishes.collect()
+}
+
+fn broken() -> News {
+    News::Lost {
+        failure: Failure::new(FailureKind::Network, "the connection was cut", "see whether the instance runs"),
+        unanswered: Raw(Vec::new()),
+    }
+}
+
+#[test]
+fn s_opens_a_terminal_and_says_how_far_it_is() {
+    let mut stage = pane(120, 40);
+    stage.press("s");
+    let opens = |wish: &Wish| matches!(wish, Wish::Open { id, size: (120, 38), attach: Attach::Any, .. } if id.as_str() == ID);
+    assert!(wishes(&stage).iter().any(opens), "{:?}", stage.effects);
+    news(&mut stage, News::Said("connecting to 127.9.0.1, port 22".into()));
+    news(&mut stage, News::Said("announcing a key".into()));
+    let screen = stage.screen();
+    assert!(screen.contains("✓ connecting to 127.9.0.1") && screen.contains("◌ announcing a key"), "{screen}");
+    news(&mut stage, opened(Some("shell-1"), false));
+    hears(&mut stage, b"ubuntu@ip-10-0-0-7:~$ ");
+    assert!(stage.screen().contains("ubuntu@ip-10-0-0-7:~$"), "{}", stage.screen());
+    assert_eq!(stage.app.cursor(), Some((22, 1)), "below the line of tabs");
+    // The same row again is the same terminal.
+    stage.press("Ctrl-] l s");
+    assert_eq!(stage.app.shells.sessions.len(), 1);
+    assert_eq!(stage.app.level, Level::Shell);
+}
+
+#[test]
+fn what_is_stopped_has_nobody_to_log_in_to() {
+    let mut stage = pane(120, 40);
+    stage.listed("instances", vec![instance(Phase::Stopped, "Stopped")]);
+    stage.press("s");
+    assert!(stage.app.shells.sessions.is_empty());
+    assert!(stage.screen().contains("It is stopped"), "{}", stage.screen());
+}
+
+#[test]
+fn read_only_opens_no_terminal() {
+    let mut stage = pane(120, 40);
+    stage.press("! s");
+    assert!(stage.app.shells.sessions.is_empty() && stage.screen().contains("Read-only"), "{}", stage.screen());
+}
+
+#[test]
+fn every_key_but_the_leader_goes_to_the_terminal() {
+    let mut stage = connected(120, 40);
+    stage.press("q Esc Ctrl-c ? : Tab 1 Up F5 Ctrl-z");
+    assert_eq!(typed(&stage), b"q\x1b\x03?:\t1\x1b[A\x1b[15~\x1a");
+    assert!(stage.app.overlays.is_empty() && stage.app.in_shell());
+    // A program that asks for it gets the other form of cursor keys.
+    hears(&mut stage, b"\x1b[?1h");
+    stage.press("Up");
+    assert_eq!(typed(&stage), b"\x1bOA");
+}
+
+#[test]
+fn typing_draws_nothing_until_it_is_answered() {
+    let mut stage = connected(120, 40);
+    hears(&mut stage, b"$ ");
+    let before = stage.app.revision;
+    stage.press("l");
+    assert_eq!(stage.app.revision, before, "a key that went out has changed nothing");
+    hears(&mut stage, b"l");
+    assert!(stage.app.revision > before);
+}
+
+#[test]
+fn the_leader_twice_is_for_the_program_and_esc_after_it_goes_back() {
+    let mut stage = connected(120, 40);
+    stage.press("Ctrl-] Ctrl-]");
+    assert_eq!(typed(&stage), b"\x1d");
+    // As terminals report it that know no better.
+    stage.press("Ctrl-5 Esc");
+    assert_eq!((stage.app.level, typed(&stage).len()), (Level::List, 0));
+    assert!(stage.screen().contains("Ctrl-] terminal"), "{}", stage.screen());
+    stage.press("Ctrl-]");
+    assert!(stage.app.in_shell());
+}
+
+#[test]
+fn the_leader_can_be_another_key() {
+    let mut stage = pane(120, 40);
+    stage.app.setup.keymap = Keymap::load("[keys]\nleader = ['Ctrl-a']").expect("valid");
+    stage.press("s");
+    news(&mut stage, opened(None, false));
+    assert!(stage.screen().contains("Ctrl-a"), "{}", stage.screen());
+    stage.press("Ctrl-]");
+    assert_eq!(typed(&stage), b"\x1d");
+    stage.press("Ctrl-a l");
+    assert_eq!(stage.app.level, Level::List);
+}
+
+#[test]
+fn the_strip_and_the_help_show_the_commands() {
+    let mut stage = connected(120, 40);
+    stage.press("Ctrl-]");
+    assert!(stage.screen().contains("v split") && stage.screen().contains("x end"), "{}", stage.screen());
+    stage.press("?");
+    assert!(stage.screen().contains("another terminal on the same machine"), "{}", stage.screen());
+    stage.press("Esc Ctrl-] z");
+    assert!(stage.screen().contains("z is no command here"), "{}", stage.screen());
+}
+
+#[test]
+fn several_terminals_are_tabs() {
+    let mut stage = connected(120, 40);
+    hears(&mut stage, b"first");
+    let first = number(&stage);
+    stage.press("Ctrl-] n");
+    assert!(wishes(&stage).iter().any(|wish| matches!(wish, Wish::Open { attach: Attach::New, .. })));
+    news(&mut stage, opened(Some("shell-2"), false));
+    hears(&mut stage, b"second");
+    assert!(stage.screen().contains("second") && !stage.screen().contains("first"));
+    // The one that does not show says that something came, and that its bell rang.
+    stage.send(Event::Shell { session: first, news: News::Bytes(Raw(b"more\x07".to_vec())) });
+    assert!(stage.screen().lines().next().is_some_and(|line| line.contains('♪')), "{}", stage.screen());
+    stage.press("Ctrl-] 1");
+    assert!(stage.screen().contains("firstmore") && !stage.screen().contains('♪'), "{}", stage.screen());
+    stage.press("Ctrl-] Tab");
+    assert!(stage.screen().contains("second"));
+}
+
+#[test]
+fn ending_a_live_one_asks() {
+    let mut stage = connected(120, 40);
+    stage.press("Ctrl-] x");
+    assert!(stage.screen().contains("End the terminal on dogs-gpu"), "{}", stage.screen());
+    stage.wait(1000).press("Enter");
+    assert_eq!(stage.app.shells.sessions.len(), 1, "Enter is Cancel");
+    stage.press("Ctrl-] x").wait(1000).press("y");
+    assert!(wishes(&stage).contains(&Wish::End) && stage.app.shells.sessions.is_empty());
+    assert_eq!(stage.app.level, Level::List);
+}
+
+#[test]
+fn a_program_that_ends_leaves_its_last_words() {
+    let mut stage = connected(120, 40);
+    hears(&mut stage, b"logout\r\n");
+    news(&mut stage, News::Ended("exit 0".into()));
+    let screen = stage.screen();
+    assert!(
+        screen.contains("logout") && screen.contains("■ ended: exit 0") && screen.contains("Enter opens it again"),
+        "{screen}"
+    );
+    stage.press("Enter");
+    assert!(wishes(&stage).iter().any(|wish| matches!(wish, Wish::Open { attach: Attach::Any, .. })));
+    news(&mut stage, opened(Some("shell-1"), false));
+    news(&mut stage, News::Ended("exit 1".into()));
+    stage.press("Esc");
+    assert_eq!(stage.app.level, Level::List);
+    stage.press("q");
+    assert!(stage.asks(|effect| *effect == Effect::Quit), "what is over is not asked about");
+}
+
+#[test]
+fn quitting_with_an_open_terminal_asks() {
+    let mut stage = connected(120, 40);
+    stage.press("Ctrl-] l q");
+    assert!(!stage.asks(|effect| *effect == Effect::Quit));
+    assert!(stage.screen().contains("1 terminal is open. What runs there goes on"), "{}", stage.screen());
+    stage.wait(1000).press("y");
+    assert!(stage.asks(|effect| *effect == Effect::Quit));
+}
+
+#[test]
+fn a_lost_connection_is_said_kept_and_made_again() {
+    let mut stage = connected(120, 40);
+    hears(&mut stage, b"epoch 3");
+    news(&mut stage, broken());
+    let screen = stage.screen();
+    assert!(screen.contains("epoch 3") && screen.contains("▲ lost, reconnecting (1)"), "{screen}");
+    assert!(stage.asks(|effect| matches!(effect, Effect::After { wake: Wake::Reconnect(_), .. })));
+    stage.type_in("ls").press("Enter");
+    assert!(typed(&stage).is_empty());
+    assert!(stage.screen().contains("not sent: ls␍"), "{}", stage.screen());
+    let session = number(&stage);
+    stage.send(Event::Woke(Wake::Reconnect(session)));
+    let again = |wish: &Wish| matches!(wish, Wish::Open { attach: Attach::Again(name), .. } if name.as_str() == "shell-1");
+    assert!(wishes(&stage).iter().any(again), "{:?}", stage.effects);
+    news(&mut stage, broken());
+    assert!(stage.screen().contains("reconnecting (2)"));
+    stage.send(Event::Woke(Wake::Reconnect(session)));
+    news(&mut stage, opened(Some("shell-1"), true));
+    assert!(stage.screen().contains("Ctrl-] s sends it, Ctrl-] d drops it"), "{}", stage.screen());
+    assert!(typed(&stage).is_empty(), "nothing goes out by itself");
+    stage.press("Ctrl-] s");
+    assert_eq!(typed(&stage), b"ls\r");
+    assert!(!stage.screen().contains("not sent"));
+}
+
+#[test]
+fn what_was_typed_into_the_void_can_be_dropped() {
+    let mut stage = connected(120, 40);
+    news(&mut stage, News::Lost { failure: Failure::new(FailureKind::Timeout, "silent", ""), unanswered: Raw(b"rm ".to_vec()) });
+    stage.type_in("-rf x");
+    assert!(stage.screen().contains("not sent: rm -rf x"), "{}", stage.screen());
+    let session = number(&stage);
+    stage.send(Event::Woke(Wake::Reconnect(session)));
+    news(&mut stage, opened(Some("shell-1"), true));
+    stage.press("Ctrl-] d x");
+    assert_eq!(typed(&stage), b"x");
+}
+
+#[test]
+fn without_tmux_the_pane_says_that_there_is_no_way_back() {
+    let mut stage = pane(120, 40);
+    stage.press("s");
+    news(&mut stage, opened(None, false));
+    assert!(stage.screen().contains("no tmux there"), "{}", stage.screen());
+    hears(&mut stage, b"\x1b[?1049h\x1b[?1002h in vim");
+    news(&mut stage, broken());
+    let session = number(&stage);
+    stage.send(Event::Woke(Wake::Reconnect(session)));
+    assert!(wishes(&stage).iter().any(|wish| matches!(wish, Wish::Open { attach: Attach::New, .. })));
+    news(&mut stage, opened(None, false));
+    assert!(stage.screen().contains("in a new login"), "{}", stage.screen());
+    // And what the program that died had asked for is over.
+    assert!(!stage.app.shells.session().expect("it").screen.alternate());
+}
+
+#[test]
+fn a_machine_that_is_gone_ends_the_session() {
+    let mut stage = connected(120, 40);
+    news(&mut stage, broken());
+    stage.listed("instances", vec![instance(Phase::Stopped, "Stopped")]);
+    let link = &stage.app.shells.session().expect("it").link;
+    assert!(matches!(link, Link::Ended { why, .. } if why.as_str().contains("is stopped")), "{link:?}");
+    assert!(stage.screen().contains("✗ ended: i-0123456789abcdef0 is stopped"), "{}", stage.screen());
+}
+
+#[test]
+fn a_first_connection_that_fails_is_not_tried_for_ever() {
+    let mut stage = pane(120, 40);
+    stage.press("s");
+    news(&mut stage, broken());
+    assert!(!stage.asks(|effect| matches!(effect, Effect::After { wake: Wake::Reconnect(_), .. })));
+    let screen = stage.screen();
+    assert!(screen.contains("ended: the connection was cut") && screen.contains("see whether the instance runs"), "{screen}");
+}
+
+#[test]
+fn a_changed_host_key_is_a_hard_stop() {
+    let mut stage = connected(120, 40);
+    news(&mut stage, broken());
+    let session = number(&stage);
+    stage.send(Event::Woke(Wake::Reconnect(session)));
+    let what =
+        "THE HOST KEY OF i-0123456789abcdef0 HAS CHANGED.\npinned:  ssh-ed25519 SHA256:aaa\noffered: ssh-ed25519 SHA256:bbb";
+    let failure = Failure::new(FailureKind::Refused, what, "forget the pinned key only if you know why");
+    news(&mut stage, News::Lost { failure, unanswered: Raw(Vec::new()) });
+    let screen = stage.screen();
+    for word in ["HAS CHANGED", "SHA256:aaa", "SHA256:bbb", "forget the pinned key"] {
+        assert!(screen.contains(word), "{word}: {screen}");
+    }
+    assert!(!stage.asks(|effect| matches!(effect, Effect::After { wake: Wake::Reconnect(_), .. })));
+}
+
+fn stranger() -> News {
+    News::Stranger(Stranger {
+        machine: "i-0123456789abcdef0 (us-east-1, account 000000000000)".into(),
+        algorithm: "ssh-ed25519".into(),
+        fingerprint: "SHA256:uNiVztksCsDhcc0u9e8BrrJXVGDaylVDJgy6cOPFXbg".into(),
+        because: "the console output has no host keys yet".into(),
+    })
+}
+
+#[test]
+fn an_unknown_host_key_is_asked_about_and_no_is_the_answer() {
+    let mut stage = pane(120, 40);
+    stage.press("s");
+    news(&mut stage, stranger());
+    let screen = stage.screen();
+    for word in ["Is this i-0123456789abcdef0", "ssh-ed25519", "SHA256:uNiVztks", "no host keys yet", "y: trust it"] {
+        assert!(screen.contains(word), "{word}: {screen}");
+    }
+    // Who was typing when it came up answers nothing, however long it goes on.
+    for _ in 0..10 {
+        stage.wait(100).press("y");
+        assert!(wishes(&stage).is_empty());
+        stage.press("Enter");
+        assert!(wishes(&stage).is_empty());
+    }
+    stage.wait(1000).send(Event::Paste("y\n".to_owned()));
+    assert!(wishes(&stage).is_empty(), "nor does a paste");
+    stage.press("Enter");
+    assert_eq!(wishes(&stage), [Wish::Trust(false)]);
+    news(&mut stage, stranger());
+    stage.wait(1000).press("y");
+    assert_eq!(wishes(&stage), [Wish::Trust(true)]);
+}
+
+#[test]
+fn lines_that_would_be_carried_out_at_once_are_asked_about() {
+    let mut stage = connected(120, 40);
+    stage.send(Event::Paste("one word".to_owned()));
+    assert_eq!(typed(&stage), b"one word");
+    stage.send(Event::Paste("cd /\nrm -rf \x1b[201~*\nls".to_owned()));
+    assert!(typed(&stage).is_empty());
+    let screen = stage.screen();
+    assert!(screen.contains("3 lines") && screen.contains("first  cd /") && screen.contains("last   ls"), "{screen}");
+    stage.wait(1000).press("y");
+    assert_eq!(typed(&stage), b"cd /\rrm -rf [201~*\rls", "and ESC never gets through");
+    // A program that knows what a paste is gets it as one.
+    hears(&mut stage, b"\x1b[?2004h");
+    stage.send(Event::Paste("a\nb".to_owned()));
+    assert_eq!(typed(&stage), b"\x1b[200~a\rb\x1b[201~");
+}
+
+#[test]
+fn a_long_paste_waits_for_the_other_end_and_can_be_ended() {
+    let mut stage = connected(120, 40);
+    hears(&mut stage, b"\x1b[?2004h");
+    let text = "x".repeat(1 << 20);
+    stage.send(Event::Paste(text.clone()));
+    let mut all = typed(&stage);
+    assert!(all.len() <= 16 * 1024, "piece by piece");
+    assert!(stage.screen().contains("pasting"), "{}", stage.screen());
+    while stage.app.shells.session().expect("it").pasting().is_some() {
+        news(&mut stage, News::Taken);
+        let piece = typed(&stage);
+        assert!(piece.len() <= 16 * 1024);
+        all.extend(piece);
+    }
+    assert_eq!(all.len(), text.len() + 12, "all of it, in brackets");
+    stage.send(Event::Paste(text));
+    news(&mut stage, News::Taken);
+    stage.press("Ctrl-c");
+    assert_eq!(typed(&stage), b"\x1b[201~\x03", "the brackets are closed before Ctrl-c");
+    news(&mut stage, News::Taken);
+    assert!(typed(&stage).is_empty() && stage.screen().contains("The paste was ended"), "{}", stage.screen());
+}
+
+fn point(stage: &mut Stage, did: Did, column: u16, row: u16, shift: bool) {
+    stage.send(Event::Mouse(Mouse { did, column, row, ctrl: false, alt: false, shift }));
+}
+
+#[test]
+fn the_mouse_selects_and_scrolls() {
+    let mut stage = connected(120, 40);
+    hears(&mut stage, b"hello world\r\n");
+    assert!(stage.app.wants_mouse());
+    point(&mut stage, Did::Down(Button::Left), 6, 1, false);
+    point(&mut stage, Did::Drag(Button::Left), 10, 1, false);
+    point(&mut stage, Did::Up(Button::Left), 10, 1, false);
+    stage.press("Ctrl-] y");
+    assert!(stage.asks(|effect| matches!(effect, Effect::Copy(text) if text.as_str() == "world")), "{:?}", stage.effects);
+    stage.app.toast = None;
+    for line in 0..100 {
+        hears(&mut stage, format!("line {line}\r\n").as_bytes());
+    }
+    assert!(!stage.screen().contains("line 60\n"));
+    point(&mut stage, Did::WheelUp, 6, 1, false);
+    assert!(stage.screen().contains("line 60\n") && stage.screen().contains("scrolled 3 up"), "{}", stage.screen());
+    assert_eq!(stage.app.cursor(), None, "the cursor is further down");
+    stage.press("x");
+    assert!(stage.screen().contains("line 99\n"), "a key goes to the end");
+}
+
+#[test]
+fn a_program_that_asks_for_the_mouse_has_it_but_not_with_shift() {
+    let mut stage = connected(120, 40);
+    hears(&mut stage, b"\x1b[?1002h\x1b[?1006hmenu");
+    point(&mut stage, Did::Down(Button::Left), 2, 3, false);
+    assert_eq!(typed(&stage), b"\x1b[<0;3;3M", "by its own rows");
+    point(&mut stage, Did::WheelUp, 2, 3, false);
+    assert_eq!(typed(&stage), b"\x1b[<64;3;3M");
+    point(&mut stage, Did::Down(Button::Left), 0, 1, true);
+    point(&mut stage, Did::Drag(Button::Left), 3, 1, true);
+    assert!(typed(&stage).is_empty());
+    assert_eq!(stage.app.shells.session().expect("it").screen.selected_text().as_deref(), Some("menu"));
+    // In the list nobody wants it.
+    stage.press("Ctrl-] l");
+    assert!(!stage.app.wants_mouse());
+}
+
+#[test]
+fn the_focus_is_told_to_a_program_that_asks() {
+    let mut stage = connected(120, 40);
+    stage.send(Event::Focus(false));
+    assert!(typed(&stage).is_empty());
+    hears(&mut stage, b"\x1b[?1004h");
+    stage.send(Event::Focus(false));
+    assert_eq!(typed(&stage), b"\x1b[O");
+}
+
+#[test]
+fn all_that_was_shown_can_be_scrolled_and_searched() {
+    let mut stage = connected(120, 40);
+    for line in 0..200 {
+        hears(&mut stage, format!("step {line:03}\r\n").as_bytes());
+    }
+    stage.press("Ctrl-] /").type_in("step 042").press("Enter");
+    assert!(stage.screen().contains("step 042"), "{}", stage.screen());
+    stage.press("Esc");
+    assert!(stage.screen().contains("step 199") && stage.app.in_shell(), "{}", stage.screen());
+    stage.press("Ctrl-] PageUp");
+    assert!(!stage.screen().contains("step 199"));
+    stage.press("g");
+    assert!(stage.screen().contains("step 000"), "{}", stage.screen());
+    stage.press("k j q a");
+    assert_eq!(typed(&stage), b"a", "keys that scroll are not typed");
+}
+
+#[test]
+fn copying_without_a_selection_takes_what_shows() {
+    let mut stage = connected(120, 40);
+    hears(&mut stage, b"one\r\ntwo");
+    stage.press("Ctrl-] y");
+    assert!(stage.asks(|effect| matches!(effect, Effect::Copy(text) if text.as_str() == "one\ntwo")));
+    // And it can be pasted again, which is asked about.
+    stage.press("Ctrl-] p");
+    assert!(stage.screen().contains("Paste into dogs-gpu"), "{}", stage.screen());
+}
+
+#[test]
+fn the_remote_sets_the_clipboard_only_where_it_may() {
+    let mut stage = connected(120, 40);
+    hears(&mut stage, b"\x1b]52;c;c2VjcmV0\x07\x1b]52;c;?\x07");
+    assert!(!stage.asks(|effect| matches!(effect, Effect::Copy(_))) && typed(&stage).is_empty());
+    let mut stage = Stage::with(120, 40, |setup| setup.clipboard = true);
+    stage.app.active = stage.app.panes.iter().position(|pane| pane.spec.id == "instances").expect("the pane");
+    stage.listed("instances", vec![instance(Phase::Active, "Running")]).press("s");
+    news(&mut stage, opened(None, false));
+    hears(&mut stage, b"\x1b]52;c;c2VjcmV0\x07\x1b]52;c;?\x07");
+    assert!(stage.asks(|effect| matches!(effect, Effect::Copy(text) if text.as_str() == "secret")));
+    assert!(typed(&stage).is_empty(), "it is never read");
+}
+
+#[test]
+fn answers_of_the_emulator_go_back() {
+    let mut stage = connected(120, 40);
+    hears(&mut stage, b"\x1b[6n");
+    assert_eq!(typed(&stage), b"\x1b[1;1R");
+}
+
+#[test]
+fn an_update_that_does_not_end_is_shown_after_a_moment() {
+    let mut stage = connected(120, 40);
+    hears(&mut stage, b"\x1b[?2026hhalf");
+    assert!(!stage.screen().contains("half"));
+    let session = number(&stage);
+    assert!(stage.asks(|effect| *effect == Effect::After { millis: 150, wake: Wake::Release(session) }));
+    stage.send(Event::Woke(Wake::Release(session)));
+    assert!(stage.screen().contains("half"));
+}
+
+#[test]
+fn a_title_is_harmless() {
+    let mut stage = connected(120, 40);
+    hears(&mut stage, "\x1b]0;epoch 3 \u{202e}evil\x07".as_bytes());
+    let screen = stage.screen();
+    assert!(screen.contains("epoch 3") && !screen.contains('\u{202e}'), "{screen}");
+}
+
+#[test]
+fn list_and_terminal_together() {
+    let mut stage = connected(120, 40);
+    hears(&mut stage, b"$ ");
+    stage.press("Ctrl-] v");
+    let screen = stage.screen();
+    assert!(screen.contains("dogs-gpu") && screen.contains("\n$\n") && screen.contains("Instances"), "{screen}");
+    assert!(wishes(&stage).iter().any(|wish| matches!(wish, Wish::Resize(120, rows) if *rows < 30)), "{:?}", stage.effects);
+    stage.press("x");
+    assert_eq!(typed(&stage), b"x", "the terminal has the focus");
+    stage.press("Ctrl-] l j");
+    assert!(typed(&stage).is_empty(), "the list has it");
+    assert_eq!(stage.app.cursor(), None);
+    stage.press("Ctrl-]");
+    assert!(stage.app.in_shell() && stage.app.level == Level::List);
+    // A click goes where it is made.
+    point(&mut stage, Did::Down(Button::Left), 3, 4, false);
+    assert!(!stage.app.in_shell());
+    stage.press("Ctrl-] Ctrl-] v");
+    assert_eq!(stage.app.level, Level::Shell);
+    // At the side where there is room for both.
+    stage.press("Ctrl-] v");
+    stage.send(Event::Resize(200, 50));
+    assert_eq!(stage.app.shells.session().expect("it").screen.size().0, 100);
+}
+
+#[test]
+fn in_a_small_window_they_take_turns() {
+    let mut stage = connected(40, 15);
+    hears(&mut stage, b"$ ");
+    stage.press("Ctrl-] v");
+    assert!(stage.screen().contains("\n$\n"), "{}", stage.screen());
+    stage.press("Ctrl-] l");
+    assert!(!stage.screen().contains("\n$\n") && stage.screen().contains("dogs-gpu"), "{}", stage.screen());
+}
+
+#[test]
+fn a_window_that_changes_changes_the_terminal() {
+    let mut stage = connected(120, 40);
+    for size in [(80, 24), (1, 1), (0, 0), (300, 90), (40, 15)] {
+        stage.send(Event::Resize(size.0, size.1));
+        stage.screen();
+    }
+    assert_eq!(stage.app.shells.session().expect("it").screen.size(), (40, 14));
+    assert!(wishes(&stage).contains(&Wish::Resize(40, 14)));
+}
+
+#[test]
+fn what_is_typed_is_not_recorded_and_what_shows_is() {
+    let mut stage = connected(120, 40);
+    let key = |text: &str| Event::Key(footplate::config::key::Key::parse(text).expect(text));
+    assert!(stage.app.is_typing(&key("p")) && stage.app.is_typing(&Event::Paste("secret".to_owned())));
+    assert!(!stage.app.is_typing(&key("Ctrl-]")));
+    stage.press("Ctrl-]");
+    assert!(!stage.app.is_typing(&key("v")), "a command of the cockpit's");
+    let bytes = Event::Shell { session: 1, news: News::Bytes(Raw(vec![0, 255, 27])) };
+    let text = serde_json::to_string(&bytes).expect("json");
+    assert_eq!(serde_json::from_str::<Event>(&text).expect("read back"), bytes);
+}
+
+#[test]
+fn news_of_a_session_that_was_ended_change_nothing() {
+    let mut stage = connected(120, 40);
+    let session = number(&stage);
+    stage.press("Ctrl-] x").wait(1000).press("y");
+    for late in [News::Bytes(Raw(b"x".to_vec())), News::Taken, stranger(), broken(), opened(None, false)] {
+        stage.send(Event::Shell { session, news: late });
+        assert!(stage.app.overlays.is_empty() && wishes(&stage).is_empty());
+    }
+}
+
+fn with_vim(width: u16, height: u16) -> Stage {
+    let mut stage = connected(width, height);
+    let (columns, rows) = stage.app.shells.session().expect("it").screen.size();
+    let path = format!("{}/tests/recorded/shell/vim-{columns}x{rows}.bytes", env!("CARGO_MANIFEST_DIR"));
+    for piece in std::fs::read(&path).expect(&path).chunks(997) {
+        hears(&mut stage, piece);
+    }
+    stage.wait(10_000);
+    stage.app.toast = None;
+    stage
+}
+
+#[test]
+fn vim_over_the_whole_screen() {
+    for (width, height) in [(120, 40), (80, 24), (40, 15)] {
+        insta::assert_snapshot!(format!("shell_vim_{width}x{height}"), with_vim(width, height).screen());
+    }
+    let stage = with_vim(120, 40);
+    let drawn = svg::picture(&stage.buffer("night"));
+    assert!(drawn.contains("create_model"));
+}
+
+#[test]
+fn the_terminal_at_every_stage_at_three_sizes() {
+    for (width, height) in [(120, 40), (80, 24), (40, 15)] {
+        let at = |name: &str, stage: &Stage| insta::assert_snapshot!(format!("shell_{name}_{width}x{height}"), stage.screen());
+        let mut stage = pane(width, height);
+        stage.press("s");
+        for step in ["finding the machine", "connecting to 54.162.0.7, port 22", "announcing a key for this login"] {
+            news(&mut stage, News::Said(step.into()));
+        }
+        at("opening", &stage);
+        news(&mut stage, stranger());
+        at("stranger", &stage);
+        stage.wait(1000).press("y");
+        news(&mut stage, opened(Some("shell-1"), false));
+        hears(&mut stage, b"\x1b[1;32mubuntu@ip-10-0-0-7\x1b[0m:\x1b[1;34m~\x1b[0m$ nvidia-smi -L\r\nGPU 0: Tesla T4\r\n$ ");
+        stage.press("Ctrl-]");
+        at("led", &stage);
+        stage.press("v");
+        at("split", &stage);
+        stage.press("Ctrl-] v");
+        news(&mut stage, broken());
+        stage.type_in("make").press("Enter");
+        at("lost", &stage);
+        stage.send(Event::Listed {
+            resource: "instances".to_owned(),
+            scope: None,
+            page: Page { items: vec![instance(Phase::Done, "Terminated")], whole: true, more: false },
+        });
+        at("gone", &stage);
+    }
+}
