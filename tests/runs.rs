@@ -271,7 +271,7 @@ async fn a_run_is_put_there_trains_and_brings_its_model_back() {
     assert_eq!(rows[0].cells.len(), found("runs").spec().columns.len());
 
     let outcome = bench.order(Verb::Download, "first").await.unwrap();
-    assert!(outcome.said().as_str().starts_with("fetched 1 files"), "{}", outcome.said());
+    assert!(outcome.said().as_str().starts_with("fetched 1 file of"), "{}", outcome.said());
     let folder = bench.place.recipe.root.join("results/first");
     assert_eq!(std::fs::read(folder.join("TrainedModels/model.pth")).unwrap(), (0..=255).collect::<Vec<u8>>().repeat(4096));
     assert_eq!(std::fs::read_to_string(folder.join("log.txt")).unwrap().lines().collect::<Vec<_>>(), LINES);

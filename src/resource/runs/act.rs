@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::data::counted;
 use super::launch::note;
 use super::place::{Place, stays_inside};
 use super::record::{Standing, Step};
@@ -115,7 +116,7 @@ async fn fetch(aws: &Aws, place: &Place, folder: &Path, progress: &(dyn Fn(Progr
     let _ = line.get(&mut files, aws, &place.instance, &format!("{}/log", place.folder()), &log, progress).await;
     let named = if run.record.results.is_empty() { " (it names no results: only its log)" } else { "" };
     let lacks = if missing.is_empty() { String::new() } else { format!("; it has not made {}", missing.join(", ")) };
-    let said = format!("fetched {count} files of {} to {}{named}{lacks}", place.name, folder.display());
+    let said = format!("fetched {} of {} to {}{named}{lacks}", counted(count), place.name, folder.display());
     note(&line, place, Step::Results, Standing::Done, &said).await;
     if count == 0 && !missing.is_empty() {
         let hint = "look at its log, and at `results` in footplate.toml: paths relative to where the script runs";

@@ -111,11 +111,7 @@ impl Source {
             Self::S3(uri) => Ok(format!("{uri}, fetched on the instance, or through this machine where it has no credentials")),
             Self::Here(path) => {
                 let found = Found::at(path)?;
-                Ok(format!(
-                    "{} in {} files, sent from this machine",
-                    show::size(found.bytes),
-                    show::grouped(found.files.len() as u64)
-                ))
+                Ok(format!("{} in {}, sent from this machine", show::size(found.bytes), counted(found.files.len() as u64)))
             }
         }
     }
@@ -264,6 +260,11 @@ impl Getting<'_> {
             tokio::time::sleep(LOOK).await;
         }
     }
+}
+
+/// `1 file`, `8,351 files`.
+pub(super) fn counted(files: u64) -> String {
+    if files == 1 { "1 file".to_owned() } else { format!("{} files", show::grouped(files)) }
 }
 
 /// A folder's name for a data set: what people call it, what tells it from others, its size.

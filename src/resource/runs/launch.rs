@@ -6,7 +6,7 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::data::{Getting, Source, provide};
+use super::data::{Getting, Source, counted, provide};
 use super::environment::{self, Python};
 use super::form::{arguments, check, paths, text_of};
 use super::place::Place;
@@ -185,7 +185,7 @@ impl Launch<'_> {
         self.line.told("writing the script", WRITE, &[&folder, &file], Some(text.as_bytes().to_vec())).await?;
         write("job.sh", job(recipe, form, python).into_bytes()).await?;
         write("runner.sh", include_bytes!("scripts/runner.sh").to_vec()).await?;
-        Ok(((), format!("{} files, {}", code.files, show::size(code.size))))
+        Ok(((), format!("{}, {}", counted(code.files as u64), show::size(code.size))))
     }
 
     async fn start(&self) -> Result<((), String), Failure> {

@@ -342,3 +342,18 @@ async fn what_holds_the_line_up_loses_no_line_of_the_log() {
     let wanted: Vec<String> = (0..200_000).map(|n| n.to_string()).collect();
     assert!(all == wanted, "{} lines", all.len());
 }
+
+#[test]
+fn of_many_runners_one_goes_on() {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::write(place.path().join("runner.sh"), include_str!("scripts/runner.sh")).unwrap();
+    std::fs::write(place.path().join("job.sh"), "echo once; sleep 0.3; exit 7\n").unwrap();
+    let start = || Command::new("bash").arg(place.path().join("runner.sh")).spawn().unwrap();
+    let runners: Vec<_> = (0..6).map(|_| start()).collect();
+    for mut runner in runners {
+        assert!(runner.wait().unwrap().success());
+    }
+    assert_eq!(std::fs::read_to_string(place.path().join("log")).unwrap(), "once\n");
+    let exit = std::fs::read_to_string(place.path().join("exit")).unwrap();
+    assert!(exit.starts_with("7 "), "{exit}");
+}
