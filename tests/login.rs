@@ -13,7 +13,8 @@ use terminal::Terminal;
 fn instance() -> (Home, Served, String) {
     let home = Home::new();
     let (served, _) = Served::start(&home, &["local", "serve"]);
-    let ran = home.run(&["--local", "instance", "--yes", "--wait", "--json", "--set", "instance_type=t3.medium", "--set", "name=it"]);
+    let ran =
+        home.run(&["--local", "instance", "--yes", "--wait", "--json", "--set", "instance_type=t3.medium", "--set", "name=it"]);
     assert_eq!(ran.code, 0, "{} {}", ran.out, ran.err);
     let at = ran.out.find("i-").expect("an id");
     let id = ran.out[at..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
@@ -29,8 +30,9 @@ fn a_command_has_its_streams_and_its_exit_code() {
     assert!(ran.err.contains("err\n"), "{}", ran.err);
     assert_eq!(ssh("kill -9 $$").code, 137);
     // Several megabytes, there and back, as they are.
-    let sent: Vec<u8> = (0..10_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    let mut child = home.command(&["--local", "ssh", &id, "--", "cat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let sent: Vec<u8> = (0..10_000_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect();
+    let mut child =
+        home.command(&["--local", "ssh", &id, "--", "cat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let given = sent.clone();
     let giving = std::thread::spawn(move || stdin.write_all(&given));
@@ -57,7 +59,7 @@ fn a_login_is_a_terminal_and_gives_this_one_back() {
     term.press("stty size; echo $TERM\r").shows(&["24 80", "xterm-256color"]);
     term.resize((100, 30));
     term.press("stty size\r").shows(&["30 100"]);
-    term.press("\x03").press("exit 3\r");
+    term.press("exit 3\r");
     assert_eq!(term.ends(std::time::Duration::from_secs(20)), 3);
     term.is_restored();
 }
