@@ -30,7 +30,7 @@ fn a_command_has_its_streams_and_its_exit_code() {
     assert!(ran.err.contains("err\n"), "{}", ran.err);
     assert_eq!(ssh("kill -9 $$").code, 137);
     // Several megabytes, there and back, as they are.
-    let sent: Vec<u8> = (0..10_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let sent: Vec<u8> = (0..10_000_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect();
     let mut child =
         home.command(&["--local", "ssh", &id, "--", "cat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
@@ -59,7 +59,7 @@ fn a_login_is_a_terminal_and_gives_this_one_back() {
     term.press("stty size; echo $TERM\r").shows(&["24 80", "xterm-256color"]);
     term.resize((100, 30));
     term.press("stty size\r").shows(&["30 100"]);
-    term.press("\x03").press("exit 3\r");
+    term.press("exit 3\r");
     assert_eq!(term.ends(std::time::Duration::from_secs(20)), 3);
     term.is_restored();
 }

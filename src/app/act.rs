@@ -109,7 +109,7 @@ impl App {
                 Some(serial) => out.push(Effect::CallOff { serial }),
                 None => self.say(Tone::Plain, "Nothing is at work that can be called off.", out),
             },
-            Action::Leader => self.to_shell(out),
+            Action::Leader => self.go_to_shell(out),
             Action::Suspend => out.push(Effect::Suspend),
             Action::Quit => self.quit(out),
         }

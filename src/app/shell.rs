@@ -238,7 +238,7 @@ impl App {
     }
 
     /// The leader in the list: to the terminal.
-    pub(super) fn to_shell(&mut self, out: &mut Vec<Effect>) {
+    pub(super) fn go_to_shell(&mut self, out: &mut Vec<Effect>) {
         if self.shells.sessions.is_empty() {
             let text = format!("No terminal is open; {} on an instance opens one.", self.key_of(Verb::Shell));
             return self.say(Tone::Plain, text, out);

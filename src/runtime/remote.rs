@@ -51,13 +51,11 @@ fn choose(listed: &str, wanted: Option<&str>, fresh: bool) -> (String, bool) {
         return (format!("{NAME}{number}"), there.iter().any(|(known, _)| *known == number));
     }
     let idle = there.iter().filter(|(_, watched)| !watched).map(|(number, _)| *number).min();
-    match idle.filter(|_| !fresh) {
-        Some(number) => (format!("{NAME}{number}"), true),
-        None => {
-            let free = (1..).find(|number| !there.iter().any(|(known, _)| known == number)).unwrap_or(1);
-            (format!("{NAME}{free}"), false)
-        }
+    if let Some(number) = idle.filter(|_| !fresh) {
+        return (format!("{NAME}{number}"), true);
     }
+    let free = (1..=u32::MAX).find(|number| !there.iter().any(|(known, _)| known == number)).unwrap_or(1);
+    (format!("{NAME}{free}"), false)
 }
 
 /// Comes to the terminal of that name, or makes it. Whoever looked at it before has lost the connection: it is taken over.

@@ -99,22 +99,13 @@ fn screen(pen: &mut Pen<'_>, area: Area, session: &Session) {
 /// What connecting has come to.
 fn opening(pen: &mut Pen<'_>, area: Area, session: &Session, app: &App) {
     let (done, now) = if pen.ascii { ("+ ", "o ") } else { ("✓ ", "◌ ") };
-    let mut y = area.y + area.height.min(2).saturating_sub(1);
-    let end = area.y + area.height;
-    for (at, step) in session.steps.iter().enumerate() {
-        let last = at + 1 == session.steps.len();
-        if y >= end {
-            return;
-        }
-        let used = pen.say(
-            area.x + 2,
-            y,
-            area.width.saturating_sub(2),
-            if last { now } else { done },
-            if last { Role::Waiting } else { Role::Done },
-        );
-        pen.put(area.x + 2 + used, y, area.width.saturating_sub(2 + used), step, if last { Role::Text } else { Role::Quiet });
-        y += 1;
+    let top = area.y + area.height.min(2).saturating_sub(1);
+    let count = session.steps.len();
+    for (y, (at, step)) in (top..area.y + area.height).zip(session.steps.iter().enumerate()) {
+        let (glyph, role, text) =
+            if at + 1 == count { (now, Role::Waiting, Role::Text) } else { (done, Role::Done, Role::Quiet) };
+        let used = pen.say(area.x + 2, y, area.width.saturating_sub(2), glyph, role);
+        pen.put(area.x + 2 + used, y, area.width.saturating_sub(2 + used), step, text);
     }
     if !session.unsent.is_empty() {
         unsent(pen, area, session, app);

@@ -1,5 +1,7 @@
 //! Keys while a terminal has the focus: all go to it but the leader, and what follows the leader.
 
+use std::fmt::Write;
+
 use super::commands::{self, Command};
 use super::talk::{Raw, Wish};
 use super::{Link, Mode};
@@ -215,7 +217,8 @@ impl App {
             leader.as_str()
         );
         for row in commands::ALL {
-            text.push_str(&format!("{:<12}{}\n", row.keys.join(" "), row.help));
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{:<12}{}", row.keys.join(" "), row.help);
         }
         text.push_str("\nThe mouse selects and scrolls; with Shift also where the program uses the mouse itself.");
         let title = "Terminal".into();
