@@ -74,7 +74,7 @@ fn told(detail: &Detail) -> Vec<String> {
     for block in &detail.blocks {
         match block {
             Block::Facts { facts, .. } => {
-                lines.extend(facts.iter().map(|(name, value)| format!("{name}: {}", value.show(&now()))))
+                lines.extend(facts.iter().map(|(name, value)| format!("{name}: {}", value.show(&now()))));
             }
             Block::Table { rows, .. } => {
                 let row = |row: &Vec<Cell>| row.iter().map(|cell| cell.show(&now()).to_string()).collect::<Vec<_>>().join(" | ");

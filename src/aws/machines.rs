@@ -137,12 +137,12 @@ pub fn unknown(aws: &Aws, name: &str) -> Failure {
 }
 
 fn read(info: &InstanceTypeInfo) -> Option<Machine> {
-    let vcpus = info.v_cpu_info().and_then(|cpu| cpu.default_v_cpus()).and_then(|count| u32::try_from(count).ok());
-    let architectures = info.processor_info().map(|cpu| cpu.supported_architectures()).unwrap_or_default();
+    let vcpus = info.v_cpu_info().and_then(aws_sdk_ec2::types::VCpuInfo::default_v_cpus).and_then(|count| u32::try_from(count).ok());
+    let architectures = info.processor_info().map(aws_sdk_ec2::types::ProcessorInfo::supported_architectures).unwrap_or_default();
     Some(Machine {
         name: info.instance_type()?.as_str().to_owned(),
         vcpus: vcpus.unwrap_or_default(),
-        memory_mib: info.memory_info().and_then(|memory| memory.size_in_mib()).unwrap_or_default(),
+        memory_mib: info.memory_info().and_then(aws_sdk_ec2::types::MemoryInfo::size_in_mib).unwrap_or_default(),
         gpu: gpu(info),
         nitro: info.hypervisor().is_none_or(|kind| kind.as_str() == "nitro"),
         architectures: architectures.iter().map(|one| one.as_str().to_owned()).collect(),

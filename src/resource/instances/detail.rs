@@ -183,7 +183,7 @@ fn table(aws: &Aws, volumes: &[Volume]) -> Option<Block> {
     let text = |text: &str| Cell::Text(Safe::line(text));
     let row = |volume: &Volume| {
         let at = volume.attachments().first();
-        let goes = at.and_then(|at| at.delete_on_termination()) == Some(true);
+        let goes = at.and_then(aws_sdk_ec2::types::VolumeAttachment::delete_on_termination) == Some(true);
         vec![
             text(volume.volume_id().unwrap_or_default()),
             text(at.and_then(|at| at.device()).unwrap_or_default()),

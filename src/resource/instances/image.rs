@@ -51,7 +51,7 @@ impl Image {
             name: image.name().unwrap_or_default().to_owned(),
             architecture: image.architecture().map(|kind| kind.as_str().to_owned()),
             created: image.creation_date().unwrap_or_default().to_owned(),
-            snapshot_gb: disk.and_then(|disk| disk.volume_size()),
+            snapshot_gb: disk.and_then(aws_sdk_ec2::types::EbsBlockDevice::volume_size),
             root_device: root.to_owned(),
             windows: image.platform() == Some(&PlatformValues::Windows),
             parameter: image.public_ssm_parameter_name().map(str::to_owned),
