@@ -131,8 +131,8 @@ impl Resource for Instances {
     fn form<'a>(&'a self, aws: &'a Aws, recipe: &'a Recipe, verb: Verb, target: Option<&'a ItemId>) -> Job<'a, Form> {
         Box::pin(async move {
             match (verb, target) {
-                (Verb::Launch, _) => Ok(form::launch(aws, recipe).await),
-                (Verb::Clone, Some(parent)) => form::clone(aws, recipe, parent).await,
+                (Verb::Launch, _) => Ok(Box::pin(form::launch(aws, recipe)).await),
+                (Verb::Clone, Some(parent)) => Box::pin(form::clone(aws, recipe, parent)).await,
                 (Verb::Update, Some(target)) => form::update(aws, target).await,
                 (Verb::Train, Some(target)) => runs::train(recipe, target),
                 _ => Err(invalid(&format!("'{}' has no form here", verb.name()), "")),

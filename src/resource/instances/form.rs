@@ -70,7 +70,7 @@ pub(super) async fn launch(aws: &Aws, recipe: &Recipe) -> Form {
         security_group: from.security_group.unwrap_or_else(|| "mine".to_owned()),
         user: String::new(),
     };
-    form(aws, "Launch an instance", Verb::Launch, None, start).await
+    Box::pin(form(aws, "Launch an instance", Verb::Launch, None, start)).await
 }
 
 /// From an instance: what it was launched with, as far as EC2 still tells.
@@ -97,7 +97,7 @@ pub(super) async fn clone(aws: &Aws, recipe: &Recipe, parent: &ItemId) -> Result
         security_group: it.security_groups().first().and_then(|group| group.group_id()).unwrap_or("mine").to_owned(),
         user: look::tag(&it, look::USER).unwrap_or_default().to_owned(),
     };
-    Ok(form(aws, &format!("Clone {}", look::name(&it)), Verb::Clone, Some(parent.clone()), start).await)
+    Ok(Box::pin(form(aws, &format!("Clone {}", look::name(&it)), Verb::Clone, Some(parent.clone()), start)).await)
 }
 
 async fn root_size(aws: &Aws, it: &Instance) -> Option<i32> {
