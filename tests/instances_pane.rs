@@ -179,6 +179,7 @@ async fn an_instance_is_launched_looked_at_and_entered_and_its_lease_ends_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_launched_is_refused_before_anything_is_made() {
     let place = Place::new("print('loss=1')\n").await;
+    #[expect(clippy::type_complexity, reason = "a table of changes, the field refused, and parts of what is said")]
     let table: &[(&[(&str, &str)], &str, &[&str])] = &[
         (
             &[("instance_type", "p5.4xlarge")],

@@ -93,8 +93,9 @@ pub fn die_by(signal: i32) -> ! {
     std::process::exit(128 + signal);
 }
 
-/// One look at the terminal may bring several keys; crossterm hands out those it has only when it may wait a little.
-const MORE: Duration = Duration::from_millis(1);
+/// One look at the terminal may bring several keys; crossterm hands out those it has only when it may wait a little. It spins
+/// meanwhile, as it rounds down to whole milliseconds.
+const MORE: Duration = Duration::from_micros(200);
 
 /// Hands over keys until the terminal is gone. crossterm 0.29 spins for ever on a terminal that is gone, so it is asked
 /// only when there is something to read.

@@ -26,6 +26,8 @@ const TERM: &str = "xterm-256color";
 const PIECE: usize = 64 * 1024;
 /// How long a prompt is waited for.
 const GREETING: Duration = Duration::from_secs(3);
+/// So long after its last byte the prompt stands; what is typed before is shown twice.
+const QUIET: Duration = Duration::from_millis(250);
 /// How long the farewell of a session may take.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -228,7 +230,11 @@ impl Line {
                 asked = async {
                     // Typed for the user, once there is somebody to type to.
                     if let Some(line) = enter.take() {
-                        let _ = timeout(GREETING, greeted.notified()).await;
+                        let prompted = async {
+                            greeted.notified().await;
+                            while timeout(QUIET, greeted.notified()).await.is_ok() {}
+                        };
+                        let _ = timeout(GREETING, prompted).await;
                         let _ = input.send(format!("{line}\r").into_bytes()).await;
                     }
                     self.say(&mut input, says).await

@@ -70,13 +70,15 @@ impl<'a> Pen<'a> {
             text => text,
         };
         let look = if glyph.found { style(self.theme.look(Role::Match)) } else { remote(glyph) };
+        // Most of a terminal is empty, and so is a new frame.
+        let plain = Style::default().fg(Color::Reset).bg(Color::Reset);
+        if text == " " && look == plain && !glyph.wide {
+            return;
+        }
         let cell = &mut self.buffer[(x, y)];
-        cell.reset();
         cell.set_symbol(text).set_style(look);
         if glyph.wide && room > 1 && x + 1 < area.width {
-            let second = &mut self.buffer[(x + 1, y)];
-            second.reset();
-            second.set_style(look);
+            self.buffer[(x + 1, y)].set_style(look);
         }
     }
 

@@ -139,7 +139,8 @@ mod tests {
     #[test]
     fn a_text_that_was_cut_at_its_beginning_goes_on_where_it_was() {
         let mut told = Told::default();
-        let many: String = (0..2000).map(|number| format!("line {number}\n")).collect();
+        let many: Vec<String> = (0..2000).map(|number| format!("line {number}\n")).collect();
+        let many = many.concat();
         assert_eq!(lines(&mut told, &many, false).len(), 2000);
         let more = format!("{}new\n", &many[many.len() / 2..]);
         assert_eq!(lines(&mut told, &more, false), ["new"]);
