@@ -363,7 +363,7 @@ fn what_has_run_is_added_up_and_what_is_not_known_is_said() {
 /// An upload at work on the stage, with its serial.
 fn uploading(width: u16, height: u16) -> (Stage, u64) {
     let mut stage = Stage::new(width, height);
-    stage.listed("data", Vec::new()).press("4");
+    stage.listed("data", Vec::new()).press("5");
     assert_eq!(stage.app.pane().spec.id, "data");
     stage.press("u");
     let field = |name: &'static str, value: &str| Field {
