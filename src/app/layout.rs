@@ -157,8 +157,9 @@ fn list(app: &App, mut body: Area, out: &mut Layout) {
     }
     // The list takes its share, but no more than it needs unless it was asked for.
     let share = u16::try_from(u32::from(body.height) * u32::from(app.split) / 100).unwrap_or(body.height);
-    let needed = u16::try_from(total.max(3) + 1).unwrap_or(u16::MAX);
-    let rows = if app.split_set { share } else { share.min(needed.max(4)) };
+    let least = if out.shell.height > 0 { 1 } else { 3 };
+    let needed = u16::try_from(total.max(least) + 1).unwrap_or(u16::MAX);
+    let rows = if app.split_set { share } else { share.min(needed) };
     out.list = body.take(rows.clamp(2, body.height.saturating_sub(5)));
     if app.compares() {
         out.title = body.take(1);
@@ -187,6 +188,9 @@ fn lower(app: &App, mut body: Area, out: &mut Layout, whole: bool) {
         11
     } else if body.height >= 14 {
         9
+    } else if app.has_gauges() && body.height >= 9 {
+        // Beside a terminal it is the machine that is watched.
+        body.height / 2
     } else {
         0
     };

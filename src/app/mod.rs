@@ -280,6 +280,12 @@ impl App {
         self.pane().spec.verbs.contains(&Verb::Logs) && self.detail().is_none_or(|detail| detail.log)
     }
 
+    /// What is known of the selected thing is what a machine does now.
+    #[must_use]
+    pub fn has_gauges(&self) -> bool {
+        self.detail().is_some_and(|detail| detail.blocks.iter().any(|block| matches!(block, Block::Gauges { .. })))
+    }
+
     #[must_use]
     pub fn has_phases(&self) -> bool {
         self.detail()

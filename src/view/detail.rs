@@ -84,13 +84,11 @@ fn facts(pen: &mut Pen<'_>, area: Area, detail: &Detail, app: &App) {
         _ => None,
     });
     let label = labels.flatten().map(|(name, _)| columns(name.as_str())).max().unwrap_or(0).min(width / 2);
-    // What went wrong comes first.
+    // What went wrong comes first, then what changes by the second.
     let first = detail.blocks.iter().filter(|block| matches!(block, Block::Text { .. }));
-    let rest = detail
-        .blocks
-        .iter()
-        .filter(|block| !matches!(block, Block::Text { .. } | Block::Phases(_) | Block::Curves { .. } | Block::Plots(_)));
-    for block in first.chain(rest) {
+    let then = detail.blocks.iter().filter(|block| matches!(block, Block::Gauges { .. }));
+    let rest = detail.blocks.iter().filter(|block| matches!(block, Block::Facts { .. } | Block::Table { .. }));
+    for block in first.chain(then).chain(rest) {
         match block {
             Block::Text { title, text } => {
                 let limit = if app.level == Level::List { 4 } else { usize::from(area.height) };
