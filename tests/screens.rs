@@ -196,6 +196,16 @@ fn played(name: &str, keys: &str) {
 }
 
 #[test]
+fn an_instance_and_what_it_does() {
+    played("instances", "");
+}
+
+#[test]
+fn a_run_with_gauges_beside_a_terminal_with_vim() {
+    played("run", "");
+}
+
+#[test]
 fn a_tuning_job_with_the_charts_of_its_search() {
     played("tuning", "");
 }

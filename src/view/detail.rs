@@ -141,8 +141,8 @@ fn gauges(pen: &mut Pen<'_>, area: Area, gauges: &[Gauge], note: &Safe, app: &Ap
         pen.put(area.x, y, name, &gauge.name, Role::Quiet);
         let mut x = area.x + name + 2;
         let full = gauge.share.map_or(0, |share| part(share, bar));
-        pen.fill(x, y, full, if pen.ascii { "#" } else { "█" }, Role::Active);
-        pen.fill(x + full, y, bar.saturating_sub(full), if pen.ascii { "." } else { "░" }, Role::Line);
+        pen.fill(x, y, full, if pen.ascii { "#" } else { "━" }, Role::Active);
+        pen.fill(x + full, y, bar.saturating_sub(full), if pen.ascii { "." } else { "─" }, Role::Line);
         x += bar + 1;
         let share = gauge.share.map_or(Cell::Absent, Cell::Share).show(&app.clock);
         pen.put_right(x, y, 6, &share, Role::Text);
@@ -151,7 +151,7 @@ fn gauges(pen: &mut Pen<'_>, area: Area, gauges: &[Gauge], note: &Safe, app: &Ap
         pen.put(x, y, right.saturating_sub(x), &gauge.said, Role::Quiet);
         x += said + 2;
         if x < right {
-            pen.put(x, y, right - x, &list::spark(&gauge.way, right - x, pen.ascii), Role::Quiet);
+            pen.put(x, y, right - x, &list::spark_within(&gauge.way, (0.0, 1.0), right - x, pen.ascii), Role::Quiet);
         }
         y += 1;
     }

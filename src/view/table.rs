@@ -126,16 +126,21 @@ fn cell(
     }
 }
 
-/// A curve in one line of blocks, oldest left.
-pub fn spark(values: &[f64], width: u16, ascii: bool) -> Safe {
+/// A curve in one line of blocks, oldest left, from its lowest to its highest.
+fn spark(values: &[f64], width: u16, ascii: bool) -> Safe {
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    spark_within(values, (low, high), width, ascii)
+}
+
+/// As [`spark`], between fixed bounds.
+pub fn spark_within(values: &[f64], (low, high): (f64, f64), width: u16, ascii: bool) -> Safe {
     let blocks: [char; 8] =
         if ascii { ['.', '.', ':', ':', '-', '=', '#', '#'] } else { ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] };
     let count = usize::from(width).min(values.len());
     if count < 2 {
         return Safe::default();
     }
-    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let text: String = (0..count)
         .map(|at| {
             let value = values[at * (values.len() - 1) / (count - 1)];
