@@ -503,10 +503,15 @@ fn the_remote_sets_the_clipboard_only_where_it_may() {
 }
 
 #[test]
-fn answers_of_the_emulator_go_back() {
-    let mut stage = connected(120, 40);
+fn answers_of_the_emulator_go_back_unless_what_holds_the_terminal_has_answered() {
+    let mut stage = pane(120, 40);
+    stage.press("s");
+    news(&mut stage, opened(None, false));
     hears(&mut stage, b"\x1b[6n");
     assert_eq!(typed(&stage), b"\x1b[1;1R");
+    let mut stage = connected(120, 40);
+    hears(&mut stage, b"\x1b[6n");
+    assert!(typed(&stage).is_empty());
 }
 
 #[test]

@@ -80,10 +80,9 @@ impl Hands {
         events: UnboundedSender<Event>,
         lines: Sender<Event>,
         heard: Sender<Event>,
-        clipboard: bool,
     ) -> Self {
         Self {
-            shells: Shells::new(Arc::clone(&aws), project.clone(), clipboard, events.clone(), heard),
+            shells: Shells::new(Arc::clone(&aws), project.clone(), events.clone(), heard),
             aws,
             project,
             cache: Cache::new(cache),

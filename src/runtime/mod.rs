@@ -3,6 +3,7 @@
 
 mod cache;
 mod hands;
+mod held;
 mod input;
 pub mod raw;
 pub mod record;
@@ -79,7 +80,7 @@ pub async fn cockpit(start: Cockpit) -> Result<Option<i32>, Failure> {
     if (width, height) != app.size {
         let _ = keys_in.send(Event::Resize(width, height));
     }
-    let mut hands = Hands::new(start.aws, start.project, start.cache, events_in, lines_in, heard_in, app.setup.clipboard);
+    let mut hands = Hands::new(start.aws, start.project, start.cache, events_in, lines_in, heard_in);
     let mut todo = app.start();
     loop {
         for effect in todo.drain(..) {

@@ -1,40 +1,53 @@
-//! What is run on a machine so that a terminal there goes on without us: tmux, where it is, as a mere holder of terminals;
-//! it shows nothing of its own.
+//! What is run on a machine so that a terminal there goes on without us: tmux, where it is and new enough, as a mere holder of
+//! terminals; it shows nothing of its own.
 
 use crate::model::Failure;
 use crate::ssh::Connection;
 
 /// The name of our tmux server's socket: the user's own tmux is left alone.
 const SERVER: &str = "footplate";
+/// The kind of terminal that we are.
+pub const TERM: &str = "xterm-256color";
 /// How the terminals are called there, before their number.
 const NAME: &str = "shell-";
 
 /// A terminal to open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// The command to run in it; the login shell without.
-    pub command: Option<String>,
-    /// Its name there, where it goes on without us.
-    pub name: Option<String>,
+    /// How it goes on without us; without that it is a plain login.
+    pub held: Option<Holder>,
+}
+
+/// What holds a terminal there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The command that holds it, to be spoken to as [`super::held`] does.
+    pub command: String,
+    /// Its name there.
+    pub name: String,
     /// It is there already.
     pub again: bool,
 }
 
 /// Which terminals there are, as tmux lists them: name, and how many look at it.
-const LIST: &str = "command -v tmux >/dev/null 2>&1 || exit 9; tmux -L footplate list-sessions -F '#{session_name} #{session_attached}' 2>/dev/null; exit 0";
+const LIST: &str = "command -v tmux >/dev/null 2>&1 || exit 9; tmux -V; \
+                    tmux -L footplate list-sessions -F '#{session_name} #{session_attached}' 2>/dev/null; exit 0";
+/// The first version that takes bytes to type by their numbers.
+const VERSION: u32 = 3;
 
 /// Finds out what can be opened there. `wanted`: a terminal by its name; `fresh`: a new one in any case.
 ///
 /// # Errors
 /// When the connection is lost.
-pub async fn plan(connection: &Connection, wanted: Option<&str>, fresh: bool, clipboard: bool) -> Result<Plan, Failure> {
+pub async fn plan(connection: &Connection, wanted: Option<&str>, fresh: bool) -> Result<Plan, Failure> {
     let ran = connection.run(LIST, None).await?;
     // Anything unexpected is as no tmux: a login shell is always there.
-    if ran.status != Some(0) {
-        return Ok(Plan { command: None, name: None, again: false });
+    let listed = String::from_utf8_lossy(&ran.out);
+    if ran.status != Some(0) || version(&listed) < VERSION {
+        return Ok(Plan { held: None });
     }
-    let (name, again) = choose(&String::from_utf8_lossy(&ran.out), wanted, fresh);
-    Ok(Plan { command: Some(start(&name, clipboard)), name: Some(name), again })
+    let (name, again) = choose(&listed, wanted, fresh);
+    Ok(Plan { held: Some(Holder { command: start(&name), name, again }) })
 }
 
 /// The terminal wanted, else one that nobody looks at, else a new one; and whether it is there.
@@ -58,16 +71,22 @@ fn choose(listed: &str, wanted: Option<&str>, fresh: bool) -> (String, bool) {
     (format!("{NAME}{free}"), false)
 }
 
+/// `tmux 3.3a` is 3; what is no number is 0, but tmux's own next version.
+fn version(listed: &str) -> u32 {
+    let word = listed.lines().next().and_then(|line| line.strip_prefix("tmux ")).unwrap_or_default();
+    if word.starts_with("next") || word.starts_with("master") {
+        return VERSION;
+    }
+    word.split('.').next().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
 /// Comes to the terminal of that name, or makes it. Whoever looked at it before has lost the connection: it is taken over.
-/// No status line, no keys of its own, and no second screen, so that what scrolls away is in our own history.
-fn start(name: &str, clipboard: bool) -> String {
-    let clipboard = if clipboard { "on" } else { "off" };
+/// What is set comes first, as a terminal has what was set when it was made.
+fn start(name: &str) -> String {
     format!(
-        "exec tmux -L {SERVER} -f /dev/null new-session -A -D -s {name} \\; \
-         set -g status off \\; set -g prefix None \\; set -g prefix2 None \\; set -sg escape-time 0 \\; \
-         set -g default-terminal screen-256color \\; set -sa terminal-overrides ',*:smcup@:rmcup@:Tc' \\; \
-         set -g history-limit 10000 \\; set -g focus-events on \\; set -s set-clipboard {clipboard} \\; \
-         set -g set-titles on \\; set -g set-titles-string '#{{?#{{==:#{{pane_title}},#{{host}}}},,#{{pane_title}}}}' \\; set -g destroy-unattached off"
+        "exec tmux -L {SERVER} -f /dev/null -C start-server \\; set -g history-limit 10000 \\; set -g status off \\; \
+         set -g default-terminal {TERM} \\; set-environment -g COLORTERM truecolor \\; set -sg escape-time 0 \\; \
+         set -g destroy-unattached off \\; new-session -A -D -s {name}"
     )
 }
 
@@ -80,6 +99,14 @@ pub fn end(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_old_tmux_is_none() {
+        assert_eq!(
+            ["tmux 3.3a\nshell-1 0\n", "tmux 2.9\n", "tmux 1.8", "tmux next-3.6", "", "no"].map(version),
+            [3, 2, 1, 3, 0, 0]
+        );
+    }
 
     #[test]
     fn the_terminal_that_nobody_looks_at_is_taken_up() {

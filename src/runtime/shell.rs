@@ -12,7 +12,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::hands::{known, order_number, recipe};
-use super::remote::{self, Plan};
+use super::held::{self, Held, Said};
+use super::remote::{self, Plan, TERM};
 use crate::app::Event;
 use crate::app::shell::talk::{Attach, News, Opened, Raw, Stranger, Wish};
 use crate::aws::{Aws, with_order};
@@ -20,8 +21,6 @@ use crate::model::{Failure, ItemId, Safe};
 use crate::resource::{self, Ask};
 use crate::ssh::{Connection, Doorman, Exit, Heard, Job, Offered, Route, ShellInput};
 
-/// The kind of terminal that we are.
-const TERM: &str = "xterm-256color";
 /// Most bytes of one event: the screen gets its turn in between.
 const PIECE: usize = 64 * 1024;
 /// How long a prompt is waited for.
@@ -35,8 +34,6 @@ const FAREWELL: Duration = Duration::from_secs(3);
 pub struct Shells {
     aws: Arc<Aws>,
     project: PathBuf,
-    /// Programs there may set the user's clipboard.
-    clipboard: bool,
     events: UnboundedSender<Event>,
     heard: Sender<Event>,
     open: HashMap<u64, Open>,
@@ -62,8 +59,8 @@ enum Say {
 }
 
 impl Shells {
-    pub fn new(aws: Arc<Aws>, project: PathBuf, clipboard: bool, events: UnboundedSender<Event>, heard: Sender<Event>) -> Self {
-        Self { aws, project, clipboard, events, heard, open: HashMap::new(), tasks: JoinSet::new() }
+    pub fn new(aws: Arc<Aws>, project: PathBuf, events: UnboundedSender<Event>, heard: Sender<Event>) -> Self {
+        Self { aws, project, events, heard, open: HashMap::new(), tasks: JoinSet::new() }
     }
 
     /// Starts what is wished; never waits.
@@ -100,7 +97,6 @@ impl Shells {
             session,
             aws: Arc::clone(&self.aws),
             project: self.project.clone(),
-            clipboard: self.clipboard,
             events: self.events.clone(),
             heard: self.heard.clone(),
             trust: Arc::clone(&trust),
@@ -125,7 +121,6 @@ struct Line {
     session: u64,
     aws: Arc<Aws>,
     project: PathBuf,
-    clipboard: bool,
     events: UnboundedSender<Event>,
     heard: Sender<Event>,
     trust: Trust,
@@ -166,9 +161,10 @@ impl Line {
         let connection = Connection::open(&door.login, &usher).await?;
         self.tell(News::Said("opening a terminal".into())).await;
         let wanted = if let Attach::Again(name) = attach { Some(name.as_str()) } else { None };
-        let plan = remote::plan(&connection, wanted, *attach == Attach::New, self.clipboard).await?;
+        let plan = remote::plan(&connection, wanted, *attach == Attach::New).await?;
         // What goes on there has been set up already.
-        let enter = if plan.again { None } else { resource::activation(&connection, &self.environment()).await };
+        let again = plan.held.as_ref().is_some_and(|held| held.again);
+        let enter = if again { None } else { resource::activation(&connection, &self.environment()).await };
         Ok(Connected { connection, plan, title: door.title, enter })
     }
 
@@ -201,26 +197,47 @@ impl Line {
     /// Carries bytes both ways until one end has enough; what is to be told of how it ended.
     async fn talk(&self, connected: Connected, size: (u16, u16), says: &mut UnboundedReceiver<Say>) -> Option<News> {
         let Connected { connection, plan, title, mut enter } = connected;
-        let shell = match connection.shell(TERM, size.0, size.1, plan.command.as_deref()).await {
+        let held = plan.held;
+        let opened = match &held {
+            Some(holder) => connection.pipe(&holder.command).await,
+            None => connection.shell(TERM, size.0, size.1, None).await,
+        };
+        let shell = match opened {
             Ok(shell) => shell,
             Err(failure) => return Some(News::Lost { failure, unanswered: Raw(Vec::new()) }),
         };
-        let name = plan.name.as_deref().map(Safe::line);
-        self.tell(News::Opened(Opened { title, name, again: plan.again })).await;
-        let (mut input, mut output) = shell.split();
+        let name = held.as_ref().map(|holder| Safe::line(&holder.name));
+        let again = held.as_ref().is_some_and(|holder| holder.again);
+        self.tell(News::Opened(Opened { title, name, again })).await;
+        let (input, mut output) = shell.split();
+        let mut input = Typing { input, held: held.is_some() };
+        let mut reading = held.as_ref().map(|_| Held::new(again));
+        if let Some(reading) = &reading {
+            let _ = input.input.send(reading.opening(size.0, size.1)).await;
+        }
         let mut end = false;
         let greeted = Notify::new();
         let ended = {
             let hearing = async {
                 loop {
                     match output.next().await {
-                        Heard::Out(bytes) | Heard::Err(bytes) => {
-                            greeted.notify_one();
-                            for piece in bytes.chunks(PIECE) {
-                                self.tell(News::Bytes(piece.into())).await;
+                        Heard::Out(bytes) if reading.is_some() => {
+                            for said in reading.iter_mut().flat_map(|reading| reading.hear(&bytes)) {
+                                match said {
+                                    Said::Bytes(bytes) => {
+                                        greeted.notify_one();
+                                        self.show(&bytes).await;
+                                    }
+                                    Said::Exit(why) if !why.is_empty() => return Ok(How::Left(why)),
+                                    Said::Exit(_) => {}
+                                }
                             }
                         }
-                        Heard::Ended(exit) => return Ok(exit),
+                        Heard::Out(bytes) | Heard::Err(bytes) => {
+                            greeted.notify_one();
+                            self.show(&bytes).await;
+                        }
+                        Heard::Ended(exit) => return Ok(How::Ended(exit)),
                         Heard::Lost(failure) => return Err(failure),
                     }
                 }
@@ -245,12 +262,13 @@ impl Line {
             }
         };
         match ended {
-            Some(Ok(exit)) => Some(News::Ended(how(&exit))),
+            Some(Ok(How::Ended(exit))) => Some(News::Ended(how(&exit))),
+            Some(Ok(How::Left(why))) => Some(News::Ended(Safe::line(&why))),
             Some(Err(failure)) => Some(News::Lost { failure, unanswered: Raw(input.unanswered()) }),
             None => {
                 // Asked to end, not just left: what goes on there ends, too.
-                if let Some(name) = plan.name.filter(|_| end) {
-                    let _ = timeout(FAREWELL, connection.run(&remote::end(&name), None)).await;
+                if let Some(holder) = held.filter(|_| end) {
+                    let _ = timeout(FAREWELL, connection.run(&remote::end(&holder.name), None)).await;
                 }
                 None
             }
@@ -258,7 +276,7 @@ impl Line {
     }
 
     /// Types what it is told to, until it is told to end, or nobody is there any more; which of both.
-    async fn say(&self, input: &mut ShellInput, says: &mut UnboundedReceiver<Say>) -> bool {
+    async fn say(&self, input: &mut Typing, says: &mut UnboundedReceiver<Say>) -> bool {
         while let Some(say) = says.recv().await {
             // Where the line is gone, the hearing half says so.
             let _ = match say {
@@ -275,9 +293,48 @@ impl Line {
         false
     }
 
+    async fn show(&self, bytes: &[u8]) {
+        for piece in bytes.chunks(PIECE) {
+            self.tell(News::Bytes(piece.into())).await;
+        }
+    }
+
     /// Waits while the loop has enough to do.
     async fn tell(&self, news: News) {
         let _ = self.heard.send(Event::Shell { session: self.session, news }).await;
+    }
+}
+
+/// How a terminal ended.
+enum How {
+    Ended(Exit),
+    /// What holds it has let us go, and why.
+    Left(String),
+}
+
+/// What is typed, to a login or to what holds a terminal.
+struct Typing {
+    input: ShellInput,
+    held: bool,
+}
+
+impl Typing {
+    async fn send(&mut self, bytes: Vec<u8>) -> Result<(), Failure> {
+        let bytes = if self.held { held::typed(&bytes) } else { bytes };
+        self.input.send(bytes).await
+    }
+
+    async fn resize(&mut self, columns: u16, rows: u16) -> Result<(), Failure> {
+        if self.held {
+            return self.input.send(held::resized(columns, rows)).await;
+        }
+        self.input.resize(columns, rows).await
+    }
+
+    /// What may not have arrived.
+    fn unanswered(&self) -> Vec<u8> {
+        let sent = self.input.unanswered();
+        if self.held { held::untyped(&sent) } else { sent }
     }
 }
 

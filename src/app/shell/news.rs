@@ -63,7 +63,8 @@ impl App {
 
     fn heard(&mut self, at: usize, shown: bool, before: u64, replies: Vec<u8>, out: &mut Vec<Effect>) {
         let session = &mut self.shells.sessions[at];
-        if !replies.is_empty() && session.is_live() {
+        // What holds a terminal at the other end answers what its program asks, and has done so.
+        if !replies.is_empty() && session.is_live() && session.name.is_none() {
             out.push(Effect::Shell { session: session.number, wish: Wish::Send(Raw(replies)) });
         }
         if session.screen.take_bell() && !session.bell {
