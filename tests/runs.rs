@@ -246,7 +246,7 @@ async fn a_run_is_put_there_trains_and_brings_its_model_back() {
 
     // By the instance's own verb, as the key T in its row does it.
     let form = bench.place.form("instances", Verb::Train, Some(&bench.instance)).await;
-    assert_eq!((form.resource.as_str(), form.value("script")), ("runs", SCRIPT));
+    assert_eq!((form.resource.as_str(), form.value("script_text")), ("runs", SCRIPT));
     let made = bench.place.run(&order_of(set(form, &[("name", "first")]), &[])).await.unwrap();
     assert!(matches!(&made, Outcome::Made { id, .. } if *id == bench.id("first")), "{made:?}");
     assert_eq!(bench.log(&bench.place.aws, "first").await, LINES);
@@ -298,7 +298,7 @@ async fn a_lost_connection_loses_no_line_and_two_cockpits_see_the_same() {
     bench
         .launch(
             "again",
-            &[("script", "import os\nopen(os.path.expanduser('~/hold'), 'w').close()\n"), ("data", ""), ("results", "")],
+            &[("script_text", "import os\nopen(os.path.expanduser('~/hold'), 'w').close()\n"), ("data", ""), ("results", "")],
         )
         .await
         .unwrap();
@@ -374,7 +374,7 @@ async fn what_goes_wrong_is_told_with_its_remedy() {
 
     // Started again at the same time, it runs once; and it stops when told.
     let script = "import time\nprint('begun', flush=True)\ntime.sleep(600)\n";
-    let changes = [("script", script)];
+    let changes = [("script_text", script)];
     let (one, two) = tokio::join!(bench.launch("long", &changes), bench.launch("long", &changes));
     assert!(one.is_ok() && two.is_ok(), "{one:?} {two:?}");
     bench.until("long", |detail| detail.state.phase == Phase::Active).await;

@@ -41,7 +41,7 @@ pub(super) async fn launch(
     };
     let place = Place { instance, name: form.value("name").trim().to_owned() };
     let text = text_of(recipe, form)?;
-    let code = code(recipe, form.value("script_file").trim())?;
+    let code = code(recipe, form.value("script").trim())?;
     let source = Some(form.value("data").trim()).filter(|data| !data.is_empty());
     let source = source.map(|data| Source::parse(data, &recipe.root)).transpose();
     let source = source.map_err(|message| Failure::new(FailureKind::Invalid, format!("data: {message}"), ""))?;
@@ -105,7 +105,7 @@ async fn record(aws: &Aws, recipe: &Recipe, form: &Form, instance: &ItemId, text
         instance_type: super::instance_type(aws, instance).await.unwrap_or_default(),
         data: Some(own("data")).filter(|data| !data.is_empty()),
         folders: paths(form.value("folders")),
-        script: own("script_file"),
+        script: own("script"),
         script_hash: hex::encode(Sha256::digest(text.as_bytes())),
         arguments: pairs,
         environment: own("environment"),
@@ -181,7 +181,7 @@ impl Launch<'_> {
         };
         let unpack = "cd \"$HOME/$1\" && mkdir -p code && tar --no-same-owner -xzf - -C code";
         self.line.told("unpacking the code", unpack, &[&folder], Some(code.bytes.clone())).await?;
-        let file = format!("code/{}", form.value("script_file").trim());
+        let file = format!("code/{}", form.value("script").trim());
         self.line.told("writing the script", WRITE, &[&folder, &file], Some(text.as_bytes().to_vec())).await?;
         write("job.sh", job(recipe, form, python).into_bytes()).await?;
         write("runner.sh", include_bytes!("scripts/runner.sh").to_vec()).await?;
@@ -226,7 +226,7 @@ fn job(recipe: &Recipe, form: &Form, python: &Python) -> String {
         }
     }
     let words = arguments(form);
-    let words = [form.value("script_file").trim()].into_iter().chain(words.iter().map(String::as_str));
+    let words = [form.value("script").trim()].into_iter().chain(words.iter().map(String::as_str));
     let words = words.map(quoted).collect::<Vec<_>>().join(" ");
     let _ = writeln!(job, "exec {} {words}", quoted(&python.path));
     job

@@ -217,7 +217,7 @@ async fn an_exit_code_and_a_stop_are_told() {
     assert!(said(&failed).contains("exit code 3\ndata:"), "{}", said(&failed));
 
     let script = "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: (print('saving', flush=True), sys.exit(0)))\nprint('ready', flush=True)\ntime.sleep(600)\n";
-    bench.launch("long", &[("script", script)]).await.unwrap();
+    bench.launch("long", &[("script_text", script)]).await.unwrap();
     bench.until("long", |detail| detail.state.phase == Phase::Active).await;
     let begun = Instant::now();
     while !std::fs::read_to_string(bench.home().join("footplate/runs/long/log")).is_ok_and(|log| log.contains("ready")) {
@@ -236,7 +236,7 @@ async fn an_exit_code_and_a_stop_are_told() {
 #[tokio::test]
 async fn a_run_whose_keeper_was_killed_is_lost() {
     let bench = Bench::new().await;
-    bench.launch("gone", &[("script", "import time\ntime.sleep(600)\n")]).await.unwrap();
+    bench.launch("gone", &[("script_text", "import time\ntime.sleep(600)\n")]).await.unwrap();
     bench.until("gone", |detail| detail.state.phase == Phase::Active).await;
     let pids = std::fs::read_to_string(bench.home().join("footplate/runs/gone/pid")).unwrap();
     let pids: Vec<&str> = pids.split_whitespace().collect();
@@ -256,7 +256,7 @@ async fn what_is_missing_is_told_with_the_remedy_and_leaves_the_launch_to_be_gon
         said(&detail).contains("environment: there is no environment") && said(&detail).contains("Launch again under the name a")
     );
 
-    let script = bench.launch("a", &[("script_file", "nothing.py")]).await.unwrap_err();
+    let script = bench.launch("a", &[("script", "nothing.py")]).await.unwrap_err();
     assert!(script.what.as_str().contains("nothing.py") && script.kind == FailureKind::Invalid, "{script}");
 
     std::fs::write(bench.recipe.root.join("bad.zip"), "this is no archive").unwrap();
@@ -314,7 +314,7 @@ async fn what_the_project_says_reaches_the_script() {
     let bench = Bench::new().await;
     let script = "import os, sys\nprint(os.environ['GREETING'], sys.argv[1:], sys.executable)\n";
     bench
-        .launch("env", &[("script", script), ("arguments", "lr = 0.1\nname = \"a b\"\nnesterov = true\nv ="), ("data", "")])
+        .launch("env", &[("script_text", script), ("arguments", "lr = 0.1\nname = \"a b\"\nnesterov = true\nv ="), ("data", "")])
         .await
         .unwrap();
     let line = lines(&bench.log("env").await).remove(0);
@@ -327,7 +327,7 @@ async fn what_the_project_says_reaches_the_script() {
 async fn what_holds_the_line_up_loses_no_line_of_the_log() {
     let bench = Bench::new().await;
     let script = "import os\nfor n in range(200000):\n    print(n)\n    if n == 100000:\n        while not os.path.exists('../go'): pass\n";
-    bench.launch("many", &[("script", script)]).await.unwrap();
+    bench.launch("many", &[("script_text", script)]).await.unwrap();
     let (_ended, has_ended) = watch::channel(false);
     let (out, mut batches) = mpsc::channel(1);
     let reading = Runs.follow(Arc::clone(&bench.aws), &bench.id("many"), Vec::new(), has_ended, out).unwrap();
