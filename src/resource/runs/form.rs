@@ -204,7 +204,10 @@ pub(super) fn preview(recipe: &Recipe, form: &Form) -> Preview {
         return preview;
     }
     let mut fatal = |field: &str, failure: &Failure| {
-        preview.problems.push(Problem { field: field.to_owned(), message: Safe::line(&failure.to_string()), fatal: true });
+        // The form says the field's name itself.
+        let (text, named) = (failure.to_string(), format!("{field}: "));
+        let message = Safe::line(text.strip_prefix(&named).unwrap_or(&text));
+        preview.problems.push(Problem { field: field.to_owned(), message, fatal: true });
     };
     match text_of(recipe, form) {
         Ok(text) if text.trim().is_empty() => {

@@ -70,7 +70,14 @@ pub(super) async fn launch(
     let python = launch.step(Step::Environment, environment(&line, form)).await?;
     launch.step(Step::Folders, launch.folders(form)).await?;
     if let Some(source) = &source {
-        let getting = Getting { aws, line: &line, instance: &place.instance, python: &python.path, progress };
+        let getting = Getting {
+            aws,
+            line: &line,
+            named: form.value("data").trim(),
+            instance: &place.instance,
+            python: &python.path,
+            progress,
+        };
         let code = format!("{}/code", place.folder());
         let work = async { provide(&getting, source, &code).await.map(|said| ((), said)) };
         Box::pin(launch.step(Step::Data, work)).await?;
