@@ -60,7 +60,7 @@ pub(super) async fn launch(
             let what = format!("a run named {} was on this instance before: {}", place.name, run.standing.state().word);
             return Err(Failure::new(FailureKind::Conflict, what, "take another name, or delete that run first"));
         }
-        Ok(_) => {}
+        Ok(run) => same(&place, &run.record, &recipe.name, form.value("script").trim())?,
         Err(failure) if failure.kind == FailureKind::NotFound => {}
         Err(failure) => return Err(failure),
     }
@@ -88,6 +88,19 @@ pub(super) async fn launch(
     Ok(Outcome::Made { id: place.id(), said })
 }
 
+/// Whether this is the launch that broke off, and not another one of the same name.
+fn same(place: &Place, before: &Record, project: &str, script: &str) -> Result<(), Failure> {
+    if before.project == project && before.script == script {
+        return Ok(());
+    }
+    let name = &place.name;
+    Err(Failure::new(
+        FailureKind::Conflict,
+        format!("name: {name} is the unfinished launch of {} of the project {}", before.script, before.project),
+        format!("take another name, or delete that run first: footplate delete runs {}", place.id().as_str()),
+    ))
+}
+
 /// The code as it travels.
 fn code(recipe: &Recipe, script: &str) -> Result<Package, Failure> {
     let package = sourcedir::pack(&recipe.root.join(&recipe.source_dir), script)?;
@@ -110,6 +123,7 @@ async fn record(aws: &Aws, recipe: &Recipe, form: &Form, instance: &ItemId, text
     Record {
         created: Timestamp::now().as_second(),
         instance_type: super::instance_type(aws, instance).await.unwrap_or_default(),
+        project: recipe.name.clone(),
         data: Some(own("data")).filter(|data| !data.is_empty()),
         folders: paths(form.value("folders")),
         script: own("script"),

@@ -249,7 +249,7 @@ async fn a_run_whose_keeper_was_killed_is_lost() {
 async fn what_is_missing_is_told_with_the_remedy_and_leaves_the_launch_to_be_gone_on_with() {
     let bench = Bench::new().await;
     let none = bench.launch("a", &[("environment", "pytorch-of-nowhere")]).await.unwrap_err();
-    assert!(none.kind == FailureKind::NotFound && none.what.as_str().contains("there is system ("), "{none}");
+    assert!(none.kind == FailureKind::NotFound && none.what.as_str().contains("; there is "), "{none}");
     let detail = bench.detail("a").await;
     assert_eq!(detail.state.word.as_str(), "Unfinished");
     assert!(
@@ -261,9 +261,21 @@ async fn what_is_missing_is_told_with_the_remedy_and_leaves_the_launch_to_be_gon
 
     std::fs::write(bench.recipe.root.join("bad.zip"), "this is no archive").unwrap();
     let bad = bench.launch("a", &[("data", "bad.zip")]).await.unwrap_err();
-    assert!(bad.what.as_str().contains("cannot be unpacked") && bad.kind == FailureKind::Invalid, "{bad}");
+    assert!(bad.what.as_str().contains("bad.zip is no complete .zip") && bad.kind == FailureKind::Invalid, "{bad}");
+    assert!(!bench.home().join("footplate/data").exists(), "nothing was sent");
+
+    // What only shows when it is unpacked.
+    std::fs::write(bench.recipe.root.join("bad.tar.gz"), b"\x1f\x8b and no more").unwrap();
+    let bad = bench.launch("a", &[("data", "bad.tar.gz")]).await.unwrap_err();
+    assert!(bad.what.as_str().ends_with("data: bad.tar.gz is no complete .zip or .tar.gz"), "{bad}");
     let data = std::fs::read_dir(bench.home().join("footplate/data")).unwrap().next().unwrap().unwrap().path();
     assert!(!data.join("new").exists() && !data.join("archive").exists(), "nothing half done is left");
+
+    let mut other = bench.recipe.clone();
+    other.name = "letters".into();
+    let foreign = launch::launch(&bench.aws, &other, &bench.form("a", &[]), &|_| {}).await.unwrap_err();
+    assert!(foreign.kind == FailureKind::Conflict && foreign.what.as_str().contains("the project numbers"), "{foreign}");
+    assert!(foreign.hint.as_str().contains("footplate delete runs i-1/a"), "{foreign}");
 
     bench.launch("a", &[]).await.unwrap();
     bench.until("a", |detail| detail.state.phase == Phase::Done).await;
