@@ -28,7 +28,9 @@ pub(super) fn look(path: &Path) -> Result<(), Failure> {
     };
     match sound {
         Ok(true) => Ok(()),
-        Ok(false) => Err(Failure::new(FailureKind::Invalid, incomplete(&path.file_name().unwrap_or_default().to_string_lossy()), REMEDY)),
+        Ok(false) => {
+            Err(Failure::new(FailureKind::Invalid, incomplete(&path.file_name().unwrap_or_default().to_string_lossy()), REMEDY))
+        }
         Err(error) => {
             Err(Failure::new(FailureKind::Invalid, format!("data: {}: {error}", path.display()), "see that it can be read"))
         }
