@@ -246,7 +246,7 @@ async fn a_run_is_put_there_trains_and_brings_its_model_back() {
 
     // By the instance's own verb, as the key T in its row does it.
     let form = bench.place.form("instances", Verb::Train, Some(&bench.instance)).await;
-    assert_eq!((form.resource.as_str(), form.value("script")), ("runs", SCRIPT));
+    assert_eq!((form.resource.as_str(), form.value("script_text")), ("runs", SCRIPT));
     let made = bench.place.run(&order_of(set(form, &[("name", "first")]), &[])).await.unwrap();
     assert!(matches!(&made, Outcome::Made { id, .. } if *id == bench.id("first")), "{made:?}");
     assert_eq!(bench.log(&bench.place.aws, "first").await, LINES);
@@ -271,7 +271,7 @@ async fn a_run_is_put_there_trains_and_brings_its_model_back() {
     assert_eq!(rows[0].cells.len(), found("runs").spec().columns.len());
 
     let outcome = bench.order(Verb::Download, "first").await.unwrap();
-    assert!(outcome.said().as_str().starts_with("fetched 1 file of"), "{}", outcome.said());
+    assert!(outcome.said().as_str().starts_with("fetched 1 file and the log of first to"), "{}", outcome.said());
     let folder = bench.place.recipe.root.join("results/first");
     assert_eq!(std::fs::read(folder.join("TrainedModels/model.pth")).unwrap(), (0..=255).collect::<Vec<u8>>().repeat(4096));
     assert_eq!(std::fs::read_to_string(folder.join("log.txt")).unwrap().lines().collect::<Vec<_>>(), LINES);
@@ -298,7 +298,7 @@ async fn a_lost_connection_loses_no_line_and_two_cockpits_see_the_same() {
     bench
         .launch(
             "again",
-            &[("script", "import os\nopen(os.path.expanduser('~/hold'), 'w').close()\n"), ("data", ""), ("results", "")],
+            &[("script_text", "import os\nopen(os.path.expanduser('~/hold'), 'w').close()\n"), ("data", ""), ("results", "")],
         )
         .await
         .unwrap();
@@ -362,7 +362,7 @@ async fn what_goes_wrong_is_told_with_its_remedy() {
     // A bad archive; then no such address.
     std::fs::write(bench.place.recipe.root.join("bad.zip"), "PK no archive").unwrap();
     let bad = bench.launch("a", &[("data", "bad.zip")]).await.unwrap_err();
-    assert!(bad.kind == FailureKind::Invalid && bad.what.as_str().contains("cannot be unpacked"), "{bad}");
+    assert!(bad.kind == FailureKind::Invalid && bad.what.as_str().contains("bad.zip is no complete .zip"), "{bad}");
     let nowhere = bench.launch("a", &[("data", "http://127.0.0.1:9/data.zip")]).await.unwrap_err();
     assert!(nowhere.kind == FailureKind::NotFound && nowhere.hint.as_str().contains("goes on"), "{nowhere}");
 
@@ -374,7 +374,7 @@ async fn what_goes_wrong_is_told_with_its_remedy() {
 
     // Started again at the same time, it runs once; and it stops when told.
     let script = "import time\nprint('begun', flush=True)\ntime.sleep(600)\n";
-    let changes = [("script", script)];
+    let changes = [("script_text", script)];
     let (one, two) = tokio::join!(bench.launch("long", &changes), bench.launch("long", &changes));
     assert!(one.is_ok() && two.is_ok(), "{one:?} {two:?}");
     bench.until("long", |detail| detail.state.phase == Phase::Active).await;

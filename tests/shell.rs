@@ -102,6 +102,37 @@ fn s_opens_a_terminal_and_says_how_far_it_is() {
 }
 
 #[test]
+fn a_list_of_runs_opens_its_instances_terminal_whatever_the_row() {
+    let inside = |rows: Vec<Item>| {
+        let mut stage = pane(120, 40);
+        stage.listed("instances", vec![Item { container: true, ..instance(Phase::Active, "Running") }]);
+        stage.press("Enter");
+        let scope = Some(ItemId(ID.to_owned()));
+        let page = Page { items: rows, whole: true, more: false };
+        stage.send(Event::Listed { resource: "runs".to_owned(), scope: scope.clone(), page });
+        stage.send(Event::ListEnded { resource: "runs".to_owned(), scope, result: Ok(()) });
+        stage
+    };
+    // Nothing there yet: it says what would be, and the terminal is the instance's.
+    let mut stage = inside(Vec::new());
+    assert!(stage.screen().contains("Nothing was trained on this instance yet"), "{}", stage.screen());
+    stage.press("c");
+    assert!(stage.screen().contains("Nothing here can be cloned."), "{}", stage.screen());
+    stage.press("s");
+    let opens =
+        |wish: &Wish, of: &str| matches!(wish, Wish::Open { resource, id, .. } if format!("{resource} {}", id.as_str()) == of);
+    assert!(wishes(&stage).iter().any(|wish| opens(wish, &format!("instances {ID}"))), "{:?}", stage.effects);
+    assert!(stage.screen().contains("dogs-gpu"), "{}", stage.screen());
+    // A run that is over says nothing about the instance.
+    let id = format!("{ID}/digits-1");
+    let state = State { phase: Phase::Failed, word: "Lost".into() };
+    let cells = vec![Cell::Absent; footplate::resource::find("runs").expect("the list").spec().columns.len()];
+    let mut stage = inside(vec![Item { id: ItemId(id.clone()), state, cells, container: false, per_hour: None }]);
+    stage.press("s");
+    assert!(wishes(&stage).iter().any(|wish| opens(wish, &format!("runs {id}"))), "{:?}", stage.effects);
+}
+
+#[test]
 fn what_is_stopped_has_nobody_to_log_in_to() {
     let mut stage = pane(120, 40);
     stage.listed("instances", vec![instance(Phase::Stopped, "Stopped")]);

@@ -1,5 +1,7 @@
 //! What the user wants, carried out on the state.
 
+mod refusal;
+
 use super::event::Effect;
 use super::input::Input;
 use super::layout::layout;
@@ -23,7 +25,7 @@ impl App {
         match action {
             Action::Verb(verb) => {
                 pane.spec.verbs.contains(&verb)
-                    && (!verb.needs_target() || self.selected().is_some())
+                    && (!verb.needs_target() || self.selected().is_some() || self.opens_holder(verb))
                     && !(self.read_only && verb.mutates())
             }
             Action::Tab(n) => usize::from(n) < self.tabs().len(),
@@ -42,6 +44,11 @@ impl App {
             }
             _ => true,
         }
+    }
+
+    /// A terminal needs no row in a list inside a machine: it opens on that.
+    fn opens_holder(&self, verb: Verb) -> bool {
+        verb == Verb::Shell && self.holder().is_some()
     }
 
     pub(super) fn act(&mut self, wanted: Action, out: &mut Vec<Effect>) {
@@ -287,14 +294,15 @@ impl App {
     fn verb(&mut self, verb: Verb, out: &mut Vec<Effect>) {
         let spec = self.pane().spec;
         if !spec.verbs.contains(&verb) {
-            return self.say(Tone::Plain, format!("{} has nothing to {}.", spec.title, verb.name()), out);
+            return self.say(Tone::Plain, refusal::nothing_to(verb), out);
         }
         if self.read_only && verb.mutates() {
             return self.say(Tone::Bad, "Read-only: this would change something in AWS.", out);
         }
         let targets = if verb.needs_target() { self.pane().targets() } else { Vec::new() };
-        if verb.needs_target() && targets.is_empty() {
-            return self.say(Tone::Plain, format!("Select a {} first.", spec.singular), out);
+        if verb.needs_target() && targets.is_empty() && !self.opens_holder(verb) {
+            let article = if spec.singular.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+            return self.say(Tone::Plain, format!("Select {article} {} first.", spec.singular), out);
         }
         // What has ended already needs no stopping, marked or not.
         let alive = |id: &ItemId| self.pane().get(id).is_some_and(|item| item.state.phase.is_live());

@@ -153,16 +153,23 @@ impl App {
 
     /// `s` on a row: to the terminal that is open there, else a new one.
     pub(super) fn open_shell(&mut self, out: &mut Vec<Effect>) {
-        let Some(item) = self.selected() else { return };
-        if !item.state.phase.is_live() {
+        let (pane, id) = match (self.selected(), self.holder()) {
+            (Some(item), _) => (self.pane(), item.id.clone()),
+            // In a list inside a machine that has no rows, the machine itself is meant.
+            (None, Some((outer, id))) => (&self.panes[outer], id.clone()),
+            (None, None) => return,
+        };
+        let item = pane.get(&id);
+        // A row inside a machine is no machine: its state says nothing about the one to log in to.
+        if let Some(item) = item.filter(|item| pane.spec.within.is_none() && !item.state.phase.is_live()) {
             let text = format!("It is {}: there is nobody to log in to.", item.state.word.as_str().to_lowercase());
             return self.say(Tone::Plain, text, out);
         }
-        let name = match item.cells.first() {
+        let name = match item.and_then(|item| item.cells.first()) {
             Some(Cell::Text(name)) if !name.is_empty() => name.clone(),
-            _ => Safe::line(item.id.as_str()),
+            _ => Safe::line(id.as_str()),
         };
-        let (resource, id) = (self.pane().spec.id.to_owned(), item.id.clone());
+        let resource = pane.spec.id.to_owned();
         let there = |session: &Session| session.resource == resource && session.id == id && !session.is_over();
         match self.shells.sessions.iter().position(there) {
             Some(at) => {

@@ -27,7 +27,7 @@ use crate::model::{
 };
 use crate::resource::{Ask, Door, Follower, Job, Resource, runs};
 
-pub(in crate::resource) use door::none as no_terminal;
+pub(in crate::resource) use door::{none as no_terminal, up as runs_now};
 pub(crate) use launch::up;
 
 /// The pane of instances.

@@ -61,6 +61,18 @@ pub(in crate::resource) fn over(connection: &Connection) -> Line {
     Line(Wire::Ssh(connection.clone(), Arc::new(Semaphore::new(SESSIONS))))
 }
 
+/// What is behind a failure of the line: of an instance that does not run any more its state is told, with the remedy.
+pub(in crate::resource) async fn explained(aws: &Aws, instance: &ItemId, failure: Failure) -> Failure {
+    if !matches!(failure.kind, FailureKind::Network | FailureKind::Timeout) {
+        return failure;
+    }
+    match super::instances::runs_now(aws, instance.as_str()).await {
+        Err(state) if matches!(state.kind, FailureKind::Conflict | FailureKind::NotFound) => state,
+        // That it cannot be told does not make the failure another one.
+        _ => failure,
+    }
+}
+
 fn slot(aws: &Aws, instance: &ItemId) -> Arc<Mutex<Option<Line>>> {
     aws.memo(MEMO, |slots: &mut Slots| Arc::clone(slots.entry(instance.as_str().to_owned()).or_default()))
 }

@@ -27,6 +27,7 @@ use crate::model::{
     Align, Column, Detail, Failure, FailureKind, Form, ItemId, LogBatch, LogSource, MetricRule, Order, Outcome, Page, Poll,
     Preview, Progress, Recipe, Safe, Spec, Verb,
 };
+use crate::resource::line::explained;
 use crate::resource::{Job, Resource};
 use crate::ssh::Connection;
 use place::{Place, instance_of};
@@ -83,12 +84,20 @@ impl Resource for Runs {
                     "footplate ls runs INSTANCE; footplate ls instances shows which there are",
                 ));
             };
-            list::list(aws, instance, page).await
+            match list::list(aws, instance, page).await {
+                Err(failure) => Err(explained(aws, instance, failure).await),
+                done => done,
+            }
         })
     }
 
     fn detail<'a>(&'a self, aws: &'a Aws, id: &'a ItemId) -> Job<'a, Detail> {
-        Box::pin(detail::detail(aws, id))
+        Box::pin(async move {
+            match detail::detail(aws, id).await {
+                Err(failure) => Err(explained(aws, &instance_of(id), failure).await),
+                found => found,
+            }
+        })
     }
 
     fn form<'a>(&'a self, _: &'a Aws, recipe: &'a Recipe, verb: Verb, target: Option<&'a ItemId>) -> Job<'a, Form> {
@@ -126,12 +135,17 @@ impl Resource for Runs {
                     "restart without --read-only",
                 ));
             }
-            match (order.verb, &order.form) {
+            let done = match (order.verb, &order.form) {
                 (Verb::Launch | Verb::Train, Some(form)) => launch::launch(aws, recipe, form, progress).await,
                 (Verb::Download, Some(form)) => act::download(aws, recipe, form, &order.targets, progress).await,
                 (Verb::Stop, _) => act::stop(aws, &order.targets).await,
                 (Verb::Delete, _) => act::delete(aws, &order.targets).await,
                 _ => Err(Failure::new(FailureKind::Invalid, format!("'{}' cannot be done here", order.verb.name()), "")),
+            };
+            let on = order.targets.first().or_else(|| order.form.as_ref().and_then(|form| form.parent.as_ref()));
+            match (done, on) {
+                (Err(failure), Some(id)) => Err(explained(aws, &instance_of(id), failure).await),
+                (done, _) => done,
             }
         })
     }

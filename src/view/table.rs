@@ -249,7 +249,11 @@ fn nothing(pen: &mut Pen<'_>, head: Area, body: Area, app: &App) {
             }
         }
         Load::Fresh(_) | Load::Remembered(_) => {
-            let text: Safe = if pane.scope.is_empty() { pane.spec.empty.into() } else { "Nothing in here.".into() };
+            let text: Safe = if pane.scope.is_empty() || pane.spec.within.is_some() {
+                pane.spec.empty.into()
+            } else {
+                "Nothing in here.".into()
+            };
             let lines = wrap(&text, width);
             let below = y + u16::try_from(lines.len()).unwrap_or(0) + 1;
             for (at, line) in lines.into_iter().enumerate() {

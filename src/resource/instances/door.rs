@@ -29,13 +29,21 @@ pub(super) async fn door(aws: Arc<Aws>, named: &str, ask: Ask) -> Result<Door, F
     Ok(Door { login, doorman: Arc::new(doorman), title })
 }
 
+/// Whether the instance runs now.
+///
+/// # Errors
+/// `Conflict` with its state and the remedy when it does not; `NotFound` when there is none.
+pub(in crate::resource) async fn up(aws: &Aws, id: &str) -> Result<(), Failure> {
+    running(&look::one(aws, id).await?)
+}
+
 fn running(it: &Instance) -> Result<(), Failure> {
     let hint = match look::name_of_state(it) {
         "running" => return Ok(()),
         "pending" => "wait until it is running",
-        "stopped" => "start it (S) first",
-        "stopping" => "start it (S) once it is stopped",
-        _ => "launch another one (n)",
+        "stopped" => "start it first: S in the list of instances",
+        "stopping" => "start it once it is stopped: S in the list of instances",
+        _ => "launch another one: n in the list of instances",
     };
     Err(Failure::new(FailureKind::Conflict, format!("{} is {}", look::id(it), look::state(it).word), hint))
 }

@@ -113,10 +113,15 @@ async fn fetch(aws: &Aws, place: &Place, folder: &Path, progress: &(dyn Fn(Progr
     let log = folder.join("log.txt");
     make_above(&log)?;
     // It may grow while it is fetched; then what it was is enough.
-    let _ = line.get(&mut files, aws, &place.instance, &format!("{}/log", place.folder()), &log, progress).await;
-    let named = if run.record.results.is_empty() { " (it names no results: only its log)" } else { "" };
+    let has_log = line.get(&mut files, aws, &place.instance, &format!("{}/log", place.folder()), &log, progress).await.is_ok();
+    let what = match (count, has_log) {
+        (0, true) => "the log".to_owned(),
+        (count, true) => format!("{} and the log", counted(count)),
+        (count, false) => counted(count),
+    };
+    let named = if run.record.results.is_empty() { " (it names no results)" } else { "" };
     let lacks = if missing.is_empty() { String::new() } else { format!("; it has not made {}", missing.join(", ")) };
-    let said = format!("fetched {} of {} to {}{named}{lacks}", counted(count), place.name, folder.display());
+    let said = format!("fetched {what} of {} to {}{named}{lacks}", place.name, folder.display());
     note(&line, place, Step::Results, Standing::Done, &said).await;
     if count == 0 && !missing.is_empty() {
         let hint = "look at its log, and at `results` in footplate.toml: paths relative to where the script runs";

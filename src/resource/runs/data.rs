@@ -1,6 +1,7 @@
 //! The data of a run: got ready once on the instance, in a folder of its own that runs share, and linked to where the script
 //! runs. What is got is known by where it is from and how large it is.
 
+mod archive;
 mod send;
 
 use std::path::{Path, PathBuf};
@@ -68,6 +69,8 @@ impl Kind {
 pub(super) struct Getting<'a> {
     pub aws: &'a Aws,
     pub line: &'a Line,
+    /// The data as the project or the form names it.
+    pub named: &'a str,
     pub instance: &'a ItemId,
     /// An interpreter there, for where unzip is missing.
     pub python: &'a str,
@@ -111,6 +114,9 @@ impl Source {
             Self::S3(uri) => Ok(format!("{uri}, fetched on the instance, or through this machine where it has no credentials")),
             Self::Here(path) => {
                 let found = Found::at(path)?;
+                if path.is_file() {
+                    archive::look(path)?;
+                }
                 Ok(format!("{} in {}, sent from this machine", show::size(found.bytes), counted(found.files.len() as u64)))
             }
         }
@@ -241,7 +247,9 @@ impl Getting<'_> {
             match told.trim_end_matches('\n').split('\t').collect::<Vec<_>>()[..] {
                 ["there", ..] => return Ok(asked == 0),
                 ["ready", ..] => return Ok(false),
-                ["failed", _, why] => return Err(broken(&String::from_utf8_lossy(&STANDARD.decode(why).unwrap_or_default()))),
+                ["failed", _, why] => {
+                    return Err(broken(self.named, &String::from_utf8_lossy(&STANDARD.decode(why).unwrap_or_default())));
+                }
                 ["busy", have, doing] => {
                     let doing = if doing == "unpacking" { "data: unpacking" } else { "data: fetching on the instance" };
                     let done = have.parse().unwrap_or(0);
@@ -282,8 +290,11 @@ fn said(was: bool, size: Option<u64>, how: &str) -> String {
     if was { format!("{size}there already") } else { format!("{size}{how}") }
 }
 
+/// What `fetch.sh` says of an archive without files.
+const EMPTY: &str = "there is nothing in it";
+
 /// What the instance says of a data set that it could not get ready: a word, then what the tool said.
-fn broken(why: &str) -> Failure {
+fn broken(named: &str, why: &str) -> Failure {
     let (word, said) = why.split_once('\n').unwrap_or((why, ""));
     let said = said.trim().replace('\n', "; ");
     let (kind, what, hint) = match word {
@@ -299,8 +310,12 @@ fn broken(why: &str) -> Failure {
         ),
         "archive" => (
             FailureKind::Invalid,
-            format!("data: what was fetched cannot be unpacked: {said}"),
-            "see that the address gives a whole .zip or .tar.gz and not a web page; it was removed, and is fetched anew by the next launch",
+            if said == EMPTY { format!("data: {named}: {EMPTY}") } else { archive::incomplete(named) },
+            if named.contains("://") {
+                "see that the address gives the whole archive and not a web page; the next launch fetches it anew"
+            } else {
+                archive::REMEDY
+            },
         ),
         _ => (
             FailureKind::NotFound,

@@ -44,15 +44,14 @@ fn found(said: &str) -> Option<Python> {
     })
 }
 
-/// `pytorch (/opt/conda/envs/pytorch)` for each environment that there is, each once.
+/// The names of the environments that there are, each once.
 fn there(said: &str) -> Vec<String> {
     let mut there: Vec<String> = Vec::new();
     for line in said.lines() {
-        if let ["there", name, path] = line.split('\t').collect::<Vec<_>>()[..] {
-            let text = format!("{name} ({path})");
-            if !there.contains(&text) {
-                there.push(text);
-            }
+        if let ["there", name, _] = line.split('\t').collect::<Vec<_>>()[..]
+            && !there.iter().any(|known| known == name)
+        {
+            there.push(name.to_owned());
         }
     }
     there

@@ -59,15 +59,15 @@ pub(super) fn launch(recipe: &Recipe, instance: &ItemId) -> Result<Form, Failure
             "Folders that the script needs, one a line, e.g. TrainedModels.",
         ),
         field(
-            "script_file",
-            "script file",
+            "script",
+            "script",
             line(),
             run.script,
             "The script, relative to the source folder; what lies beside it comes along.",
         ),
         field(
-            "script",
-            "script",
+            "script_text",
+            "script's text",
             area(),
             text,
             "The script's text, as it is put on the instance. Changes count for this run only: the file stays as it is.",
@@ -120,10 +120,10 @@ pub(super) fn download(id: &ItemId, name: &str) -> Form {
 pub(super) fn text_of(recipe: &Recipe, form: &Form) -> Result<String, Failure> {
     let field = |name: &str| form.fields.iter().find(|field| field.name == name);
     let changed = |name: &str| field(name).is_some_and(|field| field.value != field.initial);
-    if changed("script_file") && !changed("script") {
-        script(recipe, form.value("script_file").trim())
+    if changed("script") && !changed("script_text") {
+        script(recipe, form.value("script").trim())
     } else {
-        Ok(form.value("script").to_owned())
+        Ok(form.value("script_text").to_owned())
     }
 }
 
@@ -180,9 +180,9 @@ pub(super) fn check(form: &Form) -> Vec<Problem> {
             );
         }
     }
-    let file = form.value("script_file").trim();
+    let file = form.value("script").trim();
     if !stays_inside(file) {
-        wrong("script_file", "name the script, relative to the source folder, e.g. solution.py");
+        wrong("script", "name the script, relative to the source folder, e.g. solution.py");
     }
     if let Some(Err((number, _))) = lines(form.value("arguments")).find(Result::is_err) {
         wrong("arguments", &format!("line {number} has no '='; write name = value"));
@@ -204,14 +204,17 @@ pub(super) fn preview(recipe: &Recipe, form: &Form) -> Preview {
         return preview;
     }
     let mut fatal = |field: &str, failure: &Failure| {
-        preview.problems.push(Problem { field: field.to_owned(), message: Safe::line(&failure.to_string()), fatal: true });
+        // The form says the field's name itself.
+        let (text, named) = (failure.to_string(), format!("{field}: "));
+        let message = Safe::line(text.strip_prefix(&named).unwrap_or(&text));
+        preview.problems.push(Problem { field: field.to_owned(), message, fatal: true });
     };
     match text_of(recipe, form) {
         Ok(text) if text.trim().is_empty() => {
-            fatal("script", &Failure::new(FailureKind::Invalid, "the script is empty", "write it, or name another file"));
+            fatal("script_text", &Failure::new(FailureKind::Invalid, "the script is empty", "write it, or name another file"));
         }
         Ok(_) => {}
-        Err(failure) => fatal("script_file", &failure),
+        Err(failure) => fatal("script", &failure),
     }
     let data = form.value("data").trim();
     let mut said = "none".to_owned();
@@ -225,7 +228,7 @@ pub(super) fn preview(recipe: &Recipe, form: &Form) -> Preview {
         }
     }
     preview.facts.push(("data".into(), Safe::line(&said)));
-    let command = format!("{} {}", form.value("script_file").trim(), arguments(form).join(" "));
+    let command = format!("{} {}", form.value("script").trim(), arguments(form).join(" "));
     preview.facts.push(("runs".into(), Safe::line(&format!("{command}, detached: it survives the connection and footplate"))));
     preview.facts.push(("there".into(), Safe::line(&format!("~/footplate/runs/{}/", form.value("name").trim()))));
     preview.request = Safe::text(&format!(

@@ -41,7 +41,7 @@ pub(super) async fn launch(
     };
     let place = Place { instance, name: form.value("name").trim().to_owned() };
     let text = text_of(recipe, form)?;
-    let code = code(recipe, form.value("script_file").trim())?;
+    let code = code(recipe, form.value("script").trim())?;
     let source = Some(form.value("data").trim()).filter(|data| !data.is_empty());
     let source = source.map(|data| Source::parse(data, &recipe.root)).transpose();
     let source = source.map_err(|message| Failure::new(FailureKind::Invalid, format!("data: {message}"), ""))?;
@@ -60,7 +60,7 @@ pub(super) async fn launch(
             let what = format!("a run named {} was on this instance before: {}", place.name, run.standing.state().word);
             return Err(Failure::new(FailureKind::Conflict, what, "take another name, or delete that run first"));
         }
-        Ok(_) => {}
+        Ok(run) => same(&place, &run.record, &recipe.name, form.value("script").trim())?,
         Err(failure) if failure.kind == FailureKind::NotFound => {}
         Err(failure) => return Err(failure),
     }
@@ -70,7 +70,14 @@ pub(super) async fn launch(
     let python = launch.step(Step::Environment, environment(&line, form)).await?;
     launch.step(Step::Folders, launch.folders(form)).await?;
     if let Some(source) = &source {
-        let getting = Getting { aws, line: &line, instance: &place.instance, python: &python.path, progress };
+        let getting = Getting {
+            aws,
+            line: &line,
+            named: form.value("data").trim(),
+            instance: &place.instance,
+            python: &python.path,
+            progress,
+        };
         let code = format!("{}/code", place.folder());
         let work = async { provide(&getting, source, &code).await.map(|said| ((), said)) };
         Box::pin(launch.step(Step::Data, work)).await?;
@@ -79,6 +86,19 @@ pub(super) async fn launch(
     launch.step(Step::Start, launch.start()).await?;
     let said = Safe::line(&format!("{} runs on {}", place.name, place.instance.as_str()));
     Ok(Outcome::Made { id: place.id(), said })
+}
+
+/// Whether this is the launch that broke off, and not another one of the same name.
+fn same(place: &Place, before: &Record, project: &str, script: &str) -> Result<(), Failure> {
+    if before.project == project && before.script == script {
+        return Ok(());
+    }
+    let name = &place.name;
+    Err(Failure::new(
+        FailureKind::Conflict,
+        format!("name: {name} is the unfinished launch of {} of the project {}", before.script, before.project),
+        format!("take another name, or delete that run first: footplate delete runs {}", place.id().as_str()),
+    ))
 }
 
 /// The code as it travels.
@@ -103,9 +123,10 @@ async fn record(aws: &Aws, recipe: &Recipe, form: &Form, instance: &ItemId, text
     Record {
         created: Timestamp::now().as_second(),
         instance_type: super::instance_type(aws, instance).await.unwrap_or_default(),
+        project: recipe.name.clone(),
         data: Some(own("data")).filter(|data| !data.is_empty()),
         folders: paths(form.value("folders")),
-        script: own("script_file"),
+        script: own("script"),
         script_hash: hex::encode(Sha256::digest(text.as_bytes())),
         arguments: pairs,
         environment: own("environment"),
@@ -181,7 +202,7 @@ impl Launch<'_> {
         };
         let unpack = "cd \"$HOME/$1\" && mkdir -p code && tar --no-same-owner -xzf - -C code";
         self.line.told("unpacking the code", unpack, &[&folder], Some(code.bytes.clone())).await?;
-        let file = format!("code/{}", form.value("script_file").trim());
+        let file = format!("code/{}", form.value("script").trim());
         self.line.told("writing the script", WRITE, &[&folder, &file], Some(text.as_bytes().to_vec())).await?;
         write("job.sh", job(recipe, form, python).into_bytes()).await?;
         write("runner.sh", include_bytes!("scripts/runner.sh").to_vec()).await?;
@@ -226,7 +247,7 @@ fn job(recipe: &Recipe, form: &Form, python: &Python) -> String {
         }
     }
     let words = arguments(form);
-    let words = [form.value("script_file").trim()].into_iter().chain(words.iter().map(String::as_str));
+    let words = [form.value("script").trim()].into_iter().chain(words.iter().map(String::as_str));
     let words = words.map(quoted).collect::<Vec<_>>().join(" ");
     let _ = writeln!(job, "exec {} {words}", quoted(&python.path));
     job

@@ -42,7 +42,8 @@ fn row(instance: &ItemId, run: &Run, per_hour: Option<f64>) -> Item {
             process,
             started.map_or(Cell::Absent, Cell::Time),
         ],
-        per_hour: per_hour.filter(|_| run.ended.is_none() && run.standing.is_live()),
+        // Its end saves nothing: the instance costs it, busy or not.
+        per_hour: None,
         state,
         container: false,
     }

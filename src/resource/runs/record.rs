@@ -13,6 +13,8 @@ pub(super) struct Record {
     pub created: i64,
     /// What it runs on, for its price: the instance may be another one tomorrow.
     pub instance_type: String,
+    /// The project's name: another project's launch of the same name is no continuation.
+    pub project: String,
     pub data: Option<String>,
     pub folders: Vec<String>,
     /// The script's path below the code.

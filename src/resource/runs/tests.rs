@@ -217,7 +217,7 @@ async fn an_exit_code_and_a_stop_are_told() {
     assert!(said(&failed).contains("exit code 3\ndata:"), "{}", said(&failed));
 
     let script = "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: (print('saving', flush=True), sys.exit(0)))\nprint('ready', flush=True)\ntime.sleep(600)\n";
-    bench.launch("long", &[("script", script)]).await.unwrap();
+    bench.launch("long", &[("script_text", script)]).await.unwrap();
     bench.until("long", |detail| detail.state.phase == Phase::Active).await;
     let begun = Instant::now();
     while !std::fs::read_to_string(bench.home().join("footplate/runs/long/log")).is_ok_and(|log| log.contains("ready")) {
@@ -236,7 +236,7 @@ async fn an_exit_code_and_a_stop_are_told() {
 #[tokio::test]
 async fn a_run_whose_keeper_was_killed_is_lost() {
     let bench = Bench::new().await;
-    bench.launch("gone", &[("script", "import time\ntime.sleep(600)\n")]).await.unwrap();
+    bench.launch("gone", &[("script_text", "import time\ntime.sleep(600)\n")]).await.unwrap();
     bench.until("gone", |detail| detail.state.phase == Phase::Active).await;
     let pids = std::fs::read_to_string(bench.home().join("footplate/runs/gone/pid")).unwrap();
     let pids: Vec<&str> = pids.split_whitespace().collect();
@@ -249,21 +249,33 @@ async fn a_run_whose_keeper_was_killed_is_lost() {
 async fn what_is_missing_is_told_with_the_remedy_and_leaves_the_launch_to_be_gone_on_with() {
     let bench = Bench::new().await;
     let none = bench.launch("a", &[("environment", "pytorch-of-nowhere")]).await.unwrap_err();
-    assert!(none.kind == FailureKind::NotFound && none.what.as_str().contains("there is system ("), "{none}");
+    assert!(none.kind == FailureKind::NotFound && none.what.as_str().contains("; there is "), "{none}");
     let detail = bench.detail("a").await;
     assert_eq!(detail.state.word.as_str(), "Unfinished");
     assert!(
         said(&detail).contains("environment: there is no environment") && said(&detail).contains("Launch again under the name a")
     );
 
-    let script = bench.launch("a", &[("script_file", "nothing.py")]).await.unwrap_err();
+    let script = bench.launch("a", &[("script", "nothing.py")]).await.unwrap_err();
     assert!(script.what.as_str().contains("nothing.py") && script.kind == FailureKind::Invalid, "{script}");
 
     std::fs::write(bench.recipe.root.join("bad.zip"), "this is no archive").unwrap();
     let bad = bench.launch("a", &[("data", "bad.zip")]).await.unwrap_err();
-    assert!(bad.what.as_str().contains("cannot be unpacked") && bad.kind == FailureKind::Invalid, "{bad}");
+    assert!(bad.what.as_str().contains("bad.zip is no complete .zip") && bad.kind == FailureKind::Invalid, "{bad}");
+    assert!(!bench.home().join("footplate/data").exists(), "nothing was sent");
+
+    // What only shows when it is unpacked.
+    std::fs::write(bench.recipe.root.join("bad.tar.gz"), b"\x1f\x8b and no more").unwrap();
+    let bad = bench.launch("a", &[("data", "bad.tar.gz")]).await.unwrap_err();
+    assert!(bad.what.as_str().ends_with("data: bad.tar.gz is no complete .zip or .tar.gz"), "{bad}");
     let data = std::fs::read_dir(bench.home().join("footplate/data")).unwrap().next().unwrap().unwrap().path();
     assert!(!data.join("new").exists() && !data.join("archive").exists(), "nothing half done is left");
+
+    let mut other = bench.recipe.clone();
+    other.name = "letters".into();
+    let foreign = launch::launch(&bench.aws, &other, &bench.form("a", &[]), &|_| {}).await.unwrap_err();
+    assert!(foreign.kind == FailureKind::Conflict && foreign.what.as_str().contains("the project numbers"), "{foreign}");
+    assert!(foreign.hint.as_str().contains("footplate delete runs i-1/a"), "{foreign}");
 
     bench.launch("a", &[]).await.unwrap();
     bench.until("a", |detail| detail.state.phase == Phase::Done).await;
@@ -314,7 +326,7 @@ async fn what_the_project_says_reaches_the_script() {
     let bench = Bench::new().await;
     let script = "import os, sys\nprint(os.environ['GREETING'], sys.argv[1:], sys.executable)\n";
     bench
-        .launch("env", &[("script", script), ("arguments", "lr = 0.1\nname = \"a b\"\nnesterov = true\nv ="), ("data", "")])
+        .launch("env", &[("script_text", script), ("arguments", "lr = 0.1\nname = \"a b\"\nnesterov = true\nv ="), ("data", "")])
         .await
         .unwrap();
     let line = lines(&bench.log("env").await).remove(0);
@@ -327,7 +339,7 @@ async fn what_the_project_says_reaches_the_script() {
 async fn what_holds_the_line_up_loses_no_line_of_the_log() {
     let bench = Bench::new().await;
     let script = "import os\nfor n in range(200000):\n    print(n)\n    if n == 100000:\n        while not os.path.exists('../go'): pass\n";
-    bench.launch("many", &[("script", script)]).await.unwrap();
+    bench.launch("many", &[("script_text", script)]).await.unwrap();
     let (_ended, has_ended) = watch::channel(false);
     let (out, mut batches) = mpsc::channel(1);
     let reading = Runs.follow(Arc::clone(&bench.aws), &bench.id("many"), Vec::new(), has_ended, out).unwrap();

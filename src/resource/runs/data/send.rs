@@ -80,7 +80,7 @@ impl Getting<'_> {
         // Unpacked, it is there twice for a moment.
         let needs = if kind == Kind::Plain { bytes } else { bytes * 2 } / 1024;
         if free.trim().parse::<u64>().is_ok_and(|free| free < needs) {
-            return Err(super::broken(&format!("disk\nit needs {needs} kB; {} kB are free", free.trim())));
+            return Err(super::broken(self.named, &format!("disk\nit needs {needs} kB; {} kB are free", free.trim())));
         }
         let progress = |mut progress: Progress| {
             progress.said = Safe::line("data: sending");

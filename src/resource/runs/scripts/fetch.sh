@@ -17,8 +17,9 @@ doing() { echo "$1" > doing.new && mv doing.new doing; }
 free() { df -Pk . | awk 'NR == 2 { print $4 }'; }
 # Gives the disk back before it tells: nothing else works on a full one.
 full() {
+    left=$(free)
     rm -rf new archive archive.part
-    fail disk "$1; $(free) kB are free"
+    fail disk "$1; $left kB were free"
 }
 is_full() { [ "$(free)" -lt 1024 ] || grep -qi 'no space left' said 2> /dev/null; }
 get() {
