@@ -35,6 +35,12 @@ pub struct Args {
     /// Take the instance's host key if it has this fingerprint
     #[arg(long, value_name = "SHA256:…")]
     accept_host_key: Option<String>,
+    /// Forget the host key that is pinned for it, after asking; with --accept-host-key, put that one in its place
+    #[arg(long)]
+    forget_host_key: bool,
+    /// Forget it without asking
+    #[arg(long, short, requires = "forget_host_key")]
+    yes: bool,
     /// The command; without one, a login
     #[arg(last = true)]
     command: Vec<String>,
@@ -63,11 +69,23 @@ async fn serve(session: &Session, args: &Args) -> Result<ExitCode, Failure> {
         return Err(Failure::new(FailureKind::Invalid, "this footplate knows no machines", ""));
     };
     let login = args.command.is_empty();
-    if login && !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
+    let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    let only_key = args.forget_host_key && login && !terminal;
+    if login && !terminal && !only_key {
         // Told before a key is announced.
         Passage::enter()?;
     }
-    let connection = connect(session, *resource, ItemId(args.instance.clone()), args.accept_host_key.as_deref()).await?;
+    if args.forget_host_key && args.accept_host_key.is_none() {
+        forget(session, *resource, args).await?;
+        if only_key {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+    let connection = connect(session, *resource, args).await?;
+    if only_key {
+        print::progress(&format!("{} proved to hold the key that you named: it is pinned.", args.instance));
+        return Ok(ExitCode::SUCCESS);
+    }
     let command = args.command.join(" ");
     if login || args.tty {
         let term = std::env::var("TERM").ok().filter(|term| is_term(term)).unwrap_or_else(|| "xterm-256color".to_owned());
@@ -84,10 +102,37 @@ async fn serve(session: &Session, args: &Args) -> Result<ExitCode, Failure> {
     pump(connection.pipe(&in_login_shell(&command)).await?, false).await
 }
 
-async fn connect(session: &Session, resource: &dyn Resource, id: ItemId, accepted: Option<&str>) -> Result<Connection, Failure> {
+/// Forgets the pinned key, after asking.
+async fn forget(session: &Session, resource: &dyn Resource, args: &Args) -> Result<(), Failure> {
+    let nobody: Ask = Arc::new(|_| Box::pin(std::future::ready(false)));
+    let login = resource.door(Arc::clone(&session.aws), ItemId(args.instance.clone()), nobody).await?.login;
+    let machine = login.machine;
+    let Some(pin) = login.pins.look(&machine)? else {
+        print::progress(&format!("No host key is pinned for {machine}."));
+        return Ok(());
+    };
+    let question = format!(
+        "The host key that is pinned for {machine}:\n  {}\n  {}, vouched for by {}\nWhat answers next is taken for a machine that \
+         was never seen. Forget it?",
+        pin.fingerprint(),
+        pin.key,
+        if pin.vouched == "the user" { "you" } else { &pin.vouched }
+    );
+    ask::confirm(&question, args.yes)?;
+    login.pins.forget(&machine)?;
+    print::progress(&format!("The host key of {machine} is forgotten."));
+    Ok(())
+}
+
+async fn connect(session: &Session, resource: &dyn Resource, args: &Args) -> Result<Connection, Failure> {
     let stranger: Arc<Mutex<Option<Offered>>> = Arc::default();
+    let accepted = args.accept_host_key.as_deref();
     let open = async {
-        let door = resource.door(Arc::clone(&session.aws), id, ask_with(accepted, &stranger)).await?;
+        let id = ItemId(args.instance.clone());
+        let mut door = resource.door(Arc::clone(&session.aws), id, ask_with(accepted, &stranger)).await?;
+        if let Some(accepted) = accepted.filter(|_| args.forget_host_key) {
+            door.login.pins = door.login.pins.renewing(accepted);
+        }
         Connection::open(&door.login, door.doorman.as_ref()).await
     };
     let opened = with_order(number()?, open).await;
