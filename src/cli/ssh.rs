@@ -3,8 +3,11 @@
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::ask;
 use super::globals::Globals;
@@ -13,17 +16,22 @@ use super::print;
 use super::session::{Purpose, Session};
 use super::signals::Signals;
 use crate::aws::with_order;
-use crate::model::{Failure, FailureKind, ItemId, Verb};
+use crate::model::{Failure, FailureKind, ItemId, Recipe, Verb};
 use crate::resource::{self, Ask, Resource};
 use crate::runtime::raw::{self, Passage};
 use crate::ssh::{Connection, Exit, Heard, Offered, Shell, ShellInput, ShellOutput};
 
 /// The key before a command, as in the cockpit: Ctrl-].
 const LEADER: u8 = 0x1d;
+/// How long a prompt is waited for before the environment is entered.
+const GREETING: Duration = Duration::from_secs(3);
+/// So long after its last byte the prompt stands; what is typed before is shown twice.
+const QUIET: Duration = Duration::from_millis(250);
 
 /// Arguments of `ssh`.
 #[derive(clap::Args)]
 #[command(after_help = "In a login, Ctrl-] then x (or .) ends it; Ctrl-] twice sends Ctrl-].\n\
+    A login enters the project's environment ([instance.run] environment, else pytorch) where the machine has it.\n\
     A command runs in a login shell there (bash -lc). Its exit code is this program's; of a command that a signal ended, 128 and \
     the signal's number, 255 when the connection is lost.")]
 pub struct Args {
@@ -54,7 +62,7 @@ pub struct Args {
 pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let recipe = globals.recipe_or_bare()?;
     let session = Session::open(globals, Purpose::Change, Some(&recipe)).await?;
-    let done = serve(&session, args).await;
+    let done = serve(&session, &environment(&recipe), args).await;
     if done.is_ok() {
         session.close().await;
     } else {
@@ -63,7 +71,12 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     done
 }
 
-async fn serve(session: &Session, args: &Args) -> Result<ExitCode, Failure> {
+/// The environment that the project trains in, else the one that deep learning images have; as in the cockpit.
+fn environment(recipe: &Recipe) -> String {
+    recipe.instance.as_ref().map_or_else(|| "pytorch".to_owned(), |instance| instance.run.environment.clone())
+}
+
+async fn serve(session: &Session, environment: &str, args: &Args) -> Result<ExitCode, Failure> {
     let has_shell = |resource: &&&dyn Resource| resource.spec().verbs.contains(&Verb::Shell);
     let Some(resource) = resource::ALL.iter().find(has_shell) else {
         return Err(Failure::new(FailureKind::Invalid, "this footplate knows no machines", ""));
@@ -89,17 +102,18 @@ async fn serve(session: &Session, args: &Args) -> Result<ExitCode, Failure> {
     let command = args.command.join(" ");
     if login || args.tty {
         let term = std::env::var("TERM").ok().filter(|term| is_term(term)).unwrap_or_else(|| "xterm-256color".to_owned());
+        let enter = if login { resource::activation(&connection, environment).await } else { None };
         let passage = Passage::enter()?;
         let (columns, rows) = raw::size();
         let wanted = (!login).then(|| in_login_shell(&command));
         let shell = connection.shell(&term, columns, rows, wanted.as_deref()).await?;
-        let done = pump(shell, true).await;
+        let done = pump(shell, true, enter).await;
         if done.is_err() {
             passage.clean_up();
         }
         return done;
     }
-    pump(connection.pipe(&in_login_shell(&command)).await?, false).await
+    pump(connection.pipe(&in_login_shell(&command)).await?, false, None).await
 }
 
 /// Forgets the pinned key, after asking.
@@ -193,20 +207,34 @@ fn is_term(name: &str) -> bool {
     !name.is_empty() && name.len() < 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-+._".contains(&byte))
 }
 
-/// Carries bytes both ways until the other end is done.
-async fn pump(shell: Shell, terminal: bool) -> Result<ExitCode, Failure> {
+/// Carries bytes both ways until the other end is done. `enter` is typed first, as the user would see it.
+async fn pump(shell: Shell, terminal: bool, enter: Option<String>) -> Result<ExitCode, Failure> {
     let (mut input, mut output) = shell.split();
     let mut signals = Signals::listen()?;
+    let greeted = Notify::new();
+    let saying = async {
+        if let Some(line) = enter {
+            let prompted = async {
+                greeted.notified().await;
+                while timeout(QUIET, greeted.notified()).await.is_ok() {}
+            };
+            let _ = timeout(GREETING, prompted).await;
+            given(input.send(format!("{line}\r").into_bytes()).await).await;
+        }
+        say(&mut input, terminal).await
+    };
     tokio::select! {
-        exit = hear(&mut output) => exit.map(|exit| code(&exit)),
-        ended = say(&mut input, terminal) => ended.map(|()| ExitCode::SUCCESS),
+        exit = hear(&mut output, &greeted) => exit.map(|exit| code(&exit)),
+        ended = saying => ended.map(|()| ExitCode::SUCCESS),
         () = signals.next() => Ok(ExitCode::from(130)),
     }
 }
 
-async fn hear(output: &mut ShellOutput) -> Result<Exit, Failure> {
+async fn hear(output: &mut ShellOutput, greeted: &Notify) -> Result<Exit, Failure> {
     loop {
-        let written = match output.next().await {
+        let heard = output.next().await;
+        greeted.notify_one();
+        let written = match heard {
             Heard::Out(bytes) => tokio::task::block_in_place(|| write(&mut io::stdout().lock(), &bytes)),
             Heard::Err(bytes) => tokio::task::block_in_place(|| write(&mut io::stderr().lock(), &bytes)),
             Heard::Ended(exit) => return Ok(exit),
