@@ -137,7 +137,8 @@ pub fn unknown(aws: &Aws, name: &str) -> Failure {
 }
 
 fn read(info: &InstanceTypeInfo) -> Option<Machine> {
-    let vcpus = info.v_cpu_info().and_then(aws_sdk_ec2::types::VCpuInfo::default_v_cpus).and_then(|count| u32::try_from(count).ok());
+    let vcpus =
+        info.v_cpu_info().and_then(aws_sdk_ec2::types::VCpuInfo::default_v_cpus).and_then(|count| u32::try_from(count).ok());
     let architectures = info.processor_info().map(aws_sdk_ec2::types::ProcessorInfo::supported_architectures).unwrap_or_default();
     Some(Machine {
         name: info.instance_type()?.as_str().to_owned(),

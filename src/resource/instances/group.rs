@@ -65,7 +65,9 @@ pub(super) async fn ready(
         let id = found.as_ref().and_then(SecurityGroup::group_id);
         return Ok(id.unwrap_or_default().to_owned());
     };
-    let (id, lets) = if let Some(group) = &found { (group.group_id().unwrap_or_default().to_owned(), Gate::of(std::slice::from_ref(group), 22).ranges) } else {
+    let (id, lets) = if let Some(group) = &found {
+        (group.group_id().unwrap_or_default().to_owned(), Gate::of(std::slice::from_ref(group), 22).ranges)
+    } else {
         progress(Progress { said: Safe::line(&format!("making a security group for {range}")), done: 0, total: 0 });
         (create(aws, draft, range, &site.vpc).await?, Vec::new())
     };
