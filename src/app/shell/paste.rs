@@ -133,7 +133,9 @@ impl App {
 
 /// Before lines are carried out one after the other.
 fn question(session: &Session, text: &str, at_once: bool, now: jiff::Timestamp) -> ConfirmView {
-    let shown: Vec<&str> = text.lines().collect();
+    // Terminals send the ends of lines as CR, LF or both; an end at the end begins no other line.
+    let even = text.replace("\r\n", "\n").replace('\r', "\n");
+    let shown: Vec<&str> = even.lines().collect();
     let cut = |line: &str| {
         let safe = Safe::line(line);
         let short: String = safe.as_str().chars().take(SHOWN).collect();
