@@ -212,13 +212,14 @@ impl App {
 
     fn shell_help(&mut self) {
         let leader = self.leader();
+        let keys = commands::ALL.iter().map(|row| row.keys.join(" "));
+        let wide = keys.chain([leader.clone()]).map(|keys| keys.chars().count() + 2).max().unwrap_or_default();
         let mut text = format!(
-            "All keys go to the terminal but {leader}: the key after it is a command.\n\n{:<12}send {leader} itself\n",
-            leader.as_str()
+            "All keys go to the terminal but {leader}: the key after it is a command.\n\n{leader:<wide$}send {leader} itself\n"
         );
         for row in commands::ALL {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{:<12}{}", row.keys.join(" "), row.help);
+            let _ = writeln!(text, "{:<wide$}{}", row.keys.join(" "), row.help);
         }
         text.push_str("\nThe mouse selects and scrolls; with Shift also where the program uses the mouse itself.");
         let title = "Terminal".into();
