@@ -204,7 +204,7 @@ pub(super) fn preview(recipe: &Recipe, form: &Form) -> Preview {
         return preview;
     }
     let mut fatal = |field: &str, failure: &Failure| {
-        preview.problems.push(Problem { field: field.to_owned(), message: Safe::line(&failure.to_string()), fatal: true });
+        preview.problems.push(Problem { field: field.to_owned(), message: Safe::text(&failure.to_string()), fatal: true });
     };
     match text_of(recipe, form) {
         Ok(text) if text.trim().is_empty() => {
