@@ -2,7 +2,7 @@
 //! Ctrl-c. And what was typed while nobody listened.
 
 use super::talk::{Raw, Wish};
-use super::{Link, Session};
+use super::{Link, Mode, Session};
 use crate::app::event::Effect;
 use crate::app::overlay::{ConfirmView, Confirmed, Overlay};
 use crate::app::{App, Tone};
@@ -50,6 +50,9 @@ impl App {
     /// A text was pasted into the terminal.
     pub(in crate::app) fn paste_in_shell(&mut self, text: &str, ask: bool, out: &mut Vec<Effect>) {
         self.revision += 1;
+        if self.shells.mode == Mode::Arrived {
+            self.shells.mode = Mode::Typing;
+        }
         let Some(session) = self.shells.session() else { return };
         if text.is_empty() {
             return;
