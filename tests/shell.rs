@@ -178,6 +178,18 @@ fn the_leader_in_the_list_leads_in_the_terminal() {
 }
 
 #[test]
+fn a_list_without_an_answer_says_how_old_it_is() {
+    let mut stage = pane(120, 40);
+    stage.wait(5000).send(Event::Woke(Wake::Poll("instances".to_owned())));
+    stage.wait(9000).send(Event::Woke(Wake::Tick));
+    assert!(!stage.screen().contains("no answer"), "{}", stage.screen());
+    stage.wait(3000).send(Event::Woke(Wake::Tick));
+    assert!(stage.screen().contains("no answer for 12 s · as of"), "{}", stage.screen());
+    stage.listed("instances", vec![instance(Phase::Active, "Running")]);
+    assert!(!stage.screen().contains("no answer"), "{}", stage.screen());
+}
+
+#[test]
 fn the_bell_of_the_terminal_one_is_in_leaves_no_mark() {
     let mut stage = connected(120, 40);
     hears(&mut stage, b"\x07");
