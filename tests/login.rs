@@ -63,3 +63,33 @@ fn a_login_is_a_terminal_and_gives_this_one_back() {
     assert_eq!(term.ends(std::time::Duration::from_secs(20)), 3);
     term.is_restored();
 }
+
+#[test]
+fn a_changed_host_key_is_forgotten_only_by_its_own_command() {
+    const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+    let (home, _served, id) = instance();
+    let ssh = |flags: &[&str]| home.run(&[&["--local", "ssh", &id], flags, &["--", "true"]].concat());
+    assert_eq!(ssh(&[]).code, 0);
+    let file = home.path(".local/state/footplate/host-keys.json");
+    let mut pins: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let right = pins["pins"][0]["key"].as_str().expect("a key").to_owned();
+    pins["pins"][0]["key"] = OTHER.into();
+    let change = || std::fs::write(&file, pins.to_string()).unwrap();
+    let is_pinned = |key: &str| std::fs::read_to_string(&file).unwrap().contains(key);
+    change();
+    let changed = ssh(&[]);
+    let command = format!("footplate ssh {id} --forget-host-key");
+    assert!(changed.code == 3 && changed.err.contains("HAS CHANGED") && changed.err.contains(&command), "{}", changed.err);
+    let offered = changed.err.lines().find(|line| line.starts_with("offered: ")).unwrap().split(' ').next_back().unwrap();
+    // Neither flag does it by itself, nor another fingerprint.
+    assert!(ssh(&["--accept-host-key", offered]).code == 3 && is_pinned(OTHER));
+    let unsure = ssh(&["--forget-host-key"]);
+    assert!(unsure.code == 3 && unsure.err.contains("--yes") && is_pinned(OTHER), "{}", unsure.err);
+    assert!(ssh(&["--forget-host-key", "--accept-host-key", "SHA256:abc"]).code == 3 && is_pinned(OTHER));
+    let renewed = ssh(&["--forget-host-key", "--accept-host-key", offered]);
+    assert!(renewed.code == 0 && is_pinned(&right) && !is_pinned(OTHER), "{}", renewed.err);
+    change();
+    let forgotten = home.run(&["--local", "ssh", &id, "--forget-host-key", "--yes"]);
+    assert!(forgotten.code == 0 && !is_pinned(OTHER), "{}", forgotten.err);
+    assert!(ssh(&[]).code == 0 && is_pinned(&right));
+}

@@ -185,6 +185,54 @@ fn the_leader_twice_is_for_the_program_and_esc_after_it_goes_back() {
 }
 
 #[test]
+fn the_leader_in_the_list_leads_in_the_terminal() {
+    let mut stage = connected(120, 40);
+    stage.press("Ctrl-] l Ctrl-]");
+    assert!(stage.app.in_shell() && stage.screen().contains("v split"), "{}", stage.screen());
+    stage.press("v");
+    assert!(typed(&stage).is_empty() && stage.app.shells.split, "a command");
+    stage.press("Ctrl-] l Ctrl-] v");
+    assert!(typed(&stage).is_empty() && !stage.app.shells.split);
+    // What is no command is typed, and Enter is only the wish to be there.
+    stage.press("Ctrl-] l Ctrl-]");
+    let key = |text: &str| Event::Key(footplate::config::key::Key::parse(text).expect(text));
+    assert!(stage.app.is_typing(&key("w")) && !stage.app.is_typing(&key("v")), "only what is typed may be a password");
+    stage.press("w");
+    assert_eq!(typed(&stage), b"w");
+    stage.press("Ctrl-] l Ctrl-] Enter");
+    assert!(typed(&stage).is_empty());
+    stage.press("v");
+    assert_eq!(typed(&stage), b"v");
+    stage.press("Ctrl-] l Ctrl-]").send(Event::Paste("x".to_owned()));
+    stage.press("v");
+    assert!(!stage.app.shells.split, "pasted and then typed");
+}
+
+#[test]
+fn a_list_without_an_answer_says_how_old_it_is() {
+    let mut stage = pane(120, 40);
+    stage.wait(5000).send(Event::Woke(Wake::Poll("instances".to_owned())));
+    stage.wait(9000).send(Event::Woke(Wake::Tick));
+    assert!(!stage.screen().contains("no answer"), "{}", stage.screen());
+    stage.wait(3000).send(Event::Woke(Wake::Tick));
+    assert!(stage.screen().contains("no answer for 12 s · as of"), "{}", stage.screen());
+    stage.listed("instances", vec![instance(Phase::Active, "Running")]);
+    assert!(!stage.screen().contains("no answer"), "{}", stage.screen());
+}
+
+#[test]
+fn the_bell_of_the_terminal_one_is_in_leaves_no_mark() {
+    let mut stage = connected(120, 40);
+    hears(&mut stage, b"\x07");
+    assert!(!stage.screen().contains('♪'), "{}", stage.screen());
+    stage.press("Ctrl-] v Ctrl-] l");
+    hears(&mut stage, b"\x07");
+    assert!(stage.screen().contains('♪'), "the list has the focus: {}", stage.screen());
+    stage.press("Ctrl-]");
+    assert!(!stage.screen().contains('♪'), "{}", stage.screen());
+}
+
+#[test]
 fn the_leader_can_be_another_key() {
     let mut stage = pane(120, 40);
     stage.app.setup.keymap = Keymap::load("[keys]\nleader = ['Ctrl-a']").expect("valid");
@@ -204,6 +252,7 @@ fn the_strip_and_the_help_show_the_commands() {
     assert!(stage.screen().contains("v split") && stage.screen().contains("x end"), "{}", stage.screen());
     stage.press("?");
     assert!(stage.screen().contains("another terminal on the same machine"), "{}", stage.screen());
+    assert!(stage.screen().contains("j Down PageDown  stay"), "{}", stage.screen());
     stage.press("Esc Ctrl-] z");
     assert!(stage.screen().contains("z is no command here"), "{}", stage.screen());
 }
@@ -407,6 +456,10 @@ fn lines_that_would_be_carried_out_at_once_are_asked_about() {
     assert!(screen.contains("3 lines") && screen.contains("first  cd /") && screen.contains("last   ls"), "{screen}");
     stage.wait(1000).press("y");
     assert_eq!(typed(&stage), b"cd /\rrm -rf [201~*\rls", "and ESC never gets through");
+    // Terminals send ends of lines as CR, LF or both.
+    stage.send(Event::Paste("one\rtwo\r\nthree\nfour\r".to_owned()));
+    assert!(stage.screen().contains("4 lines") && stage.screen().contains("last   four"), "{}", stage.screen());
+    stage.press("Esc");
     // A program that knows what a paste is gets it as one.
     hears(&mut stage, b"\x1b[?2004h");
     stage.send(Event::Paste("a\nb".to_owned()));

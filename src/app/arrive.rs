@@ -24,6 +24,8 @@ impl App {
                 let clock = self.clock.clone();
                 if let Some(at) = self.pane_of(&resource, scope.as_ref()) {
                     let pane = &mut self.panes[at];
+                    // More may be on its way.
+                    pane.asked = Some(clock.now);
                     let first = matches!(pane.load, Load::Loading | Load::Remembered(_));
                     let changed = pane.merge(page, &clock);
                     if first {
@@ -153,6 +155,7 @@ impl App {
         let now = self.clock.now;
         let Some(at) = self.pane_of(resource, scope) else { return };
         let pane = &mut self.panes[at];
+        pane.asked = None;
         let failed = self.failures.entry(pane.spec.id).or_default();
         let before = pane.load.clone();
         let mut news = None;

@@ -171,9 +171,11 @@ impl App {
     pub fn start(&mut self) -> Vec<Effect> {
         let mut out = vec![Effect::Identify];
         let active = self.active;
-        let others = (0..self.panes.len()).filter(|at| *at != active && self.panes[*at].spec.within.is_none());
-        for at in std::iter::once(active).chain(others) {
-            out.push(self.list(at));
+        out.push(self.list(active));
+        for at in 0..self.panes.len() {
+            if at != active && self.panes[at].spec.within.is_none() {
+                out.push(self.list(at));
+            }
         }
         out
     }
@@ -362,8 +364,9 @@ impl App {
     }
 
     /// Asks for the list of a pane.
-    fn list(&self, at: usize) -> Effect {
-        let pane = &self.panes[at];
+    fn list(&mut self, at: usize) -> Effect {
+        let pane = &mut self.panes[at];
+        pane.asked.get_or_insert(self.clock.now);
         Effect::List { resource: pane.spec.id.to_owned(), scope: pane.scope.last().cloned() }
     }
 

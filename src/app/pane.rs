@@ -23,6 +23,9 @@ pub enum Load {
     Stale { failure: Failure, since: Option<Timestamp> },
 }
 
+/// Seconds without an answer after which rows count as old.
+const PATIENCE: i64 = 10;
+
 /// What a pane shows besides rows.
 #[derive(Clone, Debug)]
 pub struct Pane {
@@ -30,6 +33,8 @@ pub struct Pane {
     /// Containers entered, outermost first.
     pub scope: Vec<ItemId>,
     pub load: Load,
+    /// Since when a look has been under way that nothing has come of yet.
+    pub asked: Option<Timestamp>,
     /// More history is still being read.
     pub more: bool,
     /// Rows differ from those kept for the next start.
@@ -66,6 +71,7 @@ impl Pane {
             spec,
             scope: Vec::new(),
             load: Load::Loading,
+            asked: None,
             more: false,
             unkept: false,
             filter: String::new(),
@@ -84,6 +90,13 @@ impl Pane {
             selected: None,
             haystack: Vec::new(),
         }
+    }
+
+    /// How long a look has been without an answer, in seconds, where that is long.
+    #[must_use]
+    pub fn overdue(&self, now: Timestamp) -> Option<i64> {
+        let waited = now.as_second() - self.asked?.as_second();
+        (waited > PATIENCE).then_some(waited)
     }
 
     /// How many rows show, and how many there are.
@@ -193,6 +206,7 @@ impl Pane {
         self.items.clear();
         self.marks.clear();
         self.load = Load::Loading;
+        self.asked = None;
         self.selected = None;
         self.cursor = 0;
         self.top = 0;

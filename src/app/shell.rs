@@ -44,6 +44,8 @@ pub enum Mode {
     Typing,
     /// The leader was pressed: the next one is a command.
     Led,
+    /// The leader was pressed in the list: as [`Self::Led`], but what is no command is typed.
+    Arrived,
     /// They scroll.
     Reading,
 }
@@ -244,13 +246,14 @@ impl App {
         out.push(Effect::Shell { session: number, wish });
     }
 
-    /// The leader in the list: to the terminal.
+    /// The leader in the list: to the terminal, where it leads as if it had been pressed there.
     pub(super) fn go_to_shell(&mut self, out: &mut Vec<Effect>) {
         if self.shells.sessions.is_empty() {
             let text = format!("No terminal is open; {} on an instance opens one.", self.key_of(Verb::Shell));
             return self.say(Tone::Plain, text, out);
         }
         self.enter_shell();
+        self.shells.mode = Mode::Arrived;
     }
 
     fn key_of(&self, verb: Verb) -> String {

@@ -74,8 +74,12 @@ enum Command {
     Show(show::Args),
     /// Print a log, to its present end or, with --follow, until the job is over
     Logs(logs::Args),
+    /// Start what is stopped
+    Start(stop::Args),
     /// Stop jobs
     Stop(stop::Args),
+    /// Reboot machines
+    Reboot(stop::Args),
     /// Delete things
     Delete(stop::Args),
     /// Upload a folder or a .zip to S3
@@ -155,6 +159,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Ls(args) => ls::run(&globals, &args).await,
             Command::Show(args) => show::run(&globals, &args).await,
             Command::Logs(args) => logs::run(&globals, &args).await,
+            Command::Start(args) => stop::run(&globals, Verb::Start, &args).await,
+            Command::Reboot(args) => stop::run(&globals, Verb::Reboot, &args).await,
             Command::Stop(args) => stop::run(&globals, Verb::Stop, &args).await,
             Command::Delete(args) => stop::run(&globals, Verb::Delete, &args).await,
             Command::Upload(args) => upload::run(&globals, &args).await,

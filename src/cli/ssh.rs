@@ -3,8 +3,11 @@
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::ask;
 use super::globals::Globals;
@@ -13,17 +16,22 @@ use super::print;
 use super::session::{Purpose, Session};
 use super::signals::Signals;
 use crate::aws::with_order;
-use crate::model::{Failure, FailureKind, ItemId, Verb};
+use crate::model::{Failure, FailureKind, ItemId, Recipe, Verb};
 use crate::resource::{self, Ask, Resource};
 use crate::runtime::raw::{self, Passage};
 use crate::ssh::{Connection, Exit, Heard, Offered, Shell, ShellInput, ShellOutput};
 
 /// The key before a command, as in the cockpit: Ctrl-].
 const LEADER: u8 = 0x1d;
+/// How long a prompt is waited for before the environment is entered.
+const GREETING: Duration = Duration::from_secs(3);
+/// So long after its last byte the prompt stands; what is typed before is shown twice.
+const QUIET: Duration = Duration::from_millis(250);
 
 /// Arguments of `ssh`.
 #[derive(clap::Args)]
 #[command(after_help = "In a login, Ctrl-] then x (or .) ends it; Ctrl-] twice sends Ctrl-].\n\
+    A login enters the project's environment ([instance.run] environment, else pytorch) where the machine has it.\n\
     A command runs in a login shell there (bash -lc). Its exit code is this program's; of a command that a signal ended, 128 and \
     the signal's number, 255 when the connection is lost.")]
 pub struct Args {
@@ -35,6 +43,12 @@ pub struct Args {
     /// Take the instance's host key if it has this fingerprint
     #[arg(long, value_name = "SHA256:…")]
     accept_host_key: Option<String>,
+    /// Forget the host key that is pinned for it, after asking; with --accept-host-key, put that one in its place
+    #[arg(long)]
+    forget_host_key: bool,
+    /// Forget it without asking
+    #[arg(long, short, requires = "forget_host_key")]
+    yes: bool,
     /// The command; without one, a login
     #[arg(last = true)]
     command: Vec<String>,
@@ -48,7 +62,7 @@ pub struct Args {
 pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let recipe = globals.recipe_or_bare()?;
     let session = Session::open(globals, Purpose::Change, Some(&recipe)).await?;
-    let done = serve(&session, args).await;
+    let done = serve(&session, &environment(&recipe), args).await;
     if done.is_ok() {
         session.close().await;
     } else {
@@ -57,37 +71,82 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     done
 }
 
-async fn serve(session: &Session, args: &Args) -> Result<ExitCode, Failure> {
+/// The environment that the project trains in, else the one that deep learning images have; as in the cockpit.
+fn environment(recipe: &Recipe) -> String {
+    recipe.instance.as_ref().map_or_else(|| "pytorch".to_owned(), |instance| instance.run.environment.clone())
+}
+
+async fn serve(session: &Session, environment: &str, args: &Args) -> Result<ExitCode, Failure> {
     let has_shell = |resource: &&&dyn Resource| resource.spec().verbs.contains(&Verb::Shell);
     let Some(resource) = resource::ALL.iter().find(has_shell) else {
         return Err(Failure::new(FailureKind::Invalid, "this footplate knows no machines", ""));
     };
     let login = args.command.is_empty();
-    if login && !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
+    let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    let only_key = args.forget_host_key && login && !terminal;
+    if login && !terminal && !only_key {
         // Told before a key is announced.
         Passage::enter()?;
     }
-    let connection = connect(session, *resource, ItemId(args.instance.clone()), args.accept_host_key.as_deref()).await?;
+    if args.forget_host_key && args.accept_host_key.is_none() {
+        forget(session, *resource, args).await?;
+        if only_key {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+    let connection = connect(session, *resource, args).await?;
+    if only_key {
+        print::progress(&format!("{} proved to hold the key that you named: it is pinned.", args.instance));
+        return Ok(ExitCode::SUCCESS);
+    }
     let command = args.command.join(" ");
     if login || args.tty {
         let term = std::env::var("TERM").ok().filter(|term| is_term(term)).unwrap_or_else(|| "xterm-256color".to_owned());
+        let enter = if login { resource::activation(&connection, environment).await } else { None };
         let passage = Passage::enter()?;
         let (columns, rows) = raw::size();
         let wanted = (!login).then(|| in_login_shell(&command));
         let shell = connection.shell(&term, columns, rows, wanted.as_deref()).await?;
-        let done = pump(shell, true).await;
+        let done = pump(shell, true, enter).await;
         if done.is_err() {
             passage.clean_up();
         }
         return done;
     }
-    pump(connection.pipe(&in_login_shell(&command)).await?, false).await
+    pump(connection.pipe(&in_login_shell(&command)).await?, false, None).await
 }
 
-async fn connect(session: &Session, resource: &dyn Resource, id: ItemId, accepted: Option<&str>) -> Result<Connection, Failure> {
+/// Forgets the pinned key, after asking.
+async fn forget(session: &Session, resource: &dyn Resource, args: &Args) -> Result<(), Failure> {
+    let nobody: Ask = Arc::new(|_| Box::pin(std::future::ready(false)));
+    let login = resource.door(Arc::clone(&session.aws), ItemId(args.instance.clone()), nobody).await?.login;
+    let machine = login.machine;
+    let Some(pin) = login.pins.look(&machine)? else {
+        print::progress(&format!("No host key is pinned for {machine}."));
+        return Ok(());
+    };
+    let question = format!(
+        "The host key that is pinned for {machine}:\n  {}\n  {}, vouched for by {}\nWhat answers next is taken for a machine that \
+         was never seen. Forget it?",
+        pin.fingerprint(),
+        pin.key,
+        if pin.vouched == "the user" { "you" } else { &pin.vouched }
+    );
+    ask::confirm(&question, args.yes)?;
+    login.pins.forget(&machine)?;
+    print::progress(&format!("The host key of {machine} is forgotten."));
+    Ok(())
+}
+
+async fn connect(session: &Session, resource: &dyn Resource, args: &Args) -> Result<Connection, Failure> {
     let stranger: Arc<Mutex<Option<Offered>>> = Arc::default();
+    let accepted = args.accept_host_key.as_deref();
     let open = async {
-        let door = resource.door(Arc::clone(&session.aws), id, ask_with(accepted, &stranger)).await?;
+        let id = ItemId(args.instance.clone());
+        let mut door = resource.door(Arc::clone(&session.aws), id, ask_with(accepted, &stranger)).await?;
+        if let Some(accepted) = accepted.filter(|_| args.forget_host_key) {
+            door.login.pins = door.login.pins.renewing(accepted);
+        }
         Connection::open(&door.login, door.doorman.as_ref()).await
     };
     let opened = with_order(number()?, open).await;
@@ -148,20 +207,34 @@ fn is_term(name: &str) -> bool {
     !name.is_empty() && name.len() < 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-+._".contains(&byte))
 }
 
-/// Carries bytes both ways until the other end is done.
-async fn pump(shell: Shell, terminal: bool) -> Result<ExitCode, Failure> {
+/// Carries bytes both ways until the other end is done. `enter` is typed first, as the user would see it.
+async fn pump(shell: Shell, terminal: bool, enter: Option<String>) -> Result<ExitCode, Failure> {
     let (mut input, mut output) = shell.split();
     let mut signals = Signals::listen()?;
+    let greeted = Notify::new();
+    let saying = async {
+        if let Some(line) = enter {
+            let prompted = async {
+                greeted.notified().await;
+                while timeout(QUIET, greeted.notified()).await.is_ok() {}
+            };
+            let _ = timeout(GREETING, prompted).await;
+            given(input.send(format!("{line}\r").into_bytes()).await).await;
+        }
+        say(&mut input, terminal).await
+    };
     tokio::select! {
-        exit = hear(&mut output) => exit.map(|exit| code(&exit)),
-        ended = say(&mut input, terminal) => ended.map(|()| ExitCode::SUCCESS),
+        exit = hear(&mut output, &greeted) => exit.map(|exit| code(&exit)),
+        ended = saying => ended.map(|()| ExitCode::SUCCESS),
         () = signals.next() => Ok(ExitCode::from(130)),
     }
 }
 
-async fn hear(output: &mut ShellOutput) -> Result<Exit, Failure> {
+async fn hear(output: &mut ShellOutput, greeted: &Notify) -> Result<Exit, Failure> {
     loop {
-        let written = match output.next().await {
+        let heard = output.next().await;
+        greeted.notify_one();
+        let written = match heard {
             Heard::Out(bytes) => tokio::task::block_in_place(|| write(&mut io::stdout().lock(), &bytes)),
             Heard::Err(bytes) => tokio::task::block_in_place(|| write(&mut io::stderr().lock(), &bytes)),
             Heard::Ended(exit) => return Ok(exit),

@@ -1,4 +1,4 @@
-//! `footplate stop RESOURCE ID...` and `footplate delete RESOURCE ID...`.
+//! `footplate start`, `stop`, `reboot` and `delete`, each with `RESOURCE ID...`.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use super::session::{Purpose, Session};
 use super::{ask, json, orders, print};
 use crate::model::{Confirm, Failure, ItemId, Order, Outcome, Recipe, Safe, Verb};
 
-/// Arguments of `stop` and `delete`.
+/// Arguments of `start`, `stop`, `reboot` and `delete`.
 #[derive(clap::Args)]
 pub struct Args {
     /// What kind of thing
@@ -28,7 +28,7 @@ pub struct Args {
     json: bool,
 }
 
-/// Stops or deletes, after asking.
+/// Starts, stops, reboots or deletes, after asking.
 ///
 /// # Errors
 /// When it is not confirmed, cannot be done with this resource, or as the service says.

@@ -179,7 +179,7 @@ pub(super) fn problem_of(failure: &Failure) -> Problem {
         _ => ("", failure.what.as_str()),
     };
     let message = if failure.hint.is_empty() { message.to_owned() } else { format!("{message}; {}", failure.hint) };
-    Problem { field: field.to_owned(), message: Safe::line(&message), fatal: true }
+    Problem { field: field.to_owned(), message: Safe::text(&message), fatal: true }
 }
 
 /// A text as a tag's value: letters, digits, spaces and `_.:/=+-@`, at most 256.

@@ -60,11 +60,15 @@ impl Knowledge {
         doorman: &dyn Doorman,
     ) -> Result<(), Failure> {
         let bare = PublicKey::from(offered.key_data().clone());
+        if login.pins.renews(&fingerprint(offered)) {
+            let key = bare.to_openssh().map_err(|error| unreadable(login, &error))?;
+            return login.pins.renew(Pin { machine: login.machine.clone(), key, vouched: "the user".to_owned() });
+        }
         if let Some(pin) = &self.pinned {
             return match PublicKey::from_openssh(&pin.key) {
                 Ok(key) if key.key_data() == offered.key_data() => Ok(()),
                 Ok(key) => Err(changed(login, &key, offered)),
-                Err(error) => Err(unreadable(&error)),
+                Err(error) => Err(unreadable(login, &error)),
             };
         }
         let vouched = if self.console.is_empty() {
@@ -85,7 +89,7 @@ impl Knowledge {
         } else {
             return Err(contradicted(login, &self.console, offered));
         };
-        let key = bare.to_openssh().map_err(|error| unreadable(&error))?;
+        let key = bare.to_openssh().map_err(|error| unreadable(login, &error))?;
         login.pins.pin(Pin { machine: login.machine.clone(), key, vouched: vouched.to_owned() })
     }
 }
@@ -99,11 +103,16 @@ fn named(key: &PublicKey) -> String {
     format!("{} {}", key.algorithm().as_str(), fingerprint(key))
 }
 
-fn unreadable(error: &dyn std::fmt::Display) -> Failure {
+/// The command that forgets its pin.
+fn forgetting(login: &Login) -> String {
+    format!("footplate ssh {} --forget-host-key", login.machine.instance)
+}
+
+fn unreadable(login: &Login, error: &dyn std::fmt::Display) -> Failure {
     Failure::new(
         FailureKind::Refused,
         format!("the host key cannot be compared: {error}"),
-        "forget the machine's host key, and connect again",
+        format!("forget it: {}", forgetting(login)),
     )
 }
 
@@ -118,8 +127,10 @@ fn changed(login: &Login, pinned: &PublicKey, offered: &PublicKey) -> Failure {
         named(offered)
     );
     let hint = format!(
-        "find out who changed it. Only if you know that it was rightly changed: forget the pinned key of {} in {}, and connect again",
-        machine.instance, machine.region
+        "find out who changed it. Only if you know that it was rightly changed, forget the pinned key: {} (in {}; with --local or \
+         --profile if you use them)",
+        forgetting(login),
+        machine.region
     );
     Failure::new(FailureKind::Refused, what, hint)
 }
@@ -133,7 +144,10 @@ fn contradicted(login: &Login, console: &[PublicKey], offered: &PublicKey) -> Fa
         theirs.join("\n         "),
         named(offered)
     );
-    let hint = "see that the address is the instance's. If it is, something stands between here and the instance, or its host keys were \
-         made anew after it started";
+    let hint = format!(
+        "see that the address is the instance's. If it is, something stands between here and the instance, or its host keys were \
+         made anew after it started. Only if you know that: {} --accept-host-key with what ssh-keygen -lf says on the instance",
+        forgetting(login)
+    );
     Failure::new(FailureKind::Refused, what, hint)
 }

@@ -15,6 +15,7 @@ use russh::keys::PublicKey;
 use serde::{Deserialize, Serialize};
 
 use super::Machine;
+use super::hostkey::fingerprint;
 use crate::model::{Failure, FailureKind};
 
 /// The largest file we take for ours: some 30,000 machines.
@@ -26,6 +27,8 @@ const VERSION: u32 = 1;
 #[derive(Clone, Debug)]
 pub struct Pins {
     path: PathBuf,
+    /// The fingerprint that the user has named for a machine whose key has changed.
+    renewed: Option<String>,
 }
 
 /// One machine's key.
@@ -37,6 +40,14 @@ pub struct Pin {
     pub key: String,
     /// What vouched for it: `console output` or `the user`.
     pub vouched: String,
+}
+
+impl Pin {
+    /// `SHA256:…`, as `ssh-keygen -l` shows it; empty for what is no key.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        PublicKey::from_openssh(&self.key).map_or_else(|_| String::new(), |key| fingerprint(&key))
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -51,7 +62,7 @@ impl Pins {
     /// # Errors
     /// `Refused` when the file is there and cannot be read, is not ours, or others may write to it.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, Failure> {
-        let pins = Self { path: path.into() };
+        let pins = Self { path: path.into(), renewed: None };
         pins.read()?;
         Ok(pins)
     }
@@ -78,6 +89,30 @@ impl Pins {
                 pins.insert(pin.machine.clone(), pin);
                 Ok(())
             }
+        })
+    }
+
+    /// The same pins, where a key with this fingerprint (`SHA256:…`) takes the place of whatever was pinned or printed on the
+    /// console: the user has named it, so the user vouches for it. Any other key stays a hard stop.
+    #[must_use]
+    pub fn renewing(mut self, fingerprint: &str) -> Self {
+        self.renewed = Some(fingerprint.to_owned());
+        self
+    }
+
+    /// Whether the user has named this fingerprint.
+    pub(super) fn renews(&self, fingerprint: &str) -> bool {
+        self.renewed.as_deref() == Some(fingerprint)
+    }
+
+    /// Pins a key in place of another.
+    ///
+    /// # Errors
+    /// `Refused` when the file cannot be read; `Machine` when it cannot be written.
+    pub(super) fn renew(&self, pin: Pin) -> Result<(), Failure> {
+        self.change(|pins| {
+            pins.insert(pin.machine.clone(), pin);
+            Ok(())
         })
     }
 

@@ -169,7 +169,7 @@ pub fn footer(pen: &mut Pen<'_>, places: &Layout, app: &App) {
     }
     pen.clear(area);
     let (x, end) = (area.x + 1, area.x + area.width);
-    if app.shells.mode == Mode::Led {
+    if matches!(app.shells.mode, Mode::Led | Mode::Arrived) {
         return led(pen, area, app);
     }
     if let Some(toast) = &app.toast {

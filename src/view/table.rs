@@ -208,7 +208,14 @@ fn freshness(pen: &mut Pen<'_>, line: Area, pane: &Pane, clock: &Clock, shown: u
             notes.push(format!("{}{why}{since}", if pen.ascii { "! " } else { "▲ " }));
         }
         Load::Remembered(at) => notes.push(format!("from {}, looking …", show::moment(*at, clock))),
-        Load::Loading | Load::Fresh(_) => {}
+        Load::Fresh(at) => {
+            if let Some(waited) = pane.overdue(clock.now) {
+                role = Role::Warning;
+                let mark = if pen.ascii { "! " } else { "▲ " };
+                notes.push(format!("{mark}no answer for {waited} s · as of {}", show::moment(*at, clock)));
+            }
+        }
+        Load::Loading => {}
     }
     if !notes.is_empty() {
         let text = Safe::line(&format!(" {} ", notes.join(" · ")));

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::commands::{self, Command};
 use super::talk::{Raw, Wish};
-use super::{Link, Mode};
+use super::{Link, Mode, Session};
 use crate::app::event::{Effect, Event};
 use crate::app::input::Input;
 use crate::app::overlay::{Overlay, TextView};
@@ -18,12 +18,16 @@ impl App {
     /// This event is typed into a remote terminal and shows nothing by itself: not for a recording, as it may be a password.
     #[must_use]
     pub fn is_typing(&self, event: &Event) -> bool {
-        let typing = self.overlays.is_empty() && self.in_shell() && self.shells.mode == Mode::Typing;
-        typing
-            && self.shells.session().is_some_and(|session| session.is_live() && session.pasting().is_none())
+        let typing = |key: Key| match self.shells.mode {
+            Mode::Typing => !self.is_leader(key),
+            Mode::Arrived => !self.is_leader(key) && !is_command(key) && key.code != Code::Enter,
+            Mode::Led | Mode::Reading => false,
+        };
+        let here = self.overlays.is_empty() && self.in_shell();
+        here && self.shells.session().is_some_and(|session| session.is_live() && session.pasting().is_none())
             && match event {
-                Event::Key(key) => !self.is_leader(*key),
-                Event::Paste(text) => !text.contains(['\n', '\r']),
+                Event::Key(key) => typing(*key),
+                Event::Paste(text) => matches!(self.shells.mode, Mode::Typing | Mode::Arrived) && !text.contains(['\n', '\r']),
                 _ => false,
             }
     }
@@ -49,6 +53,17 @@ impl App {
                 self.revision += 1;
                 self.toast = None;
                 self.shells.mode = Mode::Led;
+            }
+            Mode::Arrived => {
+                self.revision += 1;
+                self.shells.mode = Mode::Typing;
+                let over = self.shells.session().is_some_and(Session::is_over);
+                match key.code {
+                    _ if is_command(key) => self.command(key, out),
+                    // To be there and type, whatever comes next.
+                    Code::Enter if !over => {}
+                    _ => self.type_key(key, out),
+                }
             }
             Mode::Reading => {
                 self.revision += 1;
@@ -212,18 +227,30 @@ impl App {
 
     fn shell_help(&mut self) {
         let leader = self.leader();
+        let keys = commands::ALL.iter().map(|row| row.keys.join(" "));
+        let wide = keys.chain([leader.clone()]).map(|keys| keys.chars().count() + 2).max().unwrap_or_default();
         let mut text = format!(
-            "All keys go to the terminal but {leader}: the key after it is a command.\n\n{:<12}send {leader} itself\n",
-            leader.as_str()
+            "All keys go to the terminal but {leader}: the key after it is a command.\n\n{leader:<wide$}send {leader} itself\n"
         );
         for row in commands::ALL {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{:<12}{}", row.keys.join(" "), row.help);
+            let _ = writeln!(text, "{:<wide$}{}", row.keys.join(" "), row.help);
         }
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "\nIn the list, {leader} goes to the terminal, and the key after it is a command, too: {leader} v there toggles the split. \
+             Enter just begins to type; a key that is no command is typed."
+        );
         text.push_str("\nThe mouse selects and scrolls; with Shift also where the program uses the mouse itself.");
         let title = "Terminal".into();
         self.overlays.push(Overlay::Text(TextView { title, text: Safe::text(&text), tone: Tone::Plain, top: 0 }));
     }
+}
+
+/// Whether it means something behind the leader.
+fn is_command(key: Key) -> bool {
+    matches!(key.code, Code::Char('1'..='9')) || commands::find(key).is_some()
 }
 
 /// The key as the emulator knows it.

@@ -62,12 +62,14 @@ impl App {
     }
 
     fn heard(&mut self, at: usize, shown: bool, before: u64, replies: Vec<u8>, out: &mut Vec<Effect>) {
+        // Who is there has heard it.
+        let attended = shown && self.in_shell();
         let session = &mut self.shells.sessions[at];
         // What holds a terminal at the other end answers what its program asks, and has done so.
         if !replies.is_empty() && session.is_live() && session.name.is_none() {
             out.push(Effect::Shell { session: session.number, wish: Wish::Send(Raw(replies)) });
         }
-        if session.screen.take_bell() && !session.bell {
+        if session.screen.take_bell() && !attended && !session.bell {
             session.bell = true;
             self.revision += 1;
         }

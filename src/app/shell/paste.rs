@@ -2,7 +2,7 @@
 //! Ctrl-c. And what was typed while nobody listened.
 
 use super::talk::{Raw, Wish};
-use super::{Link, Session};
+use super::{Link, Mode, Session};
 use crate::app::event::Effect;
 use crate::app::overlay::{ConfirmView, Confirmed, Overlay};
 use crate::app::{App, Tone};
@@ -50,6 +50,9 @@ impl App {
     /// A text was pasted into the terminal.
     pub(in crate::app) fn paste_in_shell(&mut self, text: &str, ask: bool, out: &mut Vec<Effect>) {
         self.revision += 1;
+        if self.shells.mode == Mode::Arrived {
+            self.shells.mode = Mode::Typing;
+        }
         let Some(session) = self.shells.session() else { return };
         if text.is_empty() {
             return;
@@ -133,7 +136,9 @@ impl App {
 
 /// Before lines are carried out one after the other.
 fn question(session: &Session, text: &str, at_once: bool, now: jiff::Timestamp) -> ConfirmView {
-    let shown: Vec<&str> = text.lines().collect();
+    // Terminals send the ends of lines as CR, LF or both; an end at the end begins no other line.
+    let even = text.replace("\r\n", "\n").replace('\r', "\n");
+    let shown: Vec<&str> = even.lines().collect();
     let cut = |line: &str| {
         let safe = Safe::line(line);
         let short: String = safe.as_str().chars().take(SHOWN).collect();

@@ -84,7 +84,7 @@ pub(super) async fn preview(aws: &Aws, recipe: &Recipe, form: &Form) -> Preview 
         && let Err(failure) = look(aws, recipe, form, &mut preview).await
     {
         let field = if form.verb == Verb::Upload { "source" } else { "" };
-        let message = Safe::line(&failure.to_string());
+        let message = Safe::text(&failure.to_string());
         preview.problems.push(Problem { field: field.to_owned(), message, fatal: true });
     }
     preview

@@ -154,7 +154,7 @@ pub(super) fn problem(form: &Form, failure: &Failure) -> Problem {
         _ => ("", failure.what.as_str()),
     };
     let message = if failure.hint.is_empty() { message.to_owned() } else { format!("{message}; {}", failure.hint) };
-    Problem { field: field.to_owned(), message: Safe::line(&message), fatal: true }
+    Problem { field: field.to_owned(), message: Safe::text(&message), fatal: true }
 }
 
 /// Refuses a form with mistakes.

@@ -38,12 +38,13 @@ pub(in crate::resource) async fn up(aws: &Aws, id: &str) -> Result<(), Failure> 
 }
 
 fn running(it: &Instance) -> Result<(), Failure> {
+    let start = format!("S, or footplate start instances {}", look::id(it));
     let hint = match look::name_of_state(it) {
         "running" => return Ok(()),
-        "pending" => "wait until it is running",
-        "stopped" => "start it first: S in the list of instances",
-        "stopping" => "start it once it is stopped: S in the list of instances",
-        _ => "launch another one: n in the list of instances",
+        "pending" => "wait until it is running".to_owned(),
+        "stopped" => format!("start it: {start}"),
+        "stopping" => format!("start it once it is stopped: {start}"),
+        _ => "launch another one: n, or footplate instance".to_owned(),
     };
     Err(Failure::new(FailureKind::Conflict, format!("{} is {}", look::id(it), look::state(it).word), hint))
 }
@@ -142,13 +143,14 @@ impl InstanceDoor {
         };
         // The codes of EC2 Instance Connect's service model.
         let failure = fault::tell(&format!("announcing a key to {}", self.id), &error);
+        let it_must_run = format!("it must be running: wait, or start it: S, or footplate start instances {}", self.id);
         let (kind, hint) = match error.code().unwrap_or_default() {
             "AuthException" => {
                 (FailureKind::Denied, "it needs ec2-instance-connect:SendSSHPublicKey, for this user (condition ec2:osuser)")
             }
             "InvalidArgsException" => (FailureKind::Invalid, "is the user right? The tag footplate:user names another one"),
             "EC2InstanceNotFoundException" => (FailureKind::NotFound, "it may be gone, or in another region"),
-            "EC2InstanceStateInvalidException" => (FailureKind::Conflict, "it must be running: start it (S), or wait"),
+            "EC2InstanceStateInvalidException" => (FailureKind::Conflict, it_must_run.as_str()),
             "EC2InstanceUnavailableException" => (FailureKind::Service, "it is not ready yet: try again in a minute"),
             "EC2InstanceTypeInvalidException" | "SerialConsoleSessionUnsupportedException" => {
                 (FailureKind::Invalid, "EC2 Instance Connect does not serve this type")

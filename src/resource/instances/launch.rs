@@ -81,7 +81,7 @@ fn problem_of(failure: &Failure) -> Problem {
         _ => ("", said),
     };
     let message = if failure.hint.is_empty() { message.to_owned() } else { format!("{message}; {}", failure.hint) };
-    Problem { field: field.to_owned(), message: Safe::line(&message), fatal: true }
+    Problem { field: field.to_owned(), message: Safe::text(&message), fatal: true }
 }
 
 /// Instances of the same name that live: who starts again after a crash may have what he wants already.

@@ -105,7 +105,8 @@ async fn open(aws: &Aws, place: &Place) -> Result<Outcome, Failure> {
         let call = aws.sagemaker.create_presigned_notebook_instance_url().notebook_instance_name(name);
         let made = call.send().await.map_err(|error| match fault::tell(&doing, &error) {
             failure if failure.kind == FailureKind::Invalid => {
-                Failure::new(failure.kind, failure.what, "it can be opened while it is in service; start it (S)")
+                let hint = format!("it can be opened while it is in service; start it: S, or footplate start notebooks {place}");
+                Failure::new(failure.kind, failure.what, hint)
             }
             failure => failure,
         })?;

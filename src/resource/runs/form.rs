@@ -206,7 +206,7 @@ pub(super) fn preview(recipe: &Recipe, form: &Form) -> Preview {
     let mut fatal = |field: &str, failure: &Failure| {
         // The form says the field's name itself.
         let (text, named) = (failure.to_string(), format!("{field}: "));
-        let message = Safe::line(text.strip_prefix(&named).unwrap_or(&text));
+        let message = Safe::text(text.strip_prefix(&named).unwrap_or(&text));
         preview.problems.push(Problem { field: field.to_owned(), message, fatal: true });
     };
     match text_of(recipe, form) {
