@@ -124,7 +124,9 @@ fn lease(facts: &mut Facts, it: &Instance) {
     let said = match look::name_of_state(it) {
         "stopped" | "stopping" => "its timer rests while it is stopped; storage goes on costing".to_owned(),
         "running" | "pending" if left > 0.0 => format!("ends itself in {}", span(left)),
-        "running" | "pending" => "is over: it should have ended itself; terminate it (d)".to_owned(),
+        "running" | "pending" => {
+            format!("is over: it should have ended itself; terminate it (X; footplate delete instances {})", look::id(it))
+        }
         _ => return,
     };
     facts.text("lease", Some(&said));
