@@ -72,8 +72,8 @@ pub(super) async fn detail(aws: &Aws, id: &ItemId) -> Result<Detail, Failure> {
         tags(&it),
     ];
     Ok(Detail {
-        // Found by its name or token, it is still what was asked for.
-        id: id.clone(),
+        // Found by its name or token, too, it is its id by which all else knows it.
+        id: ItemId(look::id(&it).to_owned()),
         state: look::state(&it),
         blocks: blocks.into_iter().flatten().collect(),
         metrics: Vec::new(),
