@@ -9,7 +9,7 @@ use super::overlay::{ConfirmView, Confirmed, Overlay, PaletteView};
 use super::pane::Load;
 use super::{App, Level, Running, Tone};
 use crate::config::action::{self, Action, Place};
-use crate::model::{Confirm, ItemId, Order, Safe, Verb};
+use crate::model::{Cell, Confirm, ItemId, Order, Safe, Verb};
 
 impl App {
     /// Where key bindings are looked up now.
@@ -355,7 +355,7 @@ impl App {
         let spec = self.pane().spec;
         let count = order.targets.len();
         let what = match order.targets.as_slice() {
-            [one] => Safe::line(one.as_str()).to_string(),
+            [one] => self.called(one).to_string(),
             _ => format!("{count} {}s", spec.singular),
         };
         let mut lines: Vec<Safe> = Vec::new();
@@ -366,7 +366,7 @@ impl App {
         let place = if self.setup.local { "the local region".to_owned() } else { format!("AWS, {}", self.setup.region) };
         lines.push(format!("on {place}, account {account}").into());
         if count > 1 {
-            lines.extend(order.targets.iter().take(6).map(|id| Safe::line(&format!("  {}", id.as_str()))));
+            lines.extend(order.targets.iter().take(6).map(|id| Safe::line(&format!("  {}", self.called(id)))));
             if count > 6 {
                 lines.push(format!("  and {} more", count - 6).into());
             }
@@ -403,6 +403,15 @@ impl App {
             opened: self.clock.now,
             what: Confirmed::Order(order),
         }));
+    }
+
+    /// What the list calls it, with its id where that does not say the same.
+    fn called(&self, id: &ItemId) -> Safe {
+        let whole = Safe::line(id.as_str());
+        match self.pane().get(id).and_then(|item| item.cells.first()) {
+            Some(Cell::Text(name)) if !whole.as_str().contains(name.as_str()) => format!("{name} ({whole})").into(),
+            _ => whole,
+        }
     }
 
     /// Sends an order on its way.

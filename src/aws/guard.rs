@@ -8,6 +8,8 @@
 //! 5. The journal: the intent is durable, with the request as it is, before the first byte leaves. Retries inside the SDK
 //!    are the same intent. When the call is dropped or times out, the intent is settled as unknown.
 
+mod noted;
+
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -19,8 +21,9 @@ use aws_smithy_runtime_api::client::interceptors::context::{
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, Metadata};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
+use aws_smithy_types::config_bag::ConfigBag;
 
+use self::noted::{Entry, Noted, lacks_capacity};
 use super::order::{Permit, permit};
 use super::{Mode, deadline};
 use crate::model::{Failure, FailureKind, Intent, Ledger, Settled};
@@ -404,6 +407,21 @@ impl Intercept for Guard {
         if effect == Effect::Reads { Ok(()) } else { self.note(context.request(), &service, &operation, effect, cfg) }
     }
 
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        // The SDK tries again after any answer of 5xx, also after one that says no.
+        if let (Some(noted), Some(response)) = (cfg.load::<Noted>(), context.response())
+            && (response.status().is_client_error() || lacks_capacity(response.body().bytes().unwrap_or_default()))
+        {
+            noted.refused();
+        }
+        Ok(())
+    }
+
     fn read_after_execution(
         &self,
         context: &FinalizerInterceptorContextRef<'_>,
@@ -411,11 +429,10 @@ impl Intercept for Guard {
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if let Some(noted) = cfg.load::<Noted>() {
-            let refused = context.response().is_some_and(|response| response.status().is_client_error());
             noted.settle(match context.output_or_error() {
                 Some(Ok(_)) => Settled::Done,
                 // A refusal after a lost answer proves nothing about the first attempt.
-                Some(Err(error)) if refused && noted.attempts() == 1 => Settled::Refused(super::fault::plain(error)),
+                Some(Err(error)) if noted.all_refused() => Settled::Refused(super::fault::plain(error)),
                 Some(Err(error)) => Settled::Unknown(super::fault::plain(error)),
                 None => Settled::Unknown("the call did not end".to_owned()),
             });
@@ -427,58 +444,6 @@ impl Intercept for Guard {
 fn named(cfg: &ConfigBag) -> Result<(String, String), BoxError> {
     let metadata = cfg.load::<Metadata>().ok_or_else(|| refuse("a request without a name", ""))?;
     Ok((metadata.service().to_owned(), metadata.name().to_owned()))
-}
-
-/// The entry of one call in the ledger. Dropped unsettled (a deadline, a cancelled task), it says so.
-struct Noted {
-    entry: Entry,
-    settled: AtomicBool,
-    attempts: std::sync::atomic::AtomicU32,
-}
-
-enum Entry {
-    Own { ledger: Arc<dyn Ledger>, number: i64 },
-    Shared { permit: Arc<Permit>, key: String },
-}
-
-impl Noted {
-    fn new(entry: Entry) -> Self {
-        Self { entry, settled: AtomicBool::new(false), attempts: 1.into() }
-    }
-
-    fn attempts(&self) -> u32 {
-        self.attempts.load(Ordering::SeqCst)
-    }
-
-    fn attempted_again(&self) {
-        self.attempts.fetch_add(1, Ordering::SeqCst);
-    }
-
-    fn settle(&self, settled: Settled) {
-        if self.settled.swap(true, Ordering::SeqCst) {
-            return;
-        }
-        match &self.entry {
-            Entry::Own { ledger, number } => ledger.settle(*number, &settled),
-            Entry::Shared { permit, key } => permit.settle_shared(key, settled),
-        }
-    }
-}
-
-impl Drop for Noted {
-    fn drop(&mut self) {
-        self.settle(Settled::Unknown("no answer".to_owned()));
-    }
-}
-
-impl fmt::Debug for Noted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Noted")
-    }
-}
-
-impl Storable for Noted {
-    type Storer = StoreReplace<Self>;
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ impl Kind {
             Self::Model => "no endpoint serves it",
             Self::Artefact => "no model uses it; its storage costs",
             Self::Upload => "was never completed; its parts cost storage",
-            Self::Instance => "its lease is over; to delete it terminates it, with its disk",
+            Self::Instance => "its lease is over; to end it takes its disk with it",
             Self::Volume => "no instance has it; its storage costs",
             Self::SecurityGroup => "no instance uses it",
         }
@@ -70,6 +70,8 @@ pub struct Orphan {
     /// Its name, or its address in S3.
     pub name: String,
     pub since: Option<Timestamp>,
+    /// What else is to be known of it: of an instance its name, what it costs, and the command that ends it.
+    pub note: Option<String>,
     /// S3's number of an upload.
     upload: Option<String>,
 }
@@ -94,7 +96,7 @@ pub async fn find(aws: &Aws, buckets: &[String], places: &[S3Uri]) -> Result<Vec
 
     for (name, _) in failed {
         let since = all.iter().find(|summary| summary.endpoint_name() == Some(name.as_str())).and_then(|one| one.creation_time());
-        found.push(Orphan { kind: Kind::Endpoint, since: since.map(time::ours), name, upload: None });
+        found.push(Orphan { kind: Kind::Endpoint, since: since.map(time::ours), name, note: None, upload: None });
     }
     let all = hosting::configs(aws, None).await?;
     let free = all.iter().filter_map(|summary| pair(summary.endpoint_config_name(), summary.endpoint_config_arn()));
@@ -102,14 +104,14 @@ pub async fn find(aws: &Aws, buckets: &[String], places: &[S3Uri]) -> Result<Vec
     for (name, _) in hosting::tagged(aws, free, ours).await? {
         let this = all.iter().find(|summary| summary.endpoint_config_name() == Some(name.as_str()));
         let since = this.and_then(|one| one.creation_time()).map(time::ours);
-        found.push(Orphan { kind: Kind::Config, since, name, upload: None });
+        found.push(Orphan { kind: Kind::Config, since, name, note: None, upload: None });
     }
     let all = hosting::models(aws, None).await?;
     let free = all.iter().filter_map(|summary| pair(summary.model_name(), summary.model_arn()));
     let free: Vec<_> = free.filter(|(name, _)| !models.contains(name.as_str())).collect();
     for (name, _) in hosting::tagged(aws, free, ours).await? {
         let since = all.iter().find(|summary| summary.model_name() == Some(name.as_str())).and_then(|one| one.creation_time());
-        found.push(Orphan { kind: Kind::Model, since: since.map(time::ours), name, upload: None });
+        found.push(Orphan { kind: Kind::Model, since: since.map(time::ours), name, note: None, upload: None });
     }
     found.extend(artefacts(aws, places).await?);
     for name in buckets {
@@ -143,7 +145,7 @@ async fn artefacts(aws: &Aws, places: &[S3Uri]) -> Result<Vec<Orphan>, Failure> 
         named.extend(model.as_ref().and_then(hosting::data_of).map(str::to_owned));
     }
     there.retain(|at| !named.contains(at));
-    Ok(there.into_iter().map(|name| Orphan { kind: Kind::Artefact, name, since: None, upload: None }).collect())
+    Ok(there.into_iter().map(|name| Orphan { kind: Kind::Artefact, name, since: None, note: None, upload: None }).collect())
 }
 
 async fn uploads(aws: &Aws, bucket: &str) -> Result<Vec<Orphan>, Failure> {
@@ -155,6 +157,7 @@ async fn uploads(aws: &Aws, bucket: &str) -> Result<Vec<Orphan>, Failure> {
             kind: Kind::Upload,
             name: S3Uri::new(bucket, upload.key().unwrap_or_default()).to_string(),
             since: upload.initiated().map(time::ours),
+            note: None,
             upload: upload.upload_id().map(str::to_owned),
         }));
         let stays = page.next_key_marker == key && page.next_upload_id_marker == id;

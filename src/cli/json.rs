@@ -39,7 +39,10 @@ pub fn detail(detail: &Detail) -> Value {
     for block in &detail.blocks {
         let (title, value) = match block {
             Block::Facts { title, facts } => {
-                (key(title.as_str()), facts.iter().map(|(name, value)| (key(name.as_str()), cell(value))).collect())
+                // Keys of tags are data, to be told as they are.
+                let is_data = title.as_str() == "tags";
+                let named = |name: &Safe| if is_data { name.as_str().to_owned() } else { key(name.as_str()) };
+                (key(title.as_str()), facts.iter().map(|(name, value)| (named(name), cell(value))).collect())
             }
             Block::Phases(spans) => ("phases".to_owned(), json!(spans)),
             Block::Curves { title, series } => {

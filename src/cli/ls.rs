@@ -88,16 +88,23 @@ pub(super) fn merge(rows: &mut Vec<Item>, page: Page) {
 
 fn table(spec: &Spec, rows: &[Item]) -> Result<(), Failure> {
     let clock = print::clock();
-    let head: Vec<Safe> = spec.columns.iter().map(|column| Safe::line(column.title)).collect();
-    let right: Vec<bool> =
+    let mut head: Vec<Safe> = spec.columns.iter().map(|column| Safe::line(column.title)).collect();
+    let mut right: Vec<bool> =
         (0..head.len()).map(|column| rows.iter().filter_map(|row| row.cells.get(column)).any(is_numeric)).collect();
-    // The first column is what the other commands take: the whole name, where the cockpit shows a shorter one.
+    // The first column is what the other commands take: the whole name, where the cockpit shows a shorter one; the id, where
+    // that is something else than the name.
+    let is_named = |row: &Item| matches!(row.cells.first(), Some(Cell::Text(name)) if !row.id.as_str().contains(name.as_str()));
+    let beside = usize::from(rows.iter().any(is_named));
+    if beside == 1 {
+        head.insert(0, "ID".into());
+        right.insert(0, false);
+    }
     let names = rows.iter().map(|row| Safe::line(row.id.as_str()));
-    let cells = rows.iter().map(|row| row.cells.iter().skip(1).map(|value| value.show(&clock)));
+    let cells = rows.iter().map(|row| row.cells.iter().skip(1 - beside).map(|value| value.show(&clock)));
     let texts: Vec<Vec<Safe>> = names.zip(cells).map(|(name, rest)| std::iter::once(name).chain(rest).collect()).collect();
     let is_state = |value: &Cell| matches!(value, Cell::State(_));
     let states: Vec<_> =
-        rows.iter().map(|row| row.cells.iter().position(is_state).map(|column| (column, row.state.phase))).collect();
+        rows.iter().map(|row| row.cells.iter().position(is_state).map(|column| (column + beside, row.state.phase))).collect();
     print::table(&head, &right, &texts, &states)
 }
 

@@ -100,6 +100,9 @@ fn show(found: &[Orphan], open: &[Open]) -> Result<(), Failure> {
     for orphan in found {
         let since = orphan.since.map_or_else(String::new, |since| format!(", since {}", moment(since, &clock)));
         print::line(&format!("{:22}  {}  ({}{since})", orphan.kind.word(), orphan.name, orphan.kind.why()))?;
+        if let Some(note) = &orphan.note {
+            print::line(&format!("{:22}  {note}", ""))?;
+        }
     }
     for open in open {
         let call = format!("{} {} of {}", open.intent.operation, open.intent.token, open.at);
@@ -113,7 +116,7 @@ fn show(found: &[Orphan], open: &[Open]) -> Result<(), Failure> {
 
 fn show_json(found: &[Orphan], open: &[Open]) -> Result<(), Failure> {
     let things = found.iter().map(
-        |orphan| json!({ "kind": orphan.kind.word(), "name": orphan.name, "since": orphan.since, "why": orphan.kind.why() }),
+        |orphan| json!({ "kind": orphan.kind.word(), "name": orphan.name, "since": orphan.since, "why": orphan.kind.why(), "note": orphan.note }),
     );
     let calls = open.iter().map(|open| {
         let name = format!("{} {}", open.intent.operation, open.intent.token);

@@ -6,7 +6,7 @@ use super::globals::Globals;
 use super::kind::{self, Kind};
 use super::session::{Purpose, Session};
 use super::{ask, json, orders, print};
-use crate::model::{Confirm, Failure, ItemId, Order, Outcome, Recipe, Safe, Verb};
+use crate::model::{Block, Cell, Confirm, Detail, Failure, ItemId, Order, Outcome, Recipe, Safe, Verb};
 
 /// Arguments of `start`, `stop`, `reboot` and `delete`.
 #[derive(clap::Args)]
@@ -47,14 +47,16 @@ pub async fn run(globals: &Globals, verb: Verb, args: &Args) -> Result<ExitCode,
 
 async fn order(session: &Session, recipe: &Recipe, verb: Verb, args: &Args) -> Result<ExitCode, Failure> {
     let resource = args.resource.0;
-    let targets: Vec<ItemId> = args.ids.iter().cloned().map(ItemId).collect();
-    // A name that does not exist is told before anything is asked or done.
-    for target in &targets {
-        resource.detail(&session.aws, target).await?;
+    // A name that does not exist is told before anything is asked or done; one that does is what it names from here on.
+    let (mut targets, mut names) = (Vec::new(), Vec::new());
+    for named in &args.ids {
+        let detail = resource.detail(&session.aws, &ItemId(named.clone())).await?;
+        names.push(called(&detail));
+        targets.push(detail.id);
     }
     if !args.yes {
         let account = session.aws.identity().await?.account;
-        let names = args.ids.join(", ");
+        let names = names.join(", ");
         let spec = resource.spec();
         let question = format!(
             "{}\n{} {} in account {account}, {}: {names}",
@@ -69,6 +71,7 @@ async fn order(session: &Session, recipe: &Recipe, verb: Verb, args: &Args) -> R
             Confirm::Type => ask::confirm_by_name(&question, if targets.len() == 1 { &args.ids[0] } else { "delete" }, false)?,
         }
     }
+    let ids: Vec<String> = targets.iter().map(|id| id.as_str().to_owned()).collect();
     let order = Order { resource: resource.spec().id.to_owned(), verb, targets, form: None };
     let outcome = orders::run(session, resource, recipe, &order).await?;
     let said = outcome.said();
@@ -83,9 +86,26 @@ async fn order(session: &Session, recipe: &Recipe, verb: Verb, args: &Args) -> R
         _ => Vec::new(),
     };
     if args.json {
-        json::print(&serde_json::json!({ "done": verb.name(), "ids": args.ids, "said": said, "left": left }))?;
+        json::print(&serde_json::json!({ "done": verb.name(), "ids": ids, "said": said, "left": left }))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Its name and its id, where it has a name besides.
+fn called(detail: &Detail) -> String {
+    let id = detail.id.as_str();
+    let facts = detail.blocks.iter().filter_map(|block| match block {
+        Block::Facts { facts, .. } => Some(facts),
+        _ => None,
+    });
+    let name = facts.flatten().find_map(|(key, value)| match value {
+        Cell::Text(name) if key.as_str() == "name" => Some(name.as_str()),
+        _ => None,
+    });
+    match name {
+        Some(name) if !id.contains(name) => format!("{name} ({id})"),
+        _ => id.to_owned(),
+    }
 }
 
 /// What an order leaves to be asked about: done with `--leftovers` or a yes on the terminal; else it is told what is left.

@@ -37,6 +37,31 @@ pub async fn until_over(
     sink: Sink,
     signals: &mut Signals,
 ) -> Result<End, Failure> {
+    followed(session, resource, id, sink, signals, false).await
+}
+
+/// As [`until_over`], for its log alone: when that can never be read, it ends.
+///
+/// # Errors
+/// As there, and when the log cannot be read for a reason that does not pass.
+pub async fn until_told(
+    session: &Session,
+    resource: &'static dyn Resource,
+    id: &ItemId,
+    sink: Sink,
+    signals: &mut Signals,
+) -> Result<End, Failure> {
+    followed(session, resource, id, sink, signals, true).await
+}
+
+async fn followed(
+    session: &Session,
+    resource: &'static dyn Resource,
+    id: &ItemId,
+    sink: Sink,
+    signals: &mut Signals,
+    log_alone: bool,
+) -> Result<End, Failure> {
     let mut detail = resource.detail(&session.aws, id).await?;
     let mut tasks = JoinSet::new();
     let (over, is_over) = watch::channel(false);
@@ -67,7 +92,16 @@ pub async fn until_over(
         }
         tokio::select! {
             batch = batches.recv(), if log_open => match batch {
-                Some(batch) => {
+                Some(mut batch) => {
+                    // What has just begun may have no log yet.
+                    let lasts = |kind| !passes(kind) && kind != FailureKind::NotFound;
+                    let failed = batch.note.take_if(
+                        |note| matches!(note, TailNote::Failed(failure) if log_alone && lasts(failure.kind)),
+                    );
+                    if let Some(TailNote::Failed(failure)) = failed {
+                        gutter.print(batch)?;
+                        return Err(failure);
+                    }
                     log_trouble = match &batch.note {
                         Some(note) => matches!(note, TailNote::Failed(_) | TailNote::Throttled { .. }),
                         None => log_trouble && batch.lines.is_empty(),

@@ -87,6 +87,10 @@ fn confirm(pen: &mut Pen<'_>, screen: Area, view: &ConfirmView) {
         let ask: Safe = format!("Type {} to go on:", Safe::line(wanted)).into();
         pen.put(inside.x, y, inside.width, &ask, Role::Warning);
         pen.input(Area { x: inside.x, y: y + 1, width: inside.width, height: 1 }, input, true);
+        if y + 2 < bottom && !input.text().is_empty() && !view.is_typed() {
+            let role = if wanted.starts_with(&input.text()) { Role::Quiet } else { Role::Warning };
+            pen.say(inside.x, y + 2, inside.width, "this does not match yet", role);
+        }
     }
     let yes = match view.what {
         _ if view.typed.is_some() => "  Enter: do it  ",

@@ -141,6 +141,21 @@ async fn a_lost_answer_is_one_intent_of_unknown_outcome() {
 }
 
 #[tokio::test]
+async fn no_capacity_is_an_answer_and_an_internal_error_is_none() {
+    for (code, is_answer) in [("InsufficientInstanceCapacity", true), ("InternalError", false), ("Unavailable", false)] {
+        let notes = Arc::new(Notes::default());
+        let body = format!(
+            "<Response><Errors><Error><Code>{code}</Code><Message>none</Message></Error></Errors><RequestID>1</RequestID></Response>"
+        );
+        let http = Scripted::new(move |_| (500, body.clone().into_bytes()));
+        let aws = http.connect(false, Some(notes.clone())).await;
+        with_order("o".into(), aws.ec2.run_instances().min_count(1).max_count(1).send()).await.unwrap_err();
+        let settled = notes.settled.lock().unwrap().clone();
+        assert_eq!(matches!(settled[..], [(1, Settled::Refused(_))]), is_answer, "{code}: {settled:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_dropped_call_is_settled_as_unknown() {
     let notes: Arc<Notes> = Arc::default();
     let ledger: Arc<dyn Ledger> = notes.clone();

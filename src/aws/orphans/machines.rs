@@ -6,14 +6,16 @@ use aws_sdk_ec2::types::{Filter, Instance, Reservation, Tag};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Kind, Orphan};
-use crate::aws::{Aws, fault, time};
+use crate::aws::spending::Use;
+use crate::aws::{Aws, Mode, fault, pricing, time};
+use crate::model::show::money;
 use crate::model::{Failure, FailureKind};
 
 /// The tag with the end of an instance's lease, and the one that every launch leaves on what it makes.
 const LEASE: &str = "footplate:lease";
 const ORDER: &str = "footplate:order";
-/// The timer in the guest looks twice a minute, and to shut down takes its time.
-const GRACE: SignedDuration = SignedDuration::from_mins(5);
+/// The timer in the guest looks twice a minute: what it is about to end by itself is not left behind.
+const GRACE: SignedDuration = SignedDuration::from_mins(1);
 
 /// Looks for all three; who may not look at EC2 has nothing there.
 ///
@@ -31,14 +33,15 @@ pub(super) async fn find(aws: &Aws) -> Result<Vec<Orphan>, Failure> {
 
 async fn all(aws: &Aws) -> Result<Vec<Orphan>, Failure> {
     let instances = instances(aws).await?;
-    let orphan = |kind, name: &str, since| Orphan { kind, name: name.to_owned(), since, upload: None };
+    let orphan = |kind, name: &str, since| Orphan { kind, name: name.to_owned(), since, note: None, upload: None };
     let now = Timestamp::now();
     let mut found: Vec<Orphan> = instances
         .iter()
         .filter_map(|it| {
             let tag = it.tags().iter().find(|tag| tag.key() == Some(LEASE)).and_then(Tag::value)?;
             let end: Timestamp = tag.parse().ok()?;
-            (now.duration_since(end) > GRACE).then(|| orphan(Kind::Instance, it.instance_id().unwrap_or_default(), Some(end)))
+            let over = orphan(Kind::Instance, it.instance_id().unwrap_or_default(), Some(end));
+            (now.duration_since(end) >= GRACE).then(|| Orphan { note: Some(told(aws, it)), ..over })
         })
         .collect();
     let filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
@@ -56,6 +59,22 @@ async fn all(aws: &Aws) -> Result<Vec<Orphan>, Failure> {
     let free = groups.security_groups().iter().filter_map(|group| group.group_id()).filter(|id| !used.contains(id));
     found.extend(free.map(|id| orphan(Kind::SecurityGroup, id, None)));
     Ok(found)
+}
+
+/// What tells an instance from another one, what it costs, and how to end it.
+fn told(aws: &Aws, it: &Instance) -> String {
+    let id = it.instance_id().unwrap_or_default();
+    let kind = it.instance_type().map_or("", |kind| kind.as_str());
+    let state = it.state().and_then(|state| state.name()).map_or("", |name| name.as_str());
+    let name = it.tags().iter().find(|tag| tag.key() == Some("Name")).and_then(Tag::value).filter(|name| !name.is_empty());
+    let (free, flag) = if aws.mode() == Mode::Local { (" on AWS, free here", " --local") } else { ("", "") };
+    let costs = match (state, pricing::known(aws, Use::Instance, kind)) {
+        ("stopped" | "stopping" | "shutting-down", _) => format!("{state}: its disk goes on costing"),
+        (_, Some(quote)) => format!("{state}, {}/h{free}", money(quote.per_hour)),
+        (_, None) => format!("{state}, its price is not known"),
+    };
+    let name = name.map_or_else(String::new, |name| format!("{name}: "));
+    format!("{name}{kind}, {costs}; end it with: footplate{flag} delete instances {id}")
 }
 
 /// All instances that are there: what is on its end takes its time to let go of its group.

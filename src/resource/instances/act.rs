@@ -3,7 +3,7 @@
 use aws_sdk_ec2::types::Instance;
 use jiff::Timestamp;
 
-use super::{invalid, list, look};
+use super::{invalid, lease, list, look};
 use crate::aws::{Aws, fault};
 use crate::model::show::seconds_between;
 use crate::model::{Failure, Order, Outcome, Safe, Verb};
@@ -51,7 +51,7 @@ async fn start(aws: &Aws, it: &Instance) -> Result<&'static str, Failure> {
         && seconds_between(Timestamp::now(), end) < LEFT
     {
         return Err(invalid(
-            &format!("the lease of {id} ends at {end}: started now, it would end itself, with its disk"),
+            &format!("the lease of {id} ends at {}: started now, it would end itself, with its disk", lease::written(end)),
             "give it a longer lease first: update (e), lease from now",
         ));
     }

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use std::sync::Arc;
 
+use super::look;
 use crate::aws::{Aws, Mode, fault, time};
 use crate::model::{Failure, FailureKind, LogBatch, LogLine, Safe, TailNote};
 
@@ -41,7 +42,8 @@ pub(super) async fn output(aws: &Aws, id: &str) -> Result<(String, Timestamp), F
     Ok((String::from_utf8_lossy(&bytes).into_owned(), at))
 }
 
-/// Tells the console's lines as they come, until `ended` and all is told, or the receiver is gone.
+/// Tells the console's lines as they come, until `ended` and all is told, it turns out to be impossible, or the receiver is
+/// gone. The instance is named as anywhere else, by its id, name or token.
 pub(super) async fn follow(aws: Arc<Aws>, id: String, mut ended: watch::Receiver<bool>, out: mpsc::Sender<LogBatch>) {
     let period = match aws.mode() {
         Mode::Local => Duration::from_millis(500),
@@ -49,10 +51,11 @@ pub(super) async fn follow(aws: Arc<Aws>, id: String, mut ended: watch::Receiver
     };
     let mut told = Told::default();
     let mut hosts = vec![Safe::line(&id)];
+    let mut known = id.starts_with("i-").then(|| id.clone());
     loop {
         // Known before looking: what is said until then is told, too.
         let last = *ended.borrow_and_update();
-        let (lines, note) = match output(&aws, &id).await {
+        let (lines, note) = match read(&aws, &id, &mut known).await {
             Ok((text, at)) => {
                 let lines = told.take(&text, at, last);
                 let note = if told.is_empty() { TailNote::Waiting } else { TailNote::Following };
@@ -64,9 +67,11 @@ pub(super) async fn follow(aws: Arc<Aws>, id: String, mut ended: watch::Receiver
             Err(failure) => (Vec::new(), TailNote::Failed(failure)),
         };
         let fails = matches!(note, TailNote::Failed(_));
+        // A mistake does not become right by itself.
+        let for_good = matches!(&note, TailNote::Failed(failure) if failure.kind == FailureKind::Invalid);
         let note = if last && !fails { TailNote::Ended } else { note };
         let batch = LogBatch { hosts: std::mem::take(&mut hosts), lines, points: Vec::new(), note: Some(note) };
-        if out.send(batch).await.is_err() || last {
+        if out.send(batch).await.is_err() || last || for_good {
             return;
         }
         tokio::select! {
@@ -78,6 +83,15 @@ pub(super) async fn follow(aws: Arc<Aws>, id: String, mut ended: watch::Receiver
             () = out.closed() => return,
         }
     }
+}
+
+/// The console of what is named; its id is looked up once.
+async fn read(aws: &Aws, named: &str, known: &mut Option<String>) -> Result<(String, Timestamp), Failure> {
+    let id = match known.take() {
+        Some(id) => id,
+        None => look::id(&look::one(aws, named).await?).to_owned(),
+    };
+    output(aws, known.insert(id)).await
 }
 
 /// What has been told of a text that grows at its end and is cut at its beginning.

@@ -72,8 +72,8 @@ pub(super) async fn detail(aws: &Aws, id: &ItemId) -> Result<Detail, Failure> {
         tags(&it),
     ];
     Ok(Detail {
-        // Found by its name or token, it is still what was asked for.
-        id: id.clone(),
+        // Found by its name or token, too, it is its id by which all else knows it.
+        id: ItemId(look::id(&it).to_owned()),
         state: look::state(&it),
         blocks: blocks.into_iter().flatten().collect(),
         metrics: Vec::new(),
@@ -124,7 +124,9 @@ fn lease(facts: &mut Facts, it: &Instance) {
     let said = match look::name_of_state(it) {
         "stopped" | "stopping" => "its timer rests while it is stopped; storage goes on costing".to_owned(),
         "running" | "pending" if left > 0.0 => format!("ends itself in {}", span(left)),
-        "running" | "pending" => "is over: it should have ended itself; terminate it (d)".to_owned(),
+        "running" | "pending" => {
+            format!("is over: it should have ended itself; terminate it (X; footplate delete instances {})", look::id(it))
+        }
         _ => return,
     };
     facts.text("lease", Some(&said));

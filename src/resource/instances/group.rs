@@ -1,6 +1,6 @@
 //! The security group of a new instance: one that is there, or one that lets in SSH from one address alone.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup, Tag, TagSpecification};
 
@@ -11,8 +11,17 @@ use super::{invalid, look};
 use crate::aws::{Aws, fault};
 use crate::model::{Failure, FailureKind, Progress, Safe};
 
-/// Looks for a group that has just been made, as EC2 may not know it everywhere yet.
-const LOOKS: u32 = 10;
+/// For how long EC2 may not know a group everywhere that has just been made (EC2 API Reference, "Eventual consistency").
+pub(super) const UNSEEN: Duration = Duration::from_mins(1);
+/// Between two tries with such a group.
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
+
+/// The group of a launch.
+pub(super) struct Ready {
+    pub id: String,
+    /// This very launch has made it.
+    pub made: bool,
+}
 
 /// The name of the group that lets in this range; the same one serves all instances, so that they do not pile up.
 pub(super) fn name_for(range: &str) -> String {
@@ -50,7 +59,7 @@ pub(super) async fn there(aws: &Aws, group: &Group, vpc: &str) -> Result<Option<
     }
 }
 
-/// The id of the group, which is made if it has to be. To ask again does no harm.
+/// The group, which is made if it has to be. To ask again does no harm.
 ///
 /// # Errors
 /// As the service says.
@@ -59,11 +68,11 @@ pub(super) async fn ready(
     draft: &Draft,
     site: &Site,
     progress: &(dyn Fn(Progress) + Send + Sync),
-) -> Result<String, Failure> {
+) -> Result<Ready, Failure> {
     let found = there(aws, &draft.group, &site.vpc).await?;
     let Group::Mine(range) = &draft.group else {
         let id = found.as_ref().and_then(SecurityGroup::group_id);
-        return Ok(id.unwrap_or_default().to_owned());
+        return Ok(Ready { id: id.unwrap_or_default().to_owned(), made: false });
     };
     let (id, lets) = if let Some(group) = &found {
         (group.group_id().unwrap_or_default().to_owned(), Gate::of(std::slice::from_ref(group), 22).ranges)
@@ -71,10 +80,31 @@ pub(super) async fn ready(
         progress(Progress { said: Safe::line(&format!("making a security group for {range}")), done: 0, total: 0 });
         (create(aws, draft, range, &site.vpc).await?, Vec::new())
     };
-    if !lets.contains(range) {
-        open(aws, &id, range).await?;
+    let made = found.is_none();
+    if !lets.contains(range)
+        && let Err(failure) = open(aws, &id, range).await
+    {
+        return Err(if made { take_back(aws, &id, failure).await } else { failure });
     }
-    Ok(id)
+    Ok(Ready { id, made })
+}
+
+/// Deletes the group that was made for a launch that failed; the failure says so, too.
+pub(super) async fn take_back(aws: &Aws, id: &str, failure: Failure) -> Failure {
+    let begun = Instant::now();
+    let gone = loop {
+        let Err(error) = aws.ec2.delete_security_group().group_id(id).send().await else { break Ok(()) };
+        match fault::tell("taking the security group back", &error) {
+            unseen if unseen.kind == FailureKind::NotFound && begun.elapsed() < UNSEEN => tokio::time::sleep(PAUSE).await,
+            why => break Err(why),
+        }
+    };
+    let said = match gone {
+        Ok(()) => format!("the security group {id}, made for it, was taken back"),
+        Err(why) => format!("the security group {id}, made for it, stays ({}); footplate orphans finds it", why.what),
+    };
+    let hint = if failure.hint.is_empty() { said } else { format!("{}; {said}", failure.hint) };
+    Failure::new(failure.kind, &failure.what, hint)
 }
 
 async fn create(aws: &Aws, draft: &Draft, range: &str, vpc: &str) -> Result<String, Failure> {
@@ -109,13 +139,14 @@ async fn open(aws: &Aws, id: &str, range: &str) -> Result<(), Failure> {
         rule.ip_ranges(IpRange::builder().cidr_ip(range).description(why).build())
     };
     let rule = rule.build();
-    for look in 1.. {
+    let begun = Instant::now();
+    loop {
         let asked = aws.ec2.authorize_security_group_ingress().group_id(id).ip_permissions(rule.clone()).send().await;
         let Err(error) = asked else { break };
         match fault::tell("letting in SSH from your address", &error) {
             // It is let in already.
             failure if failure.kind == FailureKind::Conflict => break,
-            failure if failure.kind == FailureKind::NotFound && look < LOOKS => tokio::time::sleep(Duration::from_secs(1)).await,
+            failure if failure.kind == FailureKind::NotFound && begun.elapsed() < UNSEEN => tokio::time::sleep(PAUSE).await,
             failure => return Err(failure),
         }
     }

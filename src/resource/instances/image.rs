@@ -3,7 +3,7 @@
 use aws_sdk_ec2::types::{Filter, Image as Described, PlatformValues};
 
 use super::invalid;
-use crate::aws::{Aws, fault};
+use crate::aws::{Aws, Mode, fault};
 use crate::model::{Failure, FailureKind};
 
 /// What `RunInstances` takes in the place of an id: the path of a public parameter of Systems Manager.
@@ -173,6 +173,16 @@ async fn by_parameter(aws: &Aws, text: &str, path: &str) -> Result<Image, Failur
     let current = current(aws).await?;
     if let Some(named) = current.iter().find(|image| image.parameter.as_deref() == Some(path)) {
         return Ok(named.clone());
+    }
+    if aws.mode() == Mode::Local {
+        // Its region knows of each image which parameter leads to it, and of no other parameters.
+        let named = by_name(aws, "*").await?.into_iter().find(|image| image.parameter.as_deref() == Some(path));
+        return named.ok_or_else(|| {
+            invalid(
+                &format!("image: no parameter '{path}' leads to an image in {}", aws.region()),
+                "take an image by its name, or correct the path",
+            )
+        });
     }
     // assumed: `…/oss-nvidia-driver-gpu-pytorch-2.7-ubuntu-22.04/latest/ami-id` is the newest image with these words.
     let of = |image: &&Image| {

@@ -4,7 +4,7 @@
 //! before it is sent. EC2 answers the same token with the same instance. A request is built once and sent as it is; what came
 //! of one whose answer was lost is looked up by its token before anything else is tried.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_ec2::types::Instance;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::check::check;
 use super::draft::{Draft, Group, Site};
 use super::network::Gate;
-use super::{detail, group, invalid, look};
+use super::{detail, group, image, invalid, lease, look};
 use crate::aws::{Aws, Mode, current_order, fault, price, spending};
 use crate::model::show::{money, span};
 use crate::model::{Failure, FailureKind, Form, ItemId, Outcome, Phase, Preview, Problem, Progress, Recipe, Safe, Verb};
@@ -94,7 +94,7 @@ async fn twins(aws: &Aws, draft: &Draft) -> Option<Problem> {
         .map(|it| {
             let since = it.launch_time().map(crate::aws::time::ours);
             let since = since.map_or_else(String::new, |since| {
-                format!(" since {}", span(crate::model::show::seconds_between(since, Timestamp::now())))
+                format!(" for {}", span(crate::model::show::seconds_between(since, Timestamp::now())))
             });
             format!("{} ({}{since})", look::id(it), look::name_of_state(it))
         })
@@ -155,6 +155,7 @@ pub(super) async fn launch(
     }
     let draft = Draft::of(aws, recipe, form).await?;
     let Some(first) = draft.sites.first() else { return Err(invalid("zone: there is no place to launch in", "")) };
+    pre_flight(aws, &draft, first).await?;
     let group = group::ready(aws, &draft, first, progress).await?;
     let end = end(draft.lease_seconds);
     let mut full = Vec::new();
@@ -164,36 +165,76 @@ pub(super) async fn launch(
             done: 0,
             total: 0,
         });
-        match in_one(aws, &draft, site, &group, end).await? {
-            Some(instance) => {
+        match in_one(aws, &draft, site, &group, end).await {
+            Ok(Some(instance)) => {
                 let id = look::id(&instance).to_owned();
                 look::launched(aws, &id);
                 let said = if form.verb == Verb::Clone { "cloned as" } else { "launched" };
-                let said = format!("{said} {} ({id}) in {}; it ends itself at {end}", draft.name, site.zone);
+                let said = format!("{said} {} ({id}) in {}; it ends itself at {}", draft.name, site.zone, lease::written(end));
                 return Ok(Outcome::Made { id: ItemId(id), said: Safe::line(&said) });
             }
-            None => full.push(site.zone.as_str()),
+            Ok(None) => full.push(site.zone.as_str()),
+            // Where an answer was lost, there may be an instance that uses the group.
+            Err(failure) if group.made && !is_lost(failure.kind) => return Err(group::take_back(aws, &group.id, failure).await),
+            Err(failure) => return Err(failure),
         }
         let said = format!("{} has no {} free just now", site.zone, draft.machine.name);
         progress(Progress { said: Safe::line(&said), done: 0, total: 0 });
     }
-    Err(Failure::new(
+    let none = Failure::new(
         FailureKind::Service,
         format!("no {} is free just now in {}", draft.machine.name, full.join(", ")),
         if draft.spot { "try again later, on demand (spot=no), or another type" } else { "try again later, or another type" },
-    ))
+    );
+    Err(if group.made { group::take_back(aws, &group.id, none).await } else { none })
+}
+
+/// Whether what such a failure is about may have been done all the same.
+fn is_lost(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::Timeout | FailureKind::Network | FailureKind::Service)
+}
+
+/// Asks EC2 whether it would launch, before anything is made, where only EC2 knows what an image's parameter leads to
+/// (`DryRun`: `DryRunOperation` is a yes). What else it may refuse, the launch itself tells.
+async fn pre_flight(aws: &Aws, draft: &Draft, site: &Site) -> Result<(), Failure> {
+    if !draft.image.id.starts_with(image::PARAMETER) {
+        return Ok(());
+    }
+    let call = draft.request(aws, site, "", "", Timestamp::now());
+    let call = call.set_security_group_ids(None).set_client_token(None).dry_run(true);
+    let Err(error) = call.send().await else { return Ok(()) };
+    // assumed: what a parameter does not lead to is one of these.
+    let about_image = error.code().is_some_and(|code| code.starts_with("InvalidAMI") || code == "InvalidParameterValue");
+    let failure = fault::tell("looking for the image", &error);
+    if !about_image {
+        return Ok(());
+    }
+    Err(Failure::new(failure.kind, format!("image: {}", failure.what), &failure.hint))
 }
 
 /// Asks for it in one place. `None`: there is none free there.
-async fn in_one(aws: &Aws, draft: &Draft, site: &Site, group: &str, end: Timestamp) -> Result<Option<Instance>, Failure> {
+async fn in_one(
+    aws: &Aws,
+    draft: &Draft,
+    site: &Site,
+    group: &group::Ready,
+    end: Timestamp,
+) -> Result<Option<Instance>, Failure> {
     let token = token(&site.zone);
     let doing = format!("launching {} in {}", draft.name, site.zone);
-    let asked = draft.request(aws, site, group, &token, end).send().await;
-    let error = match asked {
-        Ok(answer) => return Ok(answer.instances.unwrap_or_default().into_iter().next()),
-        Err(error) => error,
+    let begun = Instant::now();
+    let (error, code) = loop {
+        let error = match draft.request(aws, site, &group.id, &token, end).send().await {
+            Ok(answer) => return Ok(answer.instances.unwrap_or_default().into_iter().next()),
+            Err(error) => error,
+        };
+        let code = error.code().unwrap_or_default().to_owned();
+        let unseen = group.made && code.starts_with("InvalidGroup") && code.ends_with(".NotFound");
+        if !unseen || begun.elapsed() > group::UNSEEN {
+            break (error, code);
+        }
+        tokio::time::sleep(group::PAUSE).await;
     };
-    let code = error.code().unwrap_or_default().to_owned();
     if ["InsufficientInstanceCapacity", "InsufficientHostCapacity", "InsufficientCapacity"].contains(&code.as_str()) {
         return Ok(None);
     }
@@ -204,8 +245,7 @@ async fn in_one(aws: &Aws, draft: &Draft, site: &Site, group: &str, end: Timesta
     }
     // The token is taken, by a request of this order that was another one (its lease ended at another second).
     let taken = code == "IdempotentParameterMismatch";
-    let lost = matches!(failure.kind, FailureKind::Timeout | FailureKind::Network | FailureKind::Service);
-    if !taken && !lost {
+    if !taken && !is_lost(failure.kind) {
         return Err(failure);
     }
     match adopted(aws, &token, draft).await {
