@@ -93,7 +93,7 @@ def test_files_go_both_ways(machine, tmp_path):
 
 
 def test_a_data_set_of_the_region_is_fetched(machine, region):
-    datasets = region.data / "ec2" / "datasets"
+    datasets = region.data / "datasets"
     datasets.mkdir(exist_ok=True)
     (datasets / "dogImages.zip").write_bytes(b"zip" * 1000)
     machine.push()
