@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::config::keymap::Keymap;
-use crate::model::{Block, Clock, Detail, Form, Item, ItemId, Order, Plot, Progress, Safe, Series, Spec, Verb};
+use crate::model::{Block, Clock, Detail, Form, Item, ItemId, Order, Phase, Plot, Progress, Safe, Series, Spec, Verb};
 use compare::Against;
 pub use event::{Effect, Event, Wake};
 use logs::LogView;
@@ -341,6 +341,15 @@ impl App {
             .flat_map(Pane::items)
             .filter(|item| item.state.phase.is_live());
         live.fold((0, 0.0), |(count, rate), item| (count + 1, rate + item.per_hour.unwrap_or(0.0)))
+    }
+
+    /// How many of them run, in a list that tells prices, at a price that is not known: their cost is in no sum.
+    #[must_use]
+    pub fn unpriced(&self) -> usize {
+        let burning = self.panes.iter().filter(|pane| pane.scope.is_empty() && pane.spec.burns);
+        let priced = burning.filter(|pane| pane.spec.columns.iter().any(|column| column.title == "$/H"));
+        let runs = |item: &&Item| matches!(item.state.phase, Phase::Waiting | Phase::Active) && item.per_hour.is_none();
+        priced.flat_map(Pane::items).filter(runs).count()
     }
 
     /// Something on the screen changes with the seconds.

@@ -29,6 +29,12 @@ pub fn top(pen: &mut Pen<'_>, area: Area, app: &App) {
         _ if area.width < 60 => format!("{running} · {}/h", show::money(rate)).into(),
         _ => format!("{running} running · {}/h", show::money(rate)).into(),
     };
+    let burn = match app.unpriced() {
+        0 => burn,
+        // In a narrow terminal it has to be short.
+        unknown if area.width < 100 => format!("{burn} + {unknown}?").into(),
+        unknown => format!("{burn} + {unknown} without a price").into(),
+    };
     let burn_wide = columns(burn.as_str()) + 1;
     x += pen.put(x, area.y, room(x).saturating_sub(burn_wide + 1), &who, Role::Text) + 2;
     if app.read_only {

@@ -149,7 +149,7 @@ async fn no_capacity_is_an_answer_and_an_internal_error_is_none() {
         );
         let http = Scripted::new(move |_| (500, body.clone().into_bytes()));
         let aws = http.connect(false, Some(notes.clone())).await;
-        with_order("o".into(), aws.ec2.run_instances().min_count(1).max_count(1).send()).await.unwrap_err();
+        Box::pin(with_order("o".into(), aws.ec2.run_instances().min_count(1).max_count(1).send())).await.unwrap_err();
         let settled = notes.settled.lock().unwrap().clone();
         assert_eq!(matches!(settled[..], [(1, Settled::Refused(_))]), is_answer, "{code}: {settled:?}");
     }

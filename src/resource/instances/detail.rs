@@ -3,10 +3,10 @@
 use aws_sdk_ec2::types::{Filter, Instance, InstanceStatus, Volume};
 use jiff::Timestamp;
 
-use super::{image, list, look, network};
+use super::{image, lease, list, look, network};
 use crate::aws::spending::Use;
 use crate::aws::{Aws, Mode, fault, machines, price, pricing, time};
-use crate::model::show::{money, seconds_between, span};
+use crate::model::show::{money, span};
 use crate::model::{Block, Cell, Detail, Failure, ItemId, Safe};
 use crate::resource::runs;
 
@@ -120,7 +120,7 @@ fn lease(facts: &mut Facts, it: &Instance) {
         return;
     };
     facts.add("lease ends", Cell::Time(end));
-    let left = seconds_between(Timestamp::now(), end);
+    let left = lease::left(end, Timestamp::now());
     let said = match look::name_of_state(it) {
         "stopped" | "stopping" => "its timer rests while it is stopped; storage goes on costing".to_owned(),
         "running" | "pending" if left > 0.0 => format!("ends itself in {}", span(left)),

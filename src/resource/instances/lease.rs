@@ -36,6 +36,14 @@ pub(super) fn read(tag: &str) -> Option<Timestamp> {
     tag.parse().ok()
 }
 
+/// Seconds that are left, as all places tell them: whole minutes, so that they do not look old between two looks; less than
+/// one as it is, and never below nothing.
+#[expect(clippy::cast_precision_loss, reason = "leases are days at most")]
+pub(super) fn left(end: Timestamp, now: Timestamp) -> f64 {
+    let seconds = end.duration_since(now).as_secs().max(0);
+    (if seconds < 60 { seconds } else { seconds - seconds % 60 }) as f64
+}
+
 /// What the machine runs when it starts for the first time, on EC2 as root: cloud-init runs a text that begins with `#!`.
 pub(super) fn user_data(mode: Mode, end: Timestamp) -> String {
     let script = match mode {

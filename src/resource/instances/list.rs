@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_ec2::types::{Filter, Instance, InstanceLifecycleType};
 use jiff::{SignedDuration, Timestamp};
 
-use super::look;
+use super::{lease, look};
 use crate::aws::spending::Use;
 use crate::aws::{Aws, fault, machines, price, pricing, time};
 use crate::model::{Cell, Failure, Item, ItemId, Page, Safe};
@@ -72,11 +72,8 @@ fn item(aws: &Aws, it: &Instance, now: Timestamp, storage: Option<f64>) -> Item 
     let per_hour = hourly(aws, it).filter(|_| runs);
     // Of the last start: a stopped instance that is started again has a new one.
     let since = it.launch_time().map(time::ours);
-    let left = look::lease_end(it).filter(|_| look::name_of_state(it) != "terminated").map(|end| {
-        let seconds = end.duration_since(now).as_secs().max(0);
-        #[expect(clippy::cast_precision_loss, reason = "leases are days at most")]
-        Cell::Seconds((seconds - seconds % 60) as f64)
-    });
+    let left = look::lease_end(it).filter(|_| look::name_of_state(it) != "terminated");
+    let left = left.map(|end| Cell::Seconds(lease::left(end, now)));
     let gpu = machines::known(aws, look::kind(it)).and_then(|machine| machine.gpu);
     let address = it.public_ip_address().or(it.private_ip_address()).unwrap_or_default();
     let cells = vec![
