@@ -71,8 +71,9 @@ pub async fn learn(aws: &Aws, names: &[String]) {
     new.sort();
     new.dedup();
     for some in new.chunks(100) {
-        let kinds = some.iter().map(|name| InstanceType::from(name.as_str())).collect();
-        let Ok(answer) = aws.ec2.describe_instance_types().set_instance_types(Some(kinds)).send().await else { return };
+        // By a filter: asked for by its name, one that a region does not have makes it refuse them all.
+        let wanted = some.iter().fold(Filter::builder().name("instance-type"), |filter, name| filter.values(name.as_str()));
+        let Ok(answer) = aws.ec2.describe_instance_types().filters(wanted.build()).send().await else { return };
         aws.memo(MEMO, |known: &mut Known| {
             let machines = answer.instance_types().iter().filter_map(read);
             known.machines.extend(machines.map(|machine| (machine.name.clone(), machine)));

@@ -150,15 +150,12 @@ fn plain(data: &[u8]) -> Vec<u8> {
     let mut rest = data;
     while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
         out.extend_from_slice(&rest[..at]);
-        match rest.get(at + 1..at + 4) {
-            Some([a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7']) => {
-                out.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
-                rest = &rest[at + 4..];
-            }
-            _ => {
-                out.push(b'\\');
-                rest = &rest[at + 1..];
-            }
+        if let Some([a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7']) = rest.get(at + 1..at + 4) {
+            out.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
+            rest = &rest[at + 4..];
+        } else {
+            out.push(b'\\');
+            rest = &rest[at + 1..];
         }
     }
     out.extend_from_slice(rest);
@@ -246,7 +243,7 @@ mod tests {
     fn what_is_typed_is_bytes() {
         assert_eq!(typed(b"\x1b[A\xc3\xa9"), b"send-keys -H 1b 5b 41 c3 a9\n");
         assert_eq!(untyped(b"refresh-client -C 1,2\nsend-keys -H 1b 5b 41\n"), b"\x1b[A");
-        assert_eq!(typed(&[b'x'; 600]).iter().filter(|byte| **byte == b'\n').count(), 3);
+        assert_eq!(typed(&[b'x'; 600]).split(|byte| *byte == b'\n').count(), 4, "three, and nothing after the last");
         assert_eq!(resized(120, 36), b"refresh-client -C 120,36\n");
     }
 }

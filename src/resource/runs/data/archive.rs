@@ -19,7 +19,7 @@ const PACKED: &[(&[&str], &[u8])] =
 /// `Invalid` when it is not, or cannot be read.
 pub(super) fn look(path: &Path) -> Result<(), Failure> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let sound = if name.ends_with(".zip") {
+    let sound = if Path::new(&name).extension().is_some_and(|ending| ending == "zip") {
         zipped(path)
     } else if let Some((_, head)) = PACKED.iter().find(|(endings, _)| endings.iter().any(|ending| name.ends_with(ending))) {
         begins(path, head)
