@@ -263,22 +263,22 @@ async fn studio_is_taken_down_from_the_inside_out() {
     let domain = fixture.studio().await;
     let owner = OwnershipSettings::builder().owner_user_profile_name("ann").build();
     let sharing = SpaceSharingSettings::builder().sharing_type(SharingType::Private).build();
-    let space = sagemaker.create_space().domain_id(&domain).space_name("work").ownership_settings(owner);
+    let space = sagemaker.create_space().domain_id(&domain).space_name("desk").ownership_settings(owner);
     let settings = SpaceSettings::builder().app_type(AppType::JupyterLab).build();
     space.space_sharing_settings(sharing).space_settings(settings).send().await.unwrap();
     let space = async || {
-        let told = sagemaker.describe_space().domain_id(&domain).space_name("work").send().await.ok()?;
+        let told = sagemaker.describe_space().domain_id(&domain).space_name("desk").send().await.ok()?;
         told.status.map(|status| status.as_str().to_owned())
     };
     assert_eq!(fixture.settled(space).await.as_deref(), Some("InService"));
     let create =
-        || sagemaker.create_app().domain_id(&domain).space_name("work").app_type(AppType::JupyterLab).app_name("default");
+        || sagemaker.create_app().domain_id(&domain).space_name("desk").app_type(AppType::JupyterLab).app_name("default");
     let arn = create().send().await.unwrap().app_arn.unwrap();
-    assert_eq!(arn, format!("arn:aws:sagemaker:us-east-1:000000000000:app/{domain}/work/jupyterlab/default"));
+    assert_eq!(arn, format!("arn:aws:sagemaker:us-east-1:000000000000:app/{domain}/desk/jupyterlab/default"));
     assert_eq!(refusal(create().send().await).0, "ResourceInUse");
-    let status = async || fixture.app_status(&domain, "work").await;
+    let status = async || fixture.app_status(&domain, "desk").await;
     assert_eq!(fixture.settled(status).await.as_deref(), Some("InService"));
-    let apps = sagemaker.list_apps().domain_id_equals(&domain).space_name_equals("work").send().await.unwrap();
+    let apps = sagemaker.list_apps().domain_id_equals(&domain).space_name_equals("desk").send().await.unwrap();
     let spec = apps.apps()[0].resource_spec().unwrap();
     assert_eq!(spec.instance_type(), Some(&AppInstanceType::MlT3Medium));
 
@@ -287,7 +287,7 @@ async fn studio_is_taken_down_from_the_inside_out() {
         assert_eq!(refused.0, "ResourceInUse");
         assert!(refused.1.ends_with(text), "{}", refused.1);
     };
-    let delete_space = || sagemaker.delete_space().domain_id(&domain).space_name("work").send();
+    let delete_space = || sagemaker.delete_space().domain_id(&domain).space_name("desk").send();
     let delete_profile = || sagemaker.delete_user_profile().domain_id(&domain).user_profile_name("ann").send();
     let delete_domain = || sagemaker.delete_domain().domain_id(&domain).send();
     ends(refusal(delete_space().await), "because App(s) are associated with it.");
@@ -295,7 +295,7 @@ async fn studio_is_taken_down_from_the_inside_out() {
     ends(refusal(delete_domain().await), "because UserProfile(s) are associated with it.");
 
     let delete =
-        || sagemaker.delete_app().domain_id(&domain).space_name("work").app_type(AppType::JupyterLab).app_name("default");
+        || sagemaker.delete_app().domain_id(&domain).space_name("desk").app_type(AppType::JupyterLab).app_name("default");
     delete().send().await.unwrap();
     assert_eq!(fixture.settled(status).await.as_deref(), Some("Deleted"), "a stopped app is still listed");
     assert_eq!(refusal(delete().send().await).0, "ResourceNotFound");

@@ -9,33 +9,13 @@ use std::time::{Duration, Instant};
 
 use footplate::aws::guard::{Effect, OPERATIONS};
 use footplate::config::action::{Action, entry};
-use footplate::model::{
-    Failure, FailureKind, InstanceRecipe, ItemId, Order, Outcome, Phase, Range, RunRecipe, Settled, TuningRecipe, Verb,
-};
+use footplate::model::{Failure, FailureKind, InstanceRecipe, ItemId, Order, Outcome, Phase, Range, Settled, TuningRecipe, Verb};
 use footplate::resource::{self, ALL};
 use region::{Place, bare, found, order_of, set};
 
 /// A machine that the account may have.
 fn machine() -> InstanceRecipe {
-    InstanceRecipe {
-        image: "resolve:ssm:/aws/service/deeplearning/ami/x86_64/oss-nvidia-driver-gpu-pytorch-2.7-ubuntu-22.04/latest/ami-id"
-            .into(),
-        instance_type: "t3.medium".into(),
-        storage_gb: None,
-        lease_seconds: 3600,
-        spot: false,
-        zone: None,
-        subnet: None,
-        security_group: None,
-        run: RunRecipe {
-            data: None,
-            folders: Vec::new(),
-            script: "train.py".into(),
-            arguments: Vec::new(),
-            environment: "pytorch".into(),
-            results: Vec::new(),
-        },
-    }
+    InstanceRecipe { instance_type: "t3.medium".into(), lease_seconds: 3600, ..InstanceRecipe::usual("train.py") }
 }
 
 /// Leaves a model, so that there is something to deploy.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_ec2::types::{Filter, InstanceType, InstanceTypeInfo, LocationType};
+use aws_sdk_ec2::types::{Filter, Instance, InstanceType, InstanceTypeInfo, LocationType, Reservation};
 
 use super::{Aws, fault, instance_types};
 use crate::model::{Failure, FailureKind};
@@ -78,6 +78,26 @@ pub async fn learn(aws: &Aws, names: &[String]) {
             let machines = answer.instance_types().iter().filter_map(read);
             known.machines.extend(machines.map(|machine| (machine.name.clone(), machine)));
         });
+    }
+}
+
+/// All instances that pass the filters, page by page.
+///
+/// # Errors
+/// As the service says.
+pub async fn instances(aws: &Aws, filters: Vec<Filter>) -> Result<Vec<Instance>, Failure> {
+    let (mut found, mut token) = (Vec::new(), None::<String>);
+    loop {
+        let call = aws.ec2.describe_instances().max_results(1000).set_next_token(token.clone());
+        let call = if filters.is_empty() { call } else { call.set_filters(Some(filters.clone())) };
+        let page = call.send().await.map_err(|error| fault::tell("listing instances", &error))?;
+        found.extend(
+            page.reservations.unwrap_or_default().into_iter().flat_map(|it: Reservation| it.instances.unwrap_or_default()),
+        );
+        if page.next_token.is_none() || page.next_token == token {
+            return Ok(found);
+        }
+        token = page.next_token;
     }
 }
 

@@ -41,6 +41,19 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// What came of asking `all` things one after the other: what was said of those that did it, and the first failure.
+    ///
+    /// # Errors
+    /// When one failed; how many did not is told with it.
+    pub fn of_many(said: &[String], failed: Vec<Failure>, all: usize) -> Result<Self, Failure> {
+        match (said, failed.into_iter().next()) {
+            ([one], None) => Ok(Self::Said(Safe::line(one))),
+            (_, None) => Ok(Self::Said(Safe::line(&format!("{} of {all} asked", said.len())))),
+            ([], Some(first)) => Err(first),
+            (_, Some(first)) => Err(Failure::new(first.kind, format!("{} of {all}; {}", said.len(), first.what), &first.hint)),
+        }
+    }
+
     /// What is worth saying in one line.
     #[must_use]
     pub fn said(&self) -> &Safe {

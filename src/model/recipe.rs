@@ -132,6 +132,42 @@ pub struct RunRecipe {
     pub results: Vec<String>,
 }
 
+impl InstanceRecipe {
+    /// What a project wants that says nothing of it: the current deep learning image for PyTorch, by the parameter under which
+    /// AWS publishes it, on the cheapest type with a GPU, for four hours.
+    #[must_use]
+    pub fn usual(entry_point: &str) -> Self {
+        Self {
+            image:
+                "resolve:ssm:/aws/service/deeplearning/ami/x86_64/oss-nvidia-driver-gpu-pytorch-2.7-ubuntu-22.04/latest/ami-id"
+                    .to_owned(),
+            instance_type: "g4dn.xlarge".to_owned(),
+            storage_gb: None,
+            lease_seconds: 4 * 3600,
+            spot: false,
+            zone: None,
+            subnet: None,
+            security_group: None,
+            run: RunRecipe::usual(entry_point),
+        }
+    }
+}
+
+impl RunRecipe {
+    /// What a project wants that says nothing of it: its script, without data, in the environment of the images.
+    #[must_use]
+    pub fn usual(entry_point: &str) -> Self {
+        Self {
+            data: None,
+            folders: Vec::new(),
+            script: entry_point.to_owned(),
+            arguments: Vec::new(),
+            environment: "pytorch".to_owned(),
+            results: Vec::new(),
+        }
+    }
+}
+
 /// What of a training job goes beyond the ordinary; all of it is off unless the project says otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Extras {

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use aws_sdk_ec2::types::{Filter, Instance, Reservation, Tag};
+use aws_sdk_ec2::types::{Filter, Instance, Tag};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Kind, Orphan};
 use crate::aws::spending::Use;
-use crate::aws::{Aws, Mode, fault, pricing, time};
+use crate::aws::{Aws, Mode, fault, machines, pricing, time};
 use crate::model::show::money;
 use crate::model::{Failure, FailureKind};
 
@@ -81,18 +81,7 @@ fn told(aws: &Aws, it: &Instance) -> String {
 async fn instances(aws: &Aws) -> Result<Vec<Instance>, Failure> {
     let states = ["pending", "running", "stopping", "stopped", "shutting-down"].map(str::to_owned).to_vec();
     let there = Filter::builder().name("instance-state-name").set_values(Some(states)).build();
-    let (mut found, mut token) = (Vec::new(), None::<String>);
-    loop {
-        let call = aws.ec2.describe_instances().filters(there.clone()).max_results(1000).set_next_token(token.clone());
-        let page = call.send().await.map_err(|error| fault::tell("listing instances", &error))?;
-        found.extend(
-            page.reservations.unwrap_or_default().into_iter().flat_map(|it: Reservation| it.instances.unwrap_or_default()),
-        );
-        if page.next_token.is_none() || page.next_token == token {
-            return Ok(found);
-        }
-        token = page.next_token;
-    }
+    machines::instances(aws, vec![there]).await
 }
 
 /// Takes one away.

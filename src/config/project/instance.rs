@@ -5,9 +5,6 @@ use std::path::Path;
 use super::super::sheet::Section;
 use crate::model::{InstanceRecipe, Recipe, RunRecipe};
 
-/// The current deep learning image for PyTorch, by the parameter under which AWS publishes it.
-const IMAGE: &str =
-    "resolve:ssm:/aws/service/deeplearning/ami/x86_64/oss-nvidia-driver-gpu-pytorch-2.7-ubuntu-22.04/latest/ami-id";
 /// Ten minutes to thirty days.
 const LEASE: std::ops::RangeInclusive<i64> = 600..=30 * 86_400;
 /// What gp3 volumes can have, in GiB.
@@ -16,28 +13,32 @@ const STORAGE: std::ops::RangeInclusive<i64> = 1..=16_384;
 /// Reads `[instance]`, if the file has it.
 pub(super) fn read(top: &Section, recipe: &mut Recipe) {
     let section = top.section("instance");
+    let usual = InstanceRecipe::usual(&recipe.entry_point);
     let instance = InstanceRecipe {
-        image: section.text("image").unwrap_or_else(|| IMAGE.to_owned()),
-        instance_type: instance_type(&section).unwrap_or_else(|| "g4dn.xlarge".to_owned()),
+        image: section.text("image").unwrap_or(usual.image),
+        instance_type: instance_type(&section).unwrap_or(usual.instance_type),
         storage_gb: section.whole("storage_gb", STORAGE).and_then(|number| u32::try_from(number).ok()),
-        lease_seconds: section.seconds("lease", LEASE).and_then(|seconds| u32::try_from(seconds).ok()).unwrap_or(4 * 3600),
+        lease_seconds: section
+            .seconds("lease", LEASE)
+            .and_then(|seconds| u32::try_from(seconds).ok())
+            .unwrap_or(usual.lease_seconds),
         spot: section.flag("spot").unwrap_or_default(),
         zone: section.text("zone"),
         subnet: section.text("subnet"),
         security_group: section.text("security_group"),
-        run: run(&section.section("run"), &recipe.entry_point),
+        run: run(&section.section("run"), usual.run),
     };
     section.close();
     recipe.instance = top.has("instance").then_some(instance);
 }
 
-fn run(section: &Section, entry_point: &str) -> RunRecipe {
+fn run(section: &Section, usual: RunRecipe) -> RunRecipe {
     let run = RunRecipe {
         data: section.text("data"),
         folders: inside(section, "folders"),
-        script: script(section).unwrap_or_else(|| entry_point.to_owned()),
+        script: script(section).unwrap_or(usual.script),
         arguments: super::hyperparameters(&section.section("arguments")),
-        environment: section.text("environment").unwrap_or_else(|| "pytorch".to_owned()),
+        environment: section.text("environment").unwrap_or(usual.environment),
         results: inside(section, "results"),
     };
     section.close();

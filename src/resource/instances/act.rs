@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::{invalid, lease, list, look};
 use crate::aws::{Aws, fault};
 use crate::model::show::seconds_between;
-use crate::model::{Failure, Order, Outcome, Safe, Verb};
+use crate::model::{Failure, Order, Outcome, Verb};
 
 /// Less than this is left of a lease: to start with it is to lose the instance.
 const LEFT: f64 = 600.0;
@@ -34,15 +34,7 @@ pub(super) async fn act(aws: &Aws, order: &Order) -> Result<Outcome, Failure> {
             Err(failure) => failed.push(failure),
         }
     }
-    match (said.as_slice(), failed.into_iter().next()) {
-        ([one], None) => Ok(Outcome::Said(Safe::line(one))),
-        (_, None) => Ok(Outcome::Said(Safe::line(&format!("{} of {} asked", said.len(), order.targets.len())))),
-        ([], Some(first)) => Err(first),
-        (_, Some(first)) => {
-            let what = format!("{} of {}; {}", said.len(), order.targets.len(), first.what);
-            Err(Failure::new(first.kind, what, &first.hint))
-        }
-    }
+    Outcome::of_many(&said, failed, order.targets.len())
 }
 
 async fn start(aws: &Aws, it: &Instance) -> Result<&'static str, Failure> {

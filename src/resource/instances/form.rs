@@ -11,7 +11,7 @@ use super::{image, list, look};
 use crate::aws::{Aws, Mode, fault, machines, price, time};
 use crate::model::length::written;
 use crate::model::show::seconds_between;
-use crate::model::{Failure, Field, FieldKind, Form, InstanceRecipe, ItemId, Recipe, RunRecipe, Safe, Verb};
+use crate::model::{Failure, Field, FieldKind, Form, InstanceRecipe, ItemId, Recipe, Safe, Verb};
 
 /// How long a form waits for what its lists could offer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -20,25 +20,7 @@ const OFFERED: usize = 20;
 
 /// What the project says, or what it would if it said nothing.
 pub(super) fn wanted(recipe: &Recipe) -> InstanceRecipe {
-    recipe.instance.clone().unwrap_or_else(|| InstanceRecipe {
-        image: "resolve:ssm:/aws/service/deeplearning/ami/x86_64/oss-nvidia-driver-gpu-pytorch-2.7-ubuntu-22.04/latest/ami-id"
-            .to_owned(),
-        instance_type: "g4dn.xlarge".to_owned(),
-        storage_gb: None,
-        lease_seconds: 4 * 3600,
-        spot: false,
-        zone: None,
-        subnet: None,
-        security_group: None,
-        run: RunRecipe {
-            data: None,
-            folders: Vec::new(),
-            script: recipe.entry_point.clone(),
-            arguments: Vec::new(),
-            environment: "pytorch".to_owned(),
-            results: Vec::new(),
-        },
-    })
+    recipe.instance.clone().unwrap_or_else(|| InstanceRecipe::usual(&recipe.entry_point))
 }
 
 /// What the form starts with.

@@ -86,7 +86,7 @@ fn problem_of(failure: &Failure) -> Problem {
 
 /// Instances of the same name that live: who starts again after a crash may have what he wants already.
 async fn twins(aws: &Aws, draft: &Draft) -> Option<Problem> {
-    let found = look::all(aws, vec![super::form::filter("tag:Name", &draft.name)]).await.ok()?;
+    let found = crate::aws::machines::instances(aws, vec![super::form::filter("tag:Name", &draft.name)]).await.ok()?;
     let lives = |it: &&Instance| matches!(look::state(it).phase, Phase::Waiting | Phase::Active | Phase::Stopped);
     let there: Vec<String> = found
         .iter()

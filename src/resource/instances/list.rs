@@ -15,7 +15,7 @@ const FADES: SignedDuration = SignedDuration::from_hours(1);
 
 /// Lists them; what their types are and what their storage costs is asked beside.
 pub(super) async fn list(aws: &Aws, page: &(dyn Fn(Page) + Send + Sync)) -> Result<(), Failure> {
-    let mut instances = look::all(aws, Vec::new()).await?;
+    let mut instances = machines::instances(aws, Vec::new()).await?;
     let now = Timestamp::now();
     let faded = |it: &Instance| {
         look::name_of_state(it) == "terminated" && look::ended(it).is_some_and(|ended| now.duration_since(ended) > FADES)

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName, Reservation};
+use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName};
 use jiff::Timestamp;
 
 use super::{invalid, lease};
-use crate::aws::{Aws, Mode, fault};
+use crate::aws::{Aws, Mode, fault, machines};
 use crate::model::{Failure, FailureKind, Phase, Safe, State};
 
 /// The tag with who launched it.
@@ -35,26 +35,6 @@ pub(super) fn launched(aws: &Aws, id: &str) {
 
 fn is_fresh(aws: &Aws, id: &str) -> bool {
     aws.memo(MEMO, |launched: &mut Launched| launched.iter().any(|(known, at)| known == id && at.elapsed() < GRACE))
-}
-
-/// All instances that pass the filters, in pages of a thousand.
-///
-/// # Errors
-/// As the service says.
-pub(super) async fn all(aws: &Aws, filters: Vec<Filter>) -> Result<Vec<Instance>, Failure> {
-    let (mut found, mut token) = (Vec::new(), None::<String>);
-    loop {
-        let call = aws.ec2.describe_instances().max_results(1000).set_next_token(token.clone());
-        let call = if filters.is_empty() { call } else { call.set_filters(Some(filters.clone())) };
-        let page = call.send().await.map_err(|error| fault::tell("listing instances", &error))?;
-        found.extend(
-            page.reservations.unwrap_or_default().into_iter().flat_map(|it: Reservation| it.instances.unwrap_or_default()),
-        );
-        if page.next_token.is_none() || page.next_token == token {
-            return Ok(found);
-        }
-        token = page.next_token;
-    }
 }
 
 /// One instance, by its id, its name (the tag `Name`) or the token that it was launched with. What was launched just now is
@@ -93,9 +73,9 @@ pub(super) async fn one(aws: &Aws, named: &str) -> Result<Instance, Failure> {
 
 async fn by_name(aws: &Aws, named: &str) -> Result<Instance, Failure> {
     let filter = |name: &str| vec![Filter::builder().name(name).values(named).build()];
-    let mut found = all(aws, filter("tag:Name")).await?;
+    let mut found = machines::instances(aws, filter("tag:Name")).await?;
     if found.is_empty() {
-        found = all(aws, filter("client-token")).await?;
+        found = machines::instances(aws, filter("client-token")).await?;
     }
     if found.len() > 1 {
         found.retain(|it| !matches!(name_of_state(it), "terminated" | "shutting-down"));
@@ -123,7 +103,7 @@ async fn by_name(aws: &Aws, named: &str) -> Result<Instance, Failure> {
 /// As the service says.
 pub(super) async fn by_token(aws: &Aws, token: &str) -> Result<Option<Instance>, Failure> {
     let filter = Filter::builder().name("client-token").values(token).build();
-    Ok(all(aws, vec![filter]).await?.into_iter().next())
+    Ok(machines::instances(aws, vec![filter]).await?.into_iter().next())
 }
 
 /// The value of a tag; none when it is empty.

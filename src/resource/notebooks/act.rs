@@ -34,15 +34,7 @@ pub(super) async fn act(aws: &Aws, order: &Order) -> Result<Outcome, Failure> {
             Err(failure) => failed.push(failure),
         }
     }
-    match (said.as_slice(), failed.into_iter().next()) {
-        ([one], None) => Ok(Outcome::Said(Safe::line(one))),
-        (_, None) => Ok(Outcome::Said(Safe::line(&format!("{} of {} asked", said.len(), order.targets.len())))),
-        ([], Some(first)) => Err(first),
-        (_, Some(first)) => {
-            let what = format!("{} of {}; {}", said.len(), order.targets.len(), first.what);
-            Err(Failure::new(first.kind, what, &first.hint))
-        }
-    }
+    Outcome::of_many(&said, failed, order.targets.len())
 }
 
 async fn start(aws: &Aws, place: &Place) -> Result<&'static str, Failure> {

@@ -17,14 +17,7 @@ const SCRIPT: usize = 1 << 20;
 /// When the script cannot be read.
 pub(super) fn launch(recipe: &Recipe, instance: &ItemId) -> Result<Form, Failure> {
     let run = recipe.instance.as_ref().map(|instance| instance.run.clone());
-    let run = run.unwrap_or_else(|| RunRecipe {
-        data: None,
-        folders: Vec::new(),
-        script: recipe.entry_point.clone(),
-        arguments: Vec::new(),
-        environment: "pytorch".to_owned(),
-        results: Vec::new(),
-    });
+    let run = run.unwrap_or_else(|| RunRecipe::usual(&recipe.entry_point));
     let arguments = run.arguments.iter().map(|(name, value)| format!("{name} = {}", line_of(value)));
     let text = if run.script.is_empty() { String::new() } else { script(recipe, &run.script)? };
     let field = |name: &'static str, label: &'static str, kind: FieldKind, value: String, help: &'static str| Field {

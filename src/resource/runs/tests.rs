@@ -61,17 +61,7 @@ impl Bench {
             environment: "system".into(),
             results: vec!["TrainedModels/model.bin".into()],
         };
-        let instance_recipe = crate::model::InstanceRecipe {
-            image: String::new(),
-            instance_type: String::new(),
-            storage_gb: None,
-            lease_seconds: 3600,
-            spot: false,
-            zone: None,
-            subnet: None,
-            security_group: None,
-            run,
-        };
+        let instance_recipe = crate::model::InstanceRecipe { run, ..crate::model::InstanceRecipe::usual("") };
         let recipe = Recipe {
             root,
             name: "numbers".into(),
