@@ -33,8 +33,10 @@ impl Asked {
     }
 }
 
-/// An answer: status and body; status 0 is a broken connection.
+/// An answer: status and body; status 0 is a broken connection, [`SILENCE`] none at all.
 pub type Answer = (u16, Vec<u8>);
+/// In place of a status: the request has arrived, and is never answered.
+pub const SILENCE: u16 = 1;
 type Script = dyn Fn(&Asked) -> Answer + Send + Sync;
 
 #[derive(Clone)]
@@ -103,6 +105,9 @@ impl HttpConnector for Scripted {
         self.asked.lock().unwrap().push(asked);
         if status == 0 {
             return HttpConnectorFuture::ready(Err(ConnectorError::io("connection reset".into())));
+        }
+        if status == SILENCE {
+            return HttpConnectorFuture::new(std::future::pending());
         }
         HttpConnectorFuture::ready(Ok(HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body))))
     }

@@ -98,7 +98,8 @@ class Jobs:
 
     def wait(self, name, seconds=60):
         """Waits for the job's end; its description."""
-        wait_until(lambda: self.describe(name)["TrainingJobStatus"] in ENDED, f"the end of the job {name}", seconds)
+        seen = lambda: (self.describe(name)["SecondaryStatusTransitions"], self.lines(name))
+        wait_until(lambda: self.describe(name)["TrainingJobStatus"] in ENDED, f"the end of the job {name}", seconds, seen)
         return self.describe(name)
 
     def streams(self, name):

@@ -25,15 +25,16 @@ def binary():
     return path
 
 
-def wait_until(condition, what, seconds=30):
-    """What the condition returns as soon as it is true. Fails after the deadline, saying what was waited for."""
+def wait_until(condition, what, seconds=30, seen=lambda: ""):
+    """What the condition returns as soon as it is true. Fails after the deadline, saying what was waited for, and what `seen`
+    finds then."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            pytest.fail(f"waited {seconds} s for {what}")
+            pytest.fail(f"waited {seconds} s for {what} {seen()}")
         time.sleep(0.02)
 
 

@@ -167,7 +167,7 @@ def test_the_best_trial_trains_on_one_instance_and_answers(best, sagemaker, esti
     # What the best trial found is for 133 breeds and photos; four breeds of stripes want small steps to be learnt in seconds.
     made = estimator("train.py", {"learning_rate": 0.001, "batch_size": 8, "epochs": 8})
     made.fit({"training": channel}, wait=False)
-    job = Jobs(clients, "none").wait(made.latest_training_job.name, seconds=240)
+    job = Jobs(clients, "none").wait(made.latest_training_job.name, seconds=600)
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
     assert set(finals(clients, made.latest_training_job.name)) == {rule["name"] for rule in project["metrics"]}
     fetched = members(clients.s3.get_object(Bucket=made.model_data.split("/")[2], Key=made.model_data.split("/", 3)[3])["Body"].read())
@@ -187,7 +187,7 @@ def test_the_best_trial_trains_on_one_instance_and_answers(best, sagemaker, esti
     )
     # The SDK itself would look every 30 s only.
     status = lambda: clients.sagemaker.describe_endpoint(EndpointName=predictor.endpoint_name)["EndpointStatus"]
-    wait_until(lambda: status() != "Creating", "the endpoint", seconds=120)
+    wait_until(lambda: status() != "Creating", "the endpoint", seconds=300)
     assert status() == "InService"
     row = predictor.predict((DOGS / endpoint["smoke_test"]).read_bytes())[0]
     assert len(row) == 4 and abs(sum(row) - 1) < 1e-3
@@ -225,7 +225,7 @@ def test_four_instances_train_one_model_together(estimator, channel, clients):
     made.fit({"training": channel}, wait=False)
     name = made.latest_training_job.name
     jobs = Jobs(clients, "none")
-    assert jobs.wait(name, seconds=240)["TrainingJobStatus"] == "Completed", jobs.lines(name)
+    assert jobs.wait(name, seconds=600)["TrainingJobStatus"] == "Completed", jobs.lines(name)
     by_host = {stream.split("/")[1].rsplit("-", 1)[0]: [event["message"] for event in jobs.events(stream)] for stream in jobs.streams(name)}
     for number in range(1, 5):
         lines = by_host[f"algo-{number}"]
@@ -239,9 +239,9 @@ def test_a_stopped_job_of_two_hosts_keeps_its_model(estimator, channel, clients)
     made = estimator("train.py", {"learning_rate": 0.001, "batch_size": 8, "epochs": 500}, instance_count=2)
     made.fit({"training": channel}, wait=False)
     name, jobs = made.latest_training_job.name, Jobs(clients, "none")
-    jobs.wait_for_line(name, "epoch 1/500 Testing Loss", seconds=120)
+    jobs.wait_for_line(name, "epoch 1/500 Testing Loss", seconds=300)
     clients.sagemaker.stop_training_job(TrainingJobName=name)
-    job = jobs.wait(name, seconds=120)
+    job = jobs.wait(name, seconds=300)
     assert job["TrainingJobStatus"] == "Stopped"
     assert any(line.startswith("SIGTERM in epoch") for line in jobs.lines(name))
     uri = job["ModelArtifacts"]["S3ModelArtifacts"]
@@ -253,15 +253,15 @@ def test_the_script_for_ec2_makes_its_folders(torch, pictures, tmp_path):
     (tmp_path / "dogImages").symlink_to(pictures)
     script = [torch, str(CODE / "solution.py"), "--epochs", "1", "--arch", "resnet18", "--image-size", "64", "--workers", "1"]
     env = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(script, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(script, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert {path.name for path in (tmp_path / "TrainedModels").iterdir()} == {"model.pth", "model.json", "metrics.csv"}
 
     model = str(tmp_path / "TrainedModels" / "model.pth")
-    again = subprocess.run([*script, "--pretrained-weights", model], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=240)
+    again = subprocess.run([*script, "--pretrained-weights", model], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600)
     assert again.returncode == 0, again.stderr
     (tmp_path / "dogImages").unlink()
-    missing = subprocess.run(script, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=240)
+    missing = subprocess.run(script, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600)
     assert missing.returncode == 1 and missing.stderr.startswith("error: there is no folder dogImages/train")
 
 

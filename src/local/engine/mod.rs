@@ -14,6 +14,7 @@ pub mod host;
 pub mod keeper;
 pub mod layout;
 pub mod lines;
+pub mod meeting;
 pub mod python;
 pub mod scrape;
 pub mod serve;

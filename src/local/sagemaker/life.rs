@@ -20,6 +20,7 @@ use crate::local::engine::contract::{self, Invocation};
 use crate::local::engine::host::{self, HostEnd, HostRun, LastValues, Order, Sink, now_millis};
 use crate::local::engine::keeper::{Charge, Limits};
 use crate::local::engine::layout::HostRoot;
+use crate::local::engine::meeting::Meeting;
 use crate::local::engine::usage::Gauge;
 use crate::local::engine::{Broken, Work, artefacts, channels, disk, distribution, source};
 use crate::local::fault::Fault;
@@ -179,7 +180,8 @@ impl Life {
         let (alarms, mut alarm) = mpsc::channel(1);
         let mut running = JoinSet::new();
         let mut commands = Vec::new();
-        for (host, invocation) in self.invocations(hosts)? {
+        let meeting = Meeting::reserve().map_err(|error| Broken::region("finding a free port", &error))?;
+        for (host, invocation) in self.invocations(hosts, &meeting)? {
             commands.push(contract::shell_text(&invocation.argv));
             running.spawn(host::run(self.host_run(&host, invocation), order.clone()));
         }
@@ -240,11 +242,11 @@ impl Life {
         Ok(judge(ending, failed, hosts, &commands))
     }
 
-    /// What each host runs. One port for all of them to meet at, and another one for every job.
-    fn invocations(&self, hosts: &[HostRoot]) -> Result<Vec<(HostRoot, Invocation)>, Broken> {
-        let port = free_port().map_err(|error| Broken::region("finding a free port", &error))?;
+    /// What each host runs.
+    fn invocations(&self, hosts: &[HostRoot], meeting: &Meeting) -> Result<Vec<(HostRoot, Invocation)>, Broken> {
         let python = &self.service.engine.python;
-        hosts.iter().map(|host| Ok((host.clone(), contract::invocation(&self.work, host, python, port)?))).collect()
+        let invocation = |host: &HostRoot| contract::invocation(&self.work, host, python, meeting.port());
+        hosts.iter().map(|host| Ok((host.clone(), invocation(host)?))).collect()
     }
 
     fn host_run(&self, host: &HostRoot, invocation: Invocation) -> HostRun {
@@ -398,10 +400,6 @@ fn ending_of(wish: Wish) -> Option<Ending> {
             "InternalServerError: the local region was closed while this job was running. Start the job again.".to_owned(),
         )),
     }
-}
-
-fn free_port() -> std::io::Result<u16> {
-    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Broken> {
