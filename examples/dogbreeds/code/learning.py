@@ -17,6 +17,13 @@ from hosts import StopRequest, Team
 def learn(options, keep_best):
     """Trains for options.epochs and saves the model: that of the epoch with the least validation loss, or the last one."""
     team = Team()
+    fit(options, keep_best, team)
+    # Only now, when the model is gone: DistributedDataParallel shares the process group, and if it were the last to let go of
+    # it, PyTorch could wait for ever for a thread that itself waits for Python's lock (seen with 1.13 and gloo).
+    team.leave()
+
+
+def fit(options, keep_best, team):
     stop = StopRequest(team)
     random.seed(options.seed)
     torch.manual_seed(options.seed)
@@ -43,7 +50,6 @@ def learn(options, keep_best):
             table.add(epoch, figures, time.monotonic() - began)
         best = save_if_better(model, options, breeds, team, best, figures["valid"][0] if keep_best else -math.inf)
     table.close()
-    team.leave()
 
 
 def run_epoch(model, loaders, criterion, optimizer, team, stop, epoch):
