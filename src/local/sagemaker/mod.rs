@@ -11,6 +11,7 @@ mod life;
 mod list;
 pub(in crate::local) mod notebooks;
 mod outcome;
+mod page;
 pub(in crate::local) mod quotas;
 mod search;
 pub(in crate::local) mod shapes;
