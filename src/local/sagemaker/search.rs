@@ -51,7 +51,7 @@ fn records(store: &Store) -> Result<Vec<Value>, Fault> {
     // What SQLite takes at most.
     let all = Query { limit: usize::try_from(i64::MAX).unwrap_or(usize::MAX), ..Query::default() };
     let jobs = store.list(&all)?.into_iter().map(|job| {
-        let tags = store.tags(text(&job, "TrainingJobArn"))?;
+        let tags = store.tags().of(text(&job, "TrainingJobArn"))?;
         let mut record: Map<String, Value> = job.into_iter().filter(|(member, _)| shapes::has("TrainingJob", member)).collect();
         let tags = tags.into_iter().map(|(key, value)| json!({"Key": key, "Value": value}));
         record.insert("Tags".to_owned(), tags.collect());
