@@ -38,12 +38,7 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     args.resource.can(Verb::Logs)?;
     let session = Session::open(globals, Purpose::Look, globals.recipe_or_bare().ok().as_ref()).await?;
     let printed = print(&session, args).await;
-    if printed.is_ok() {
-        session.close().await;
-    } else {
-        session.abandon().await;
-    }
-    printed.map(|()| ExitCode::SUCCESS)
+    session.end(printed).await.map(|()| ExitCode::SUCCESS)
 }
 
 async fn print(session: &Session, args: &Args) -> Result<(), Failure> {

@@ -34,27 +34,11 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let recipe = globals.recipe()?;
     let kind = kind::named("tuning-jobs")?;
     kind.can(Verb::Launch)?;
-    let purpose = if args.launch.dry_run { Purpose::Look } else { Purpose::Change };
-    let session = Session::open(globals, purpose, Some(&recipe)).await?;
-    if let Err(failure) = launch::interpreter(&session, &recipe) {
-        session.abandon().await;
-        return Err(failure);
-    }
+    let session = Session::open(globals, Purpose::unless(args.launch.dry_run), Some(&recipe)).await?;
     let mut signals = Signals::listen()?;
-    let launched = tokio::select! {
-        launched = launched(&session, kind, &recipe, args) => launched,
-        () = signals.next() => Err(Failure::new(FailureKind::Cancelled, "interrupted before the tuning job was accepted", "footplate doctor tells what became of calls that were under way.")),
-    };
-    let id = match launched {
+    let id = match signals.or(launch::unaccepted("tuning job"), launched(&session, kind, &recipe, args)).await {
         Ok(Some(id)) => id,
-        Ok(None) => {
-            session.close().await;
-            return Ok(ExitCode::SUCCESS);
-        }
-        Err(failure) => {
-            session.abandon().await;
-            return Err(failure);
-        }
+        other => return session.end(other).await.map(|_| ExitCode::SUCCESS),
     };
     if !args.wait && !session.holds_region() {
         return launch::accepted(&session, kind, &id, args.launch.json);
@@ -70,14 +54,12 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
             over(&detail, &trials, args.launch.json)
         }
         Ok(None) => Err(launch::interrupted(session, kind, &id).await),
-        Err(failure) => {
-            session.abandon().await;
-            Err(failure)
-        }
+        Err(failure) => session.end(Err(failure)).await,
     }
 }
 
 async fn launched(session: &Session, kind: Kind, recipe: &Recipe, args: &Args) -> Result<Option<ItemId>, Failure> {
+    launch::interpreter(session, recipe)?;
     let form = launch::form(session, recipe, kind.0, Verb::Launch, None).await?;
     launch::order(session, recipe, form, &args.launch).await
 }
