@@ -13,7 +13,7 @@ use super::gutter::Sink;
 use super::kind::{self, Kind};
 use super::session::{Purpose, Session};
 use super::signals::Signals;
-use super::watch::{End, until_over};
+use super::watch::{Awaited, End, until_over};
 use super::{json, launch, orders, print};
 use crate::model::{Block, Cell, Detail, Failure, FailureKind, ItemId, Order, Phase, Recipe, Safe, Verb};
 
@@ -61,7 +61,7 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
         );
     }
     let sink = if args.launch.json { Sink::Err } else { Sink::Out };
-    match until_over(&session, kind.0, &id, sink, &mut signals).await {
+    match until_over(&session, kind.0, &id, Awaited::Job, sink, &mut signals).await {
         Ok(End::Over(detail)) => {
             let fetched = if args.on.is_some() { fetch(&session, kind, &recipe, &id).await } else { Ok(None) };
             session.close().await;

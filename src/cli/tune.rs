@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -12,8 +11,8 @@ use super::globals::Globals;
 use super::kind::{self, Kind};
 use super::session::{Purpose, Session};
 use super::signals::Signals;
+use super::watch::{passes, period};
 use super::{json, launch, print};
-use crate::aws::Mode;
 use crate::model::{Block, Cell, Detail, Failure, FailureKind, Item, ItemId, Page, Phase, Recipe, Verb};
 
 /// Arguments of `tune`.
@@ -73,11 +72,7 @@ async fn watch(
     as_json: bool,
     signals: &mut Signals,
 ) -> Result<Option<(Detail, Vec<Item>)>, Failure> {
-    // On this machine looking costs nothing; AWS gives an account a few looks a second for everything it does.
-    let period = match session.aws.mode() {
-        Mode::Local => Duration::from_millis(500),
-        Mode::Aws => Duration::from_secs(u64::from(kind.0.spec().poll.live)),
-    };
+    let period = period(&session.aws, kind.0);
     let mut said: HashMap<ItemId, String> = HashMap::new();
     let mut state = String::new();
     let mut trouble = false;
@@ -102,12 +97,7 @@ async fn watch(
                     return Ok(Some((detail, trials)));
                 }
             }
-            Err(failure)
-                if matches!(
-                    failure.kind,
-                    FailureKind::Throttled | FailureKind::Network | FailureKind::Timeout | FailureKind::Service
-                ) =>
-            {
+            Err(failure) if passes(failure.kind) => {
                 if !std::mem::replace(&mut trouble, true) {
                     print::failure(&failure);
                     print::progress("The trials are not affected; trying again.");
