@@ -21,8 +21,8 @@ use tokio::sync::{mpsc, watch};
 
 use crate::aws::{Aws, tail};
 use crate::model::{
-    Detail, Failure, Form, ItemId, LogBatch, LogSource, MetricRule, Order, Outcome, Page, Preview, Progress, Recipe, Safe, Spec,
-    Verb,
+    Detail, Failure, FailureKind, Form, ItemId, LogBatch, LogSource, MetricRule, Order, Outcome, Page, Preview, Progress, Recipe,
+    Safe, Spec, Verb,
 };
 use crate::ssh;
 pub use runs::activation;
@@ -96,6 +96,16 @@ pub trait Resource: Sync {
         let singular = self.spec().singular;
         Box::pin(async move { Err(instances::no_terminal(singular)) })
     }
+}
+
+/// That a verb has no form in a pane.
+fn no_form(verb: Verb) -> Failure {
+    Failure::new(FailureKind::Invalid, format!("'{}' has no form here", verb.name()), "")
+}
+
+/// That a verb is not among those of a pane.
+fn cannot(verb: Verb) -> Failure {
+    Failure::new(FailureKind::Invalid, format!("'{}' cannot be done here", verb.name()), "")
 }
 
 /// All resources, in the order of the tabs; inner lists stand behind the one they are the inside of.

@@ -14,7 +14,7 @@ use super::session::{Purpose, Session};
 use super::signals::Signals;
 use super::{ask, json, orders, print};
 use crate::aws::Mode;
-use crate::model::{Failure, FailureKind, Form, ItemId, Order, Outcome, Preview, Recipe, Verb};
+use crate::model::{Failure, FailureKind, Form, ItemId, Order, Outcome, Recipe, Verb};
 
 /// Arguments of `deploy`.
 #[derive(clap::Args)]
@@ -50,8 +50,7 @@ pub struct Args {
 pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let recipe = globals.recipe()?;
     let kind = kind::named("endpoints")?;
-    let purpose = if args.dry_run { Purpose::Look } else { Purpose::Change };
-    let session = Session::open(globals, purpose, Some(&recipe)).await?;
+    let session = Session::open(globals, Purpose::unless(args.dry_run), Some(&recipe)).await?;
     if session.holds_region() && !args.dry_run {
         session.abandon().await;
         return Err(Failure::new(
@@ -60,25 +59,13 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
             "Start `footplate local serve` in another terminal first, or deploy in the cockpit: footplate --local",
         ));
     }
-    let mut signals = Signals::listen()?;
-    let deployed = tokio::select! {
-        deployed = deploy(&session, kind, &recipe, args) => deployed,
-        () = signals.next() => Err(Failure::new(
-            FailureKind::Cancelled,
-            "interrupted: an endpoint that is being created goes on and costs",
-            "footplate ls endpoints shows it; footplate orphans shows what was made for one that never came to be",
-        )),
-    };
-    match deployed {
-        Ok(()) => {
-            session.close().await;
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(failure) => {
-            session.abandon().await;
-            Err(failure)
-        }
-    }
+    let interrupted = Failure::new(
+        FailureKind::Cancelled,
+        "interrupted: an endpoint that is being created goes on and costs",
+        "footplate ls endpoints shows it; footplate orphans shows what was made for one that never came to be",
+    );
+    let deployed = Signals::listen()?.or(interrupted, deploy(&session, kind, &recipe, args)).await;
+    session.end(deployed).await.map(|()| ExitCode::SUCCESS)
 }
 
 /// Form, overrides, problems, question, order.
@@ -102,13 +89,13 @@ async fn deploy(session: &Session, kind: Kind, recipe: &Recipe, args: &Args) -> 
     let problems: Vec<_> = checked.iter().chain(&preview.problems).cloned().collect();
     if args.dry_run {
         if !args.json {
-            facts(&preview);
+            print::facts(&preview);
         }
         print::line(preview.request.as_str())?;
         return orders::report(&form, &problems);
     }
     orders::report(&form, &problems)?;
-    facts(&preview);
+    print::facts(&preview);
     confirm(session, &form, args.yes).await?;
     let order = Order { resource: form.resource.clone(), verb: form.verb, targets: Vec::new(), form: Some(form) };
     let Outcome::Made { id, said } = orders::run(session, kind.0, recipe, &order).await? else {
@@ -123,12 +110,6 @@ async fn deploy(session: &Session, kind: Kind, recipe: &Recipe, args: &Args) -> 
     let flag = if session.aws.mode() == Mode::Local { " --local" } else { "" };
     print::progress(&format!("Ask it with: footplate{flag} invoke {} --body FILE", id.as_str()));
     Ok(())
-}
-
-fn facts(preview: &Preview) {
-    for (name, value) in &preview.facts {
-        print::progress(&format!("  {name}: {value}"));
-    }
 }
 
 /// The local region costs nothing; AWS does.

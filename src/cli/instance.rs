@@ -36,27 +36,14 @@ pub struct Args {
 /// When the project file or the form has mistakes, it is not confirmed, it does not come up, or as the service says.
 pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let recipe = globals.recipe_or_bare()?;
-    let purpose = if args.launch.dry_run { Purpose::Look } else { Purpose::Change };
-    let session = Session::open(globals, purpose, Some(&recipe)).await?;
-    let mut signals = Signals::listen()?;
-    let done = tokio::select! {
-        done = launched(&session, &recipe, args) => done,
-        () = signals.next() => Err(Failure::new(
-            FailureKind::Cancelled,
-            "interrupted: an instance that was accepted goes on, and costs until its lease ends",
-            "footplate ls instances shows it; footplate doctor tells what became of calls that were under way",
-        )),
-    };
-    match done {
-        Ok(()) => {
-            session.close().await;
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(failure) => {
-            session.abandon().await;
-            Err(failure)
-        }
-    }
+    let session = Session::open(globals, Purpose::unless(args.launch.dry_run), Some(&recipe)).await?;
+    let interrupted = Failure::new(
+        FailureKind::Cancelled,
+        "interrupted: an instance that was accepted goes on, and costs until its lease ends",
+        "footplate ls instances shows it; footplate doctor tells what became of calls that were under way",
+    );
+    let done = Signals::listen()?.or(interrupted, launched(&session, &recipe, args)).await;
+    session.end(done).await.map(|()| ExitCode::SUCCESS)
 }
 
 async fn launched(session: &Session, recipe: &Recipe, args: &Args) -> Result<(), Failure> {

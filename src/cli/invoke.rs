@@ -47,22 +47,10 @@ pub struct Args {
 pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let recipe = globals.recipe_or_bare()?;
     let session = Session::open(globals, Purpose::Look, Some(&recipe)).await?;
-    let mut signals = Signals::listen()?;
-    let answered = tokio::select! {
-        answered = ask(&session, &recipe, args) => answered,
-        () = signals.next() => Err(Failure::new(FailureKind::Cancelled, "interrupted", "")),
-    };
-    match answered {
-        Ok(answered) => {
-            session.close().await;
-            show(&answered, args)?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(failure) => {
-            session.abandon().await;
-            Err(failure)
-        }
-    }
+    let interrupted = Failure::new(FailureKind::Cancelled, "interrupted", "");
+    let answered = Signals::listen()?.or(interrupted, ask(&session, &recipe, args)).await;
+    show(&session.end(answered).await?, args)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn ask(session: &Session, recipe: &Recipe, args: &Args) -> Result<Answered, Failure> {

@@ -51,6 +51,16 @@ pub fn interpreter(session: &Session, recipe: &Recipe) -> Result<(), Failure> {
     ))
 }
 
+/// Ctrl-C before the service has accepted it.
+#[must_use]
+pub fn unaccepted(singular: &str) -> Failure {
+    Failure::new(
+        FailureKind::Cancelled,
+        format!("interrupted before the {singular} was accepted"),
+        "footplate doctor tells what became of calls that were under way.",
+    )
+}
+
 /// Overrides, problems, question, order. `None` after a dry run.
 ///
 /// # Errors
@@ -99,9 +109,7 @@ pub async fn order(session: &Session, recipe: &Recipe, mut form: Form, args: &Ar
 
 /// The local region costs nothing; AWS does.
 async fn confirm(session: &Session, form: &Form, preview: &Preview, yes: bool) -> Result<(), Failure> {
-    for (name, value) in &preview.facts {
-        print::progress(&format!("  {name}: {value}"));
-    }
+    print::facts(preview);
     if session.aws.mode() == Mode::Local {
         return Ok(());
     }
@@ -113,9 +121,7 @@ fn show(preview: &Preview, as_json: bool) -> Result<(), Failure> {
     if as_json {
         return print::line(preview.request.as_str());
     }
-    for (name, value) in &preview.facts {
-        print::progress(&format!("  {name}: {value}"));
-    }
+    print::facts(preview);
     print::line(preview.request.as_str())
 }
 

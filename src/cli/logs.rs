@@ -11,7 +11,7 @@ use super::gutter::{Gutter, Sink};
 use super::kind::{self, Kind};
 use super::session::{Purpose, Session};
 use super::signals::Signals;
-use super::watch::until_told;
+use super::watch::{Awaited, until_over};
 use crate::model::{Failure, FailureKind, ItemId, TailNote, Verb};
 
 /// Arguments of `logs`.
@@ -38,12 +38,7 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     args.resource.can(Verb::Logs)?;
     let session = Session::open(globals, Purpose::Look, globals.recipe_or_bare().ok().as_ref()).await?;
     let printed = print(&session, args).await;
-    if printed.is_ok() {
-        session.close().await;
-    } else {
-        session.abandon().await;
-    }
-    printed.map(|()| ExitCode::SUCCESS)
+    session.end(printed).await.map(|()| ExitCode::SUCCESS)
 }
 
 async fn print(session: &Session, args: &Args) -> Result<(), Failure> {
@@ -52,7 +47,7 @@ async fn print(session: &Session, args: &Args) -> Result<(), Failure> {
     let sink = if args.json { Sink::Json } else { Sink::Out };
     if args.follow {
         // However it ends, by the job or by Ctrl-C, all that was asked for has been printed.
-        until_told(session, resource, &id, sink, &mut Signals::listen()?).await?;
+        until_over(session, resource, &id, Awaited::Log, sink, &mut Signals::listen()?).await?;
         return Ok(());
     }
     // Looked at first: a name that does not exist has no log either, and waiting for one would say nothing.

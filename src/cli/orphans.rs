@@ -40,12 +40,7 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let purpose = if args.delete { Purpose::Change } else { Purpose::Look };
     let session = Session::open(globals, purpose, Some(&recipe)).await?;
     let done = sweep(globals, &session, &recipe, args).await;
-    if done.is_ok() {
-        session.close().await;
-    } else {
-        session.abandon().await;
-    }
-    done.map(|()| ExitCode::SUCCESS)
+    session.end(done).await.map(|()| ExitCode::SUCCESS)
 }
 
 async fn sweep(globals: &Globals, session: &Session, recipe: &Recipe, args: &Args) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::model::show::Clock;
-use crate::model::{Failure, FailureKind, Phase, Safe};
+use crate::model::{Failure, FailureKind, Phase, Preview, Safe};
 
 /// A line that replaces itself must not wrap; every terminal that matters is 80 columns wide.
 const TICKER: usize = 79;
@@ -61,6 +61,13 @@ fn wipe() {
     if TICKING.swap(false, Ordering::Relaxed) {
         let mut err = io::stderr().lock();
         let _ = write!(err, "\r\x1b[K").and_then(|()| err.flush());
+    }
+}
+
+/// What a preview tells, to stderr.
+pub fn facts(preview: &Preview) {
+    for (name, value) in &preview.facts {
+        progress(&format!("  {name}: {value}"));
     }
 }
 

@@ -22,6 +22,14 @@ pub enum Purpose {
     Change,
 }
 
+impl Purpose {
+    /// Of a command that changes something unless that is only tried.
+    #[must_use]
+    pub fn unless(dry_run: bool) -> Self {
+        if dry_run { Self::Look } else { Self::Change }
+    }
+}
+
 /// An open connection and what must be closed with it.
 pub struct Session {
     pub aws: Arc<Aws>,
@@ -84,6 +92,19 @@ impl Session {
     #[must_use]
     pub fn holds_region(&self) -> bool {
         self.held.is_some()
+    }
+
+    /// Ends what the command came to: closes all after what went well, abandons it after what did not.
+    ///
+    /// # Errors
+    /// The command's own.
+    pub async fn end<T>(self, done: Result<T, Failure>) -> Result<T, Failure> {
+        if done.is_ok() {
+            self.close().await;
+        } else {
+            self.abandon().await;
+        }
+        done
     }
 
     /// Closes all. When this process holds the local region and jobs of others are at work in it (they attached through its

@@ -27,6 +27,17 @@ impl Signals {
         })
     }
 
+    /// Does the work, unless one of them comes first: that is this failure then.
+    ///
+    /// # Errors
+    /// The work's own, or that failure.
+    pub async fn or<T>(&mut self, interrupted: Failure, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        tokio::select! {
+            done = work => done,
+            () = self.next() => Err(interrupted),
+        }
+    }
+
     /// Waits for the next of them.
     pub async fn next(&mut self) {
         tokio::select! {

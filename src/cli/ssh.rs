@@ -63,12 +63,7 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let recipe = globals.recipe_or_bare()?;
     let session = Session::open(globals, Purpose::Change, Some(&recipe)).await?;
     let done = serve(&session, &environment(&recipe), args).await;
-    if done.is_ok() {
-        session.close().await;
-    } else {
-        session.abandon().await;
-    }
-    done
+    session.end(done).await
 }
 
 /// The environment that the project trains in, else the one that deep learning images have; as in the cockpit.

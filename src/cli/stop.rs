@@ -37,12 +37,7 @@ pub async fn run(globals: &Globals, verb: Verb, args: &Args) -> Result<ExitCode,
     let recipe = globals.recipe_or_bare()?;
     let session = Session::open(globals, Purpose::Change, Some(&recipe)).await?;
     let done = order(&session, &recipe, verb, args).await;
-    if done.is_ok() {
-        session.close().await;
-    } else {
-        session.abandon().await;
-    }
-    done
+    session.end(done).await
 }
 
 async fn order(session: &Session, recipe: &Recipe, verb: Verb, args: &Args) -> Result<ExitCode, Failure> {

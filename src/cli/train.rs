@@ -13,7 +13,7 @@ use super::gutter::Sink;
 use super::kind::{self, Kind};
 use super::session::{Purpose, Session};
 use super::signals::Signals;
-use super::watch::{End, until_over};
+use super::watch::{Awaited, End, until_over};
 use super::{json, launch, orders, print};
 use crate::model::{Block, Cell, Detail, Failure, FailureKind, ItemId, Order, Phase, Recipe, Safe, Verb};
 
@@ -46,29 +46,11 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let recipe = globals.recipe()?;
     let kind = kind::named(if args.on.is_some() { "runs" } else { "training-jobs" })?;
     kind.can(Verb::Launch)?;
-    let purpose = if args.launch.dry_run { Purpose::Look } else { Purpose::Change };
-    let session = Session::open(globals, purpose, Some(&recipe)).await?;
-    if args.on.is_none()
-        && let Err(failure) = launch::interpreter(&session, &recipe)
-    {
-        session.abandon().await;
-        return Err(failure);
-    }
+    let session = Session::open(globals, Purpose::unless(args.launch.dry_run), Some(&recipe)).await?;
     let mut signals = Signals::listen()?;
-    let launched = tokio::select! {
-        launched = launch(&session, kind, &recipe, args) => launched,
-        () = signals.next() => Err(Failure::new(FailureKind::Cancelled, "interrupted before the job was accepted", "footplate doctor tells what became of calls that were under way.")),
-    };
-    let id = match launched {
+    let id = match signals.or(launch::unaccepted("job"), launch(&session, kind, &recipe, args)).await {
         Ok(Some(id)) => id,
-        Ok(None) => {
-            session.close().await;
-            return Ok(ExitCode::SUCCESS);
-        }
-        Err(failure) => {
-            session.abandon().await;
-            return Err(failure);
-        }
+        other => return session.end(other).await.map(|_| ExitCode::SUCCESS),
     };
     if !args.wait && !session.holds_region() {
         return launch::accepted(&session, kind, &id, args.launch.json);
@@ -79,22 +61,22 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
         );
     }
     let sink = if args.launch.json { Sink::Err } else { Sink::Out };
-    match until_over(&session, kind.0, &id, sink, &mut signals).await {
+    match until_over(&session, kind.0, &id, Awaited::Job, sink, &mut signals).await {
         Ok(End::Over(detail)) => {
             let fetched = if args.on.is_some() { fetch(&session, kind, &recipe, &id).await } else { Ok(None) };
             session.close().await;
             over(&detail, fetched?.as_ref(), args.launch.json)
         }
         Ok(End::Interrupted) => Err(launch::interrupted(session, kind, &id).await),
-        Err(failure) => {
-            session.abandon().await;
-            Err(failure)
-        }
+        Err(failure) => session.end(Err(failure)).await,
     }
 }
 
 /// From the project, or from a trial with its exact values. `None` after a dry run.
 async fn launch(session: &Session, kind: Kind, recipe: &Recipe, args: &Args) -> Result<Option<ItemId>, Failure> {
+    if args.on.is_none() {
+        launch::interpreter(session, recipe)?;
+    }
     let form = if let Some(of) = args.best_of.as_ref().or(args.trial.as_ref()) {
         let tuning = kind::named("tuning-jobs")?;
         launch::form(session, recipe, tuning.0, Verb::Promote, Some(of)).await?

@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -12,8 +11,8 @@ use super::globals::Globals;
 use super::kind::{self, Kind};
 use super::session::{Purpose, Session};
 use super::signals::Signals;
+use super::watch::{passes, period};
 use super::{json, launch, print};
-use crate::aws::Mode;
 use crate::model::{Block, Cell, Detail, Failure, FailureKind, Item, ItemId, Page, Phase, Recipe, Verb};
 
 /// Arguments of `tune`.
@@ -34,27 +33,11 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let recipe = globals.recipe()?;
     let kind = kind::named("tuning-jobs")?;
     kind.can(Verb::Launch)?;
-    let purpose = if args.launch.dry_run { Purpose::Look } else { Purpose::Change };
-    let session = Session::open(globals, purpose, Some(&recipe)).await?;
-    if let Err(failure) = launch::interpreter(&session, &recipe) {
-        session.abandon().await;
-        return Err(failure);
-    }
+    let session = Session::open(globals, Purpose::unless(args.launch.dry_run), Some(&recipe)).await?;
     let mut signals = Signals::listen()?;
-    let launched = tokio::select! {
-        launched = launched(&session, kind, &recipe, args) => launched,
-        () = signals.next() => Err(Failure::new(FailureKind::Cancelled, "interrupted before the tuning job was accepted", "footplate doctor tells what became of calls that were under way.")),
-    };
-    let id = match launched {
+    let id = match signals.or(launch::unaccepted("tuning job"), launched(&session, kind, &recipe, args)).await {
         Ok(Some(id)) => id,
-        Ok(None) => {
-            session.close().await;
-            return Ok(ExitCode::SUCCESS);
-        }
-        Err(failure) => {
-            session.abandon().await;
-            return Err(failure);
-        }
+        other => return session.end(other).await.map(|_| ExitCode::SUCCESS),
     };
     if !args.wait && !session.holds_region() {
         return launch::accepted(&session, kind, &id, args.launch.json);
@@ -70,14 +53,12 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
             over(&detail, &trials, args.launch.json)
         }
         Ok(None) => Err(launch::interrupted(session, kind, &id).await),
-        Err(failure) => {
-            session.abandon().await;
-            Err(failure)
-        }
+        Err(failure) => session.end(Err(failure)).await,
     }
 }
 
 async fn launched(session: &Session, kind: Kind, recipe: &Recipe, args: &Args) -> Result<Option<ItemId>, Failure> {
+    launch::interpreter(session, recipe)?;
     let form = launch::form(session, recipe, kind.0, Verb::Launch, None).await?;
     launch::order(session, recipe, form, &args.launch).await
 }
@@ -91,11 +72,7 @@ async fn watch(
     as_json: bool,
     signals: &mut Signals,
 ) -> Result<Option<(Detail, Vec<Item>)>, Failure> {
-    // On this machine looking costs nothing; AWS gives an account a few looks a second for everything it does.
-    let period = match session.aws.mode() {
-        Mode::Local => Duration::from_millis(500),
-        Mode::Aws => Duration::from_secs(u64::from(kind.0.spec().poll.live)),
-    };
+    let period = period(&session.aws, kind.0);
     let mut said: HashMap<ItemId, String> = HashMap::new();
     let mut state = String::new();
     let mut trouble = false;
@@ -120,12 +97,7 @@ async fn watch(
                     return Ok(Some((detail, trials)));
                 }
             }
-            Err(failure)
-                if matches!(
-                    failure.kind,
-                    FailureKind::Throttled | FailureKind::Network | FailureKind::Timeout | FailureKind::Service
-                ) =>
-            {
+            Err(failure) if passes(failure.kind) => {
                 if !std::mem::replace(&mut trouble, true) {
                     print::failure(&failure);
                     print::progress("The trials are not affected; trying again.");

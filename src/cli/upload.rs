@@ -34,15 +34,10 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let recipe = if args.source.is_some() { globals.recipe_or_bare()? } else { globals.recipe()? };
     let kind = kind::named("data")?;
     kind.can(Verb::Upload)?;
-    let purpose = if args.dry_run { Purpose::Look } else { Purpose::Change };
+    let purpose = Purpose::unless(args.dry_run);
     let session = Session::open(globals, purpose, Some(&recipe)).await?;
     let done = upload(&session, kind, &recipe, args).await;
-    if done.is_ok() {
-        session.close().await;
-    } else {
-        session.abandon().await;
-    }
-    done
+    session.end(done).await
 }
 
 async fn upload(session: &Session, kind: Kind, recipe: &Recipe, args: &Args) -> Result<ExitCode, Failure> {
@@ -59,9 +54,7 @@ async fn upload(session: &Session, kind: Kind, recipe: &Recipe, args: &Args) -> 
     let mut problems = (kind.0.spec().check)(&form);
     if !problems.iter().any(|problem| problem.fatal) {
         let preview = kind.0.preview(&session.aws, recipe, &form).await?;
-        for (name, value) in &preview.facts {
-            print::progress(&format!("  {name}: {value}"));
-        }
+        print::facts(&preview);
         problems.extend(preview.problems);
     }
     orders::report(&form, &problems)?;

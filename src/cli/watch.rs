@@ -11,7 +11,7 @@ use super::gutter::{Gutter, Sink};
 use super::print;
 use super::session::Session;
 use super::signals::Signals;
-use crate::aws::Mode;
+use crate::aws::{Aws, Mode};
 use crate::model::{Detail, Failure, FailureKind, ItemId, TailNote};
 use crate::resource::Resource;
 
@@ -26,41 +26,27 @@ pub enum End {
     Interrupted,
 }
 
+/// What is waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Awaited {
+    /// The end of the job, whether its log can be read or not.
+    Job,
+    /// All of its log: when that can never be read, the waiting ends.
+    Log,
+}
+
 /// Follows a job until it is over and its log is drained. Changes of state go to stderr.
 ///
 /// # Errors
-/// When the job cannot be read at all, or stdout is gone. Passing troubles (throttling, no network) are waited out.
+/// When the job cannot be read at all, or stdout is gone; when its log is awaited, also when that cannot be read. Passing
+/// troubles (throttling, no network) are waited out.
 pub async fn until_over(
     session: &Session,
     resource: &'static dyn Resource,
     id: &ItemId,
+    awaited: Awaited,
     sink: Sink,
     signals: &mut Signals,
-) -> Result<End, Failure> {
-    followed(session, resource, id, sink, signals, false).await
-}
-
-/// As [`until_over`], for its log alone: when that can never be read, it ends.
-///
-/// # Errors
-/// As there, and when the log cannot be read for a reason that does not pass.
-pub async fn until_told(
-    session: &Session,
-    resource: &'static dyn Resource,
-    id: &ItemId,
-    sink: Sink,
-    signals: &mut Signals,
-) -> Result<End, Failure> {
-    followed(session, resource, id, sink, signals, true).await
-}
-
-async fn followed(
-    session: &Session,
-    resource: &'static dyn Resource,
-    id: &ItemId,
-    sink: Sink,
-    signals: &mut Signals,
-    log_alone: bool,
 ) -> Result<End, Failure> {
     let mut detail = resource.detail(&session.aws, id).await?;
     let mut tasks = JoinSet::new();
@@ -96,7 +82,7 @@ async fn followed(
                     // What has just begun may have no log yet.
                     let lasts = |kind| !passes(kind) && kind != FailureKind::NotFound;
                     let failed = batch.note.take_if(
-                        |note| matches!(note, TailNote::Failed(failure) if log_alone && lasts(failure.kind)),
+                        |note| matches!(note, TailNote::Failed(failure) if awaited == Awaited::Log && lasts(failure.kind)),
                     );
                     if let Some(TailNote::Failed(failure)) = failed {
                         gutter.print(batch)?;
@@ -133,17 +119,8 @@ async fn followed(
 }
 
 /// Looks at the job again and again until nobody listens.
-async fn look(
-    aws: Arc<crate::aws::Aws>,
-    resource: &'static dyn Resource,
-    id: ItemId,
-    send: mpsc::Sender<Result<Detail, Failure>>,
-) {
-    // On this machine looking costs nothing; AWS gives an account a few looks a second for everything it does.
-    let period = match aws.mode() {
-        Mode::Local => Duration::from_millis(500),
-        Mode::Aws => Duration::from_secs(u64::from(resource.spec().poll.live.max(5))),
-    };
+async fn look(aws: Arc<Aws>, resource: &'static dyn Resource, id: ItemId, send: mpsc::Sender<Result<Detail, Failure>>) {
+    let period = period(&aws, resource);
     loop {
         tokio::time::sleep(period).await;
         if send.send(resource.detail(&aws, &id).await).await.is_err() {
@@ -152,6 +129,18 @@ async fn look(
     }
 }
 
-fn passes(kind: FailureKind) -> bool {
+/// The time between two looks. On this machine looking costs nothing; AWS gives an account a few looks a second for
+/// everything it does.
+#[must_use]
+pub fn period(aws: &Aws, resource: &dyn Resource) -> Duration {
+    match aws.mode() {
+        Mode::Local => Duration::from_millis(500),
+        Mode::Aws => Duration::from_secs(u64::from(resource.spec().poll.live.max(5))),
+    }
+}
+
+/// Whether a trouble is worth waiting out.
+#[must_use]
+pub fn passes(kind: FailureKind) -> bool {
     matches!(kind, FailureKind::Throttled | FailureKind::Network | FailureKind::Timeout | FailureKind::Service)
 }

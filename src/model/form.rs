@@ -35,6 +35,15 @@ pub struct Field {
     pub initial: String,
 }
 
+impl Field {
+    /// A field that starts with this value.
+    #[must_use]
+    pub fn of(name: &'static str, label: &'static str, kind: FieldKind, value: impl Into<String>, help: &'static str) -> Self {
+        let value = value.into();
+        Self { name: name.into(), label: label.into(), help: help.into(), kind, initial: value.clone(), value }
+    }
+}
+
 /// What is wrong with one field, with the remedy in the sentence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {

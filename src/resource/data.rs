@@ -13,7 +13,7 @@ use crate::model::{
     Align, Column, Detail, Failure, FailureKind, Form, ItemId, LogSource, Order, Outcome, Page, Phase, Poll, Preview, Progress,
     Recipe, Safe, Spec, State, Verb, show,
 };
-use crate::resource::{Job, Resource};
+use crate::resource::{Job, Resource, cannot, no_form};
 use partial::Partial;
 
 /// The pane of buckets and objects. Ids are `s3://bucket/`, `s3://bucket/folder/` and `s3://bucket/key`; and those of uploads
@@ -94,7 +94,7 @@ impl Resource for Data {
             match (verb, target) {
                 (Verb::Upload, target) => form::upload(aws, recipe, target).await,
                 (Verb::Download, Some(target)) => Ok(form::download(&address(target)?)),
-                _ => Err(invalid(&format!("'{}' has no form here", verb.name()))),
+                _ => Err(no_form(verb)),
             }
         })
     }
@@ -138,7 +138,7 @@ impl Resource for Data {
                     Ok(Outcome::Said(Safe::line(&said)))
                 }
                 (Verb::Delete, _) => delete::delete(aws, &order.targets, progress).await,
-                _ => Err(invalid(&format!("'{}' cannot be done here", order.verb.name()))),
+                _ => Err(cannot(order.verb)),
             }
         })
     }

@@ -18,10 +18,9 @@ pub(crate) mod wait;
 
 use crate::aws::Aws;
 use crate::model::{
-    Align, Column, Detail, Failure, FailureKind, Form, ItemId, LogSource, Order, Outcome, Page, Poll, Preview, Progress, Recipe,
-    Safe, Spec, Verb,
+    Align, Column, Detail, Form, ItemId, LogSource, Order, Outcome, Page, Poll, Preview, Progress, Recipe, Safe, Spec, Verb,
 };
-use crate::resource::{Job, Resource};
+use crate::resource::{Job, Resource, cannot, no_form};
 
 /// The production variant that a deployment makes, as the Python SDK names it.
 const VARIANT: &str = "AllTraffic";
@@ -113,7 +112,7 @@ impl Resource for Endpoints {
                 (Verb::Deploy, target) => form::deploy(aws, recipe, verb, target).await,
                 (Verb::Invoke, Some(target)) => Ok(form::invoke(recipe, target)),
                 (Verb::Update, Some(target)) => form::update(aws, recipe, target).await,
-                _ => Err(Failure::new(FailureKind::Invalid, format!("'{}' has no form here", verb.name()), "")),
+                _ => Err(no_form(verb)),
             }
         })
     }
@@ -142,7 +141,7 @@ impl Resource for Endpoints {
                 (Verb::Update, Some(form)) => Box::pin(update::update(aws, recipe, form, progress)).await,
                 (Verb::Delete, Some(form)) => delete::sweep(aws, form).await,
                 (Verb::Delete, None) => delete::delete(aws, &order.targets, progress).await,
-                _ => Err(Failure::new(FailureKind::Invalid, format!("'{}' cannot be done here", order.verb.name()), "")),
+                _ => Err(cannot(order.verb)),
             }
         })
     }

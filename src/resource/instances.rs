@@ -25,7 +25,7 @@ use crate::model::{
     Align, Column, Detail, Failure, FailureKind, Form, ItemId, LogBatch, LogSource, MetricRule, Order, Outcome, Page, Poll,
     Preview, Progress, Recipe, Safe, Spec, Verb,
 };
-use crate::resource::{Ask, Door, Follower, Job, Resource, runs};
+use crate::resource::{Ask, Door, Follower, Job, Resource, cannot, no_form, runs};
 
 pub(in crate::resource) use door::{none as no_terminal, up as runs_now};
 pub(crate) use launch::up;
@@ -135,7 +135,7 @@ impl Resource for Instances {
                 (Verb::Clone, Some(parent)) => Box::pin(form::clone(aws, recipe, parent)).await,
                 (Verb::Update, Some(target)) => form::update(aws, target).await,
                 (Verb::Train, Some(target)) => runs::train(recipe, target),
-                _ => Err(invalid(&format!("'{}' has no form here", verb.name()), "")),
+                _ => Err(no_form(verb)),
             }
         })
     }
@@ -161,7 +161,7 @@ impl Resource for Instances {
                 (Verb::Launch | Verb::Clone, Some(form)) => Box::pin(launch::launch(aws, recipe, form, progress)).await,
                 (Verb::Update, Some(form)) => Box::pin(update::update(aws, form, progress)).await,
                 (Verb::Start | Verb::Stop | Verb::Reboot | Verb::Delete, _) => act::act(aws, order).await,
-                _ => Err(invalid(&format!("'{}' cannot be done here", order.verb.name()), "")),
+                _ => Err(cannot(order.verb)),
             }
         })
     }

@@ -11,7 +11,7 @@ use crate::model::{
     Align, Column, Detail, Failure, FailureKind, Form, ItemId, LogSource, Order, Outcome, Page, Phase, Poll, Preview, Progress,
     Recipe, Safe, Spec, Verb,
 };
-use crate::resource::{Job, Resource};
+use crate::resource::{Job, Resource, no_form};
 use place::Place;
 
 /// The pane of notebooks. Ids are those of [`mod@place`].
@@ -82,7 +82,7 @@ impl Resource for Notebooks {
     }
 
     fn form<'a>(&'a self, _: &'a Aws, _: &'a Recipe, verb: Verb, _: Option<&'a ItemId>) -> Job<'a, Form> {
-        Box::pin(async move { Err(invalid(format!("'{}' has no form here", verb.name()), "")) })
+        Box::pin(async move { Err(no_form(verb)) })
     }
 
     fn preview<'a>(&'a self, _: &'a Aws, _: &'a Recipe, _: &'a Form) -> Job<'a, Preview> {

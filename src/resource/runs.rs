@@ -28,7 +28,7 @@ use crate::model::{
     Preview, Progress, Recipe, Safe, Spec, Verb,
 };
 use crate::resource::line::explained;
-use crate::resource::{Job, Resource};
+use crate::resource::{Job, Resource, cannot, no_form};
 use crate::ssh::Connection;
 use place::{Place, instance_of};
 
@@ -110,7 +110,7 @@ impl Resource for Runs {
                     "open an instance (Enter) and launch there, or: footplate train --on INSTANCE",
                 )),
                 (Verb::Download, Some(target)) => Ok(form::download(target, &Place::parse(target)?.name)),
-                _ => Err(Failure::new(FailureKind::Invalid, format!("'{}' has no form here", verb.name()), "")),
+                _ => Err(no_form(verb)),
             }
         })
     }
@@ -140,7 +140,7 @@ impl Resource for Runs {
                 (Verb::Download, Some(form)) => act::download(aws, recipe, form, &order.targets, progress).await,
                 (Verb::Stop, _) => act::stop(aws, &order.targets).await,
                 (Verb::Delete, _) => act::delete(aws, &order.targets).await,
-                _ => Err(Failure::new(FailureKind::Invalid, format!("'{}' cannot be done here", order.verb.name()), "")),
+                _ => Err(cannot(order.verb)),
             };
             let on = order.targets.first().or_else(|| order.form.as_ref().and_then(|form| form.parent.as_ref()));
             match (done, on) {

@@ -17,11 +17,11 @@ pub(in crate::resource) use parent::line_of_raw;
 
 use crate::aws::{Aws, fault};
 use crate::model::{
-    Align, Column, Detail, Failure, FailureKind, Form, ItemId, LogSource, Order, Outcome, Page, Poll, Preview, Progress, Recipe,
-    Safe, Spec, Verb,
+    Align, Column, Detail, Failure, Form, ItemId, LogSource, Order, Outcome, Page, Poll, Preview, Progress, Recipe, Safe, Spec,
+    Verb,
 };
 use crate::resource::endpoints::Endpoints;
-use crate::resource::{Job, Resource};
+use crate::resource::{Job, Resource, cannot, no_form};
 
 /// The pane of training jobs.
 pub(super) struct TrainingJobs;
@@ -92,7 +92,7 @@ impl Resource for TrainingJobs {
                 (Verb::Launch, _) => Ok(form::launch(recipe)),
                 (Verb::Clone, Some(parent)) => form::clone(aws, parent).await,
                 (Verb::Deploy, Some(_)) => Endpoints.form(aws, recipe, verb, target).await,
-                _ => Err(Failure::new(FailureKind::Invalid, format!("'{}' has no form here", verb.name()), "")),
+                _ => Err(no_form(verb)),
             }
         })
     }
@@ -112,7 +112,7 @@ impl Resource for TrainingJobs {
             match (order.verb, &order.form) {
                 (Verb::Launch | Verb::Clone, Some(form)) => launch::launch(aws, recipe, form, progress).await,
                 (Verb::Stop, _) => stop(aws, &order.targets).await,
-                _ => Err(Failure::new(FailureKind::Invalid, format!("'{}' cannot be done here", order.verb.name()), "")),
+                _ => Err(cannot(order.verb)),
             }
         })
     }

@@ -13,7 +13,7 @@ use crate::model::{
     Align, Column, Detail, Failure, FailureKind, Form, ItemId, LogSource, Order, Outcome, Page, Poll, Preview, Progress, Recipe,
     Safe, Spec, Verb,
 };
-use crate::resource::{Job, Resource};
+use crate::resource::{Job, Resource, cannot, no_form};
 
 /// The inner list of a tuning job.
 pub(super) struct Trials;
@@ -97,7 +97,7 @@ impl Resource for Trials {
                     let name = job.hyper_parameter_tuning_job_name().unwrap_or_default().to_owned();
                     Ok(export::form(SPEC.id, &ItemId(name)))
                 }
-                _ => Err(Failure::new(FailureKind::Invalid, format!("'{}' has no form here", verb.name()), "")),
+                _ => Err(no_form(verb)),
             }
         })
     }
@@ -117,7 +117,7 @@ impl Resource for Trials {
             match (order.verb, &order.form) {
                 (Verb::Export, Some(form)) => export::export(aws, recipe, form, progress).await,
                 (Verb::Stop, _) => TrainingJobs.run(aws, recipe, order, progress).await,
-                _ => Err(Failure::new(FailureKind::Invalid, format!("'{}' cannot be done here", order.verb.name()), "")),
+                _ => Err(cannot(order.verb)),
             }
         })
     }

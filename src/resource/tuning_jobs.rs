@@ -15,11 +15,11 @@ pub(in crate::resource) mod trial;
 
 use crate::aws::{Aws, fault};
 use crate::model::{
-    Align, Column, Detail, Failure, FailureKind, Form, ItemId, LogSource, Order, Outcome, Page, Poll, Preview, Progress, Recipe,
-    Safe, Spec, Verb,
+    Align, Column, Detail, Failure, Form, ItemId, LogSource, Order, Outcome, Page, Poll, Preview, Progress, Recipe, Safe, Spec,
+    Verb,
 };
 use crate::resource::trials::export;
-use crate::resource::{Job, Resource};
+use crate::resource::{Job, Resource, cannot, no_form};
 
 /// The pane of tuning jobs.
 pub(super) struct TuningJobs;
@@ -91,7 +91,7 @@ impl Resource for TuningJobs {
                 (Verb::Promote, Some(target)) => promote::promote(aws, recipe, target).await,
                 (Verb::Deploy, Some(target)) => promote::deploy(aws, recipe, target).await,
                 (Verb::Export, Some(target)) => Ok(export::form(SPEC.id, target)),
-                _ => Err(Failure::new(FailureKind::Invalid, format!("'{}' has no form here", verb.name()), "")),
+                _ => Err(no_form(verb)),
             }
         })
     }
@@ -117,7 +117,7 @@ impl Resource for TuningJobs {
                 (Verb::Launch | Verb::Clone, Some(form)) => launch::launch(aws, recipe, form, progress).await,
                 (Verb::Export, Some(form)) => export::export(aws, recipe, form, progress).await,
                 (Verb::Stop, _) => stop(aws, &order.targets).await,
-                _ => Err(Failure::new(FailureKind::Invalid, format!("'{}' cannot be done here", order.verb.name()), "")),
+                _ => Err(cannot(order.verb)),
             }
         })
     }

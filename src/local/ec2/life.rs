@@ -8,6 +8,7 @@ use super::ids::INSTANCE;
 use super::instance::{Instance, Shutdown, State};
 use super::kinds;
 use super::limits;
+use super::machine::Step;
 use super::store::Kept as _;
 use super::wanted::{check_dry_run, texts};
 use crate::local::engine::host::now_millis;
@@ -69,7 +70,7 @@ pub fn stop(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
     change(ec2, &mut instances, "StoppingInstances", |instance| {
         if instance.state == State::Running {
             by_user(instance, State::Stopping);
-            return Some(Step::Down);
+            return Some(Step::End);
         }
         None
     })
@@ -87,7 +88,7 @@ pub fn reboot(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
     }
     check_dry_run(request)?;
     for instance in &instances {
-        ec2.begin_reboot(&instance.id);
+        ec2.begin(&instance.id, Step::Reboot);
     }
     Ok(json!({}))
 }
@@ -107,7 +108,7 @@ pub fn terminate(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
             return None;
         }
         by_user(instance, State::ShuttingDown);
-        Some(Step::Down)
+        Some(Step::End)
     })
 }
 
@@ -130,16 +131,9 @@ impl Ec2 {
         instance.reason = Some((code.to_owned(), format!("{code}: Instance initiated shutdown")));
         instance.transition = String::new();
         self.store.change(|change| change.put(&instance))?;
-        self.begin_end(id);
+        self.begin(id, Step::End);
         Ok(())
     }
-}
-
-/// What remains to be done after the call.
-#[derive(Clone, Copy)]
-enum Step {
-    Start,
-    Down,
 }
 
 fn change(
@@ -166,10 +160,7 @@ fn change(
         Ok(())
     })?;
     for (id, step) in steps {
-        match step {
-            Step::Start => ec2.begin_start(&id),
-            Step::Down => ec2.begin_end(&id),
-        }
+        ec2.begin(&id, step);
     }
     Ok(json!({member: shown}))
 }

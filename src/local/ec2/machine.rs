@@ -28,6 +28,17 @@ const SSH: u16 = 22;
 /// The name of the console's text in an instance's folder.
 const CONSOLE: &str = "console.txt";
 
+/// What is to be done with a machine after a call.
+#[derive(Clone, Copy)]
+pub enum Step {
+    /// The instance is pending: it comes up.
+    Start,
+    /// The instance is stopping or shutting down: it comes to its end.
+    End,
+    /// The instance is running, and its machine is started again.
+    Reboot,
+}
+
 /// All machines, and what is under way with them.
 pub struct Machines {
     places: Mutex<HashMap<String, Arc<Turn<Option<Host>>>>>,
@@ -63,44 +74,32 @@ impl Machines {
 }
 
 impl Ec2 {
-    /// The instance is pending: it comes up.
-    pub fn begin_start(&self, id: &str) {
+    /// Does the next thing with an instance's machine, once what is under way with it is done.
+    pub fn begin(&self, id: &str, step: Step) {
         let (me, id) = (self.me(), id.to_owned());
         self.machines.spawn(async move {
             let Some(ec2) = me.upgrade() else { return };
             let place = ec2.machines.place(&id);
             let mut host = place.lock().await;
-            if ec2.machines.pause(ec2.phase).await {
-                ec2.come_up(&id, &mut host).await;
-            }
-        });
-    }
-
-    /// The instance is stopping or shutting down: it comes to its end.
-    pub fn begin_end(&self, id: &str) {
-        let (me, id) = (self.me(), id.to_owned());
-        self.machines.spawn(async move {
-            let Some(ec2) = me.upgrade() else { return };
-            let place = ec2.machines.place(&id);
-            let mut host = place.lock().await;
-            ec2.take_down(&id, &mut host).await;
-            // A region that closes here finishes it when it opens again.
-            if ec2.machines.pause(ec2.phase).await {
-                said(&id, ec2.blocking(Self::end, &id).await);
-            }
-        });
-    }
-
-    /// The instance is running, and its machine is started again.
-    pub fn begin_reboot(&self, id: &str) {
-        let (me, id) = (self.me(), id.to_owned());
-        self.machines.spawn(async move {
-            let Some(ec2) = me.upgrade() else { return };
-            let place = ec2.machines.place(&id);
-            let mut host = place.lock().await;
-            ec2.take_down(&id, &mut host).await;
-            if !ec2.machines.closing.is_cancelled() {
-                ec2.come_up(&id, &mut host).await;
+            match step {
+                Step::Start => {
+                    if ec2.machines.pause(ec2.phase).await {
+                        ec2.come_up(&id, &mut host).await;
+                    }
+                }
+                Step::End => {
+                    ec2.take_down(&id, &mut host).await;
+                    // A region that closes here finishes it when it opens again.
+                    if ec2.machines.pause(ec2.phase).await {
+                        said(&id, ec2.blocking(Self::end, &id).await);
+                    }
+                }
+                Step::Reboot => {
+                    ec2.take_down(&id, &mut host).await;
+                    if !ec2.machines.closing.is_cancelled() {
+                        ec2.come_up(&id, &mut host).await;
+                    }
+                }
             }
         });
     }
@@ -123,8 +122,8 @@ impl Ec2 {
         let mut running = Vec::new();
         for instance in instances {
             match instance.state {
-                State::Pending => self.begin_start(&instance.id),
-                State::Stopping | State::ShuttingDown => self.begin_end(&instance.id),
+                State::Pending => self.begin(&instance.id, Step::Start),
+                State::Stopping | State::ShuttingDown => self.begin(&instance.id, Step::End),
                 State::Running => running.push(instance.id),
                 State::Stopped | State::Terminated => {}
             }
@@ -206,11 +205,15 @@ impl Ec2 {
         }
     }
 
+    /// The instance, if it is still to have a machine.
+    fn wanted(&self, id: &str) -> Result<Option<Instance>, Fault> {
+        Ok(self.store.get::<Instance>(id)?.filter(|instance| instance.state.counts()))
+    }
+
     /// What the machine needs; none when the instance is not to come up any more.
     fn prepare(&self, id: &str) -> Result<Option<HostSpec>, Fault> {
         let _turn = self.turn();
-        let instance = self.store.get::<Instance>(id)?.filter(|instance| instance.state.counts());
-        let Some(instance) = instance else { return Ok(None) };
+        let Some(instance) = self.wanted(id)? else { return Ok(None) };
         let image = images::by_id(&self.place, &instance.image);
         let folder = self.folder(id);
         std::fs::create_dir_all(&folder).map_err(Fault::internal)?;
@@ -256,8 +259,7 @@ impl Ec2 {
     /// The machine is up: so is the instance, unless it was told to end meanwhile.
     fn note_up(&self, id: &str, address: Ipv4Addr, port: u16) -> Result<bool, Fault> {
         let _turn = self.turn();
-        let instance = self.store.get::<Instance>(id)?.filter(|instance| instance.state.counts());
-        let Some(mut instance) = instance else { return Ok(false) };
+        let Some(mut instance) = self.wanted(id)? else { return Ok(false) };
         instance.state = State::Running;
         instance.reason = None;
         instance.up = Some(now_millis());
@@ -273,8 +275,7 @@ impl Ec2 {
     /// The machine does not start: a new instance is terminated, one that was there before stops.
     fn note_failure(&self, id: &str, error: &io::Error) -> Result<(), Fault> {
         let _turn = self.turn();
-        let instance = self.store.get::<Instance>(id)?.filter(|instance| instance.state.counts());
-        let Some(mut instance) = instance else { return Ok(()) };
+        let Some(mut instance) = self.wanted(id)? else { return Ok(()) };
         instance.reason =
             Some(("Server.InternalError".to_owned(), format!("Server.InternalError: Internal error on launch: {error}")));
         "Server.InternalError".clone_into(&mut instance.transition);
@@ -359,7 +360,7 @@ impl Ec2 {
 fn asked_down(me: &Weak<Ec2>, id: &str, how: ShutDown) {
     let Some(ec2) = me.upgrade() else { return };
     match how {
-        ShutDown::Reboot => ec2.begin_reboot(id),
+        ShutDown::Reboot => ec2.begin(id, Step::Reboot),
         ShutDown::Halt => {
             let id = id.to_owned();
             let machines = Arc::clone(&ec2);

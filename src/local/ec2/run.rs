@@ -14,6 +14,7 @@ use super::images::{self, Image};
 use super::instance::{Attached, Instance, Shutdown, Spot, State};
 use super::kinds::{self, Kind};
 use super::limits;
+use super::machine::Step;
 use super::place::Place;
 use super::store::Kept;
 use super::tags::{self, Tags};
@@ -106,7 +107,7 @@ pub fn run(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
         token.map_or(Ok(()), |token| change.put(&Token { text: token.to_owned(), asked, instances: ids.clone() }))
     })?;
     for id in &ids {
-        ec2.begin_start(id);
+        ec2.begin(id, Step::Start);
     }
     reservation(ec2, &ids)
 }

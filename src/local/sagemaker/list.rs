@@ -1,23 +1,18 @@
 //! `ListTrainingJobs`: filters, orders, pages.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::document::millis;
+use super::page;
 use super::store::{Document, Query, Sort, Store, text};
 use crate::local::fault::Fault;
-
-/// `MaxResults` when it is not sent (API reference).
-const DEFAULT_RESULTS: u64 = 10;
 
 /// Answers a listing. Without `SortBy` and `SortOrder` it is by creation time, oldest first (API reference).
 ///
 /// # Errors
 /// A token that is not ours, or a store that cannot be read.
 pub fn list(store: &Store, request: &Document) -> Result<Value, Fault> {
-    let limit = request.get("MaxResults").and_then(Value::as_u64).unwrap_or(DEFAULT_RESULTS);
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(100);
+    let limit = page::limit(request);
     let mut query = query(request)?;
     // One more tells whether there is a next page.
     query.limit = limit + 1;
@@ -28,7 +23,7 @@ pub fn list(store: &Store, request: &Document) -> Result<Value, Fault> {
     jobs.truncate(limit);
     let mut answer = json!({"TrainingJobSummaries": jobs.iter().map(summary).collect::<Vec<_>>()});
     if let Some(last) = jobs.last().filter(|_| more) {
-        answer["NextToken"] = json!(token(&query, last));
+        answer["NextToken"] = json!(page::token(&place(&query, last)));
     }
     Ok(answer)
 }
@@ -48,7 +43,7 @@ fn query(request: &Document) -> Result<Query, Fault> {
         modified: (time("LastModifiedTimeAfter"), time("LastModifiedTimeBefore")),
         sort,
         descending: text(request, "SortOrder") == "Descending",
-        after: owned("NextToken").map(|token| read_token(&token)).transpose()?,
+        after: page::after(request)?,
         limit: 0,
     })
 }
@@ -63,24 +58,17 @@ fn summary(job: &Document) -> Value {
         "TrainingJobStatus",
         "SecondaryStatus",
     ];
-    members.into_iter().filter_map(|member| Some((member.to_owned(), job.get(member)?.clone()))).collect::<Document>().into()
+    page::summary(job, &members).into()
 }
 
-/// Where a page ended: a job that is created or removed meanwhile neither repeats nor hides another.
-fn token(query: &Query, last: &Document) -> String {
+/// Where a job stands: its sort key and name.
+fn place(query: &Query, job: &Document) -> (Value, String) {
     let key = match query.sort {
-        Sort::CreationTime => json!(millis(last.get("CreationTime"))),
-        Sort::Name => json!(text(last, "TrainingJobName")),
-        Sort::Status => json!(text(last, "TrainingJobStatus")),
+        Sort::CreationTime => json!(millis(job.get("CreationTime"))),
+        Sort::Name => json!(text(job, "TrainingJobName")),
+        Sort::Status => json!(text(job, "TrainingJobStatus")),
     };
-    URL_SAFE_NO_PAD.encode(json!([key, text(last, "TrainingJobName")]).to_string())
-}
-
-/// assumed: the text of AWS's refusal.
-fn read_token(token: &str) -> Result<(Value, String), Fault> {
-    let bytes = URL_SAFE_NO_PAD.decode(token).ok();
-    let parts: Option<(Value, String)> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    parts.ok_or_else(|| Fault::validation("Invalid NextToken. Send the token of the page before, or none."))
+    (key, text(job, "TrainingJobName").to_owned())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod life;
 mod list;
 pub(in crate::local) mod notebooks;
 mod outcome;
+mod page;
 pub(in crate::local) mod quotas;
 mod search;
 pub(in crate::local) mod shapes;
@@ -216,9 +217,7 @@ impl SageMaker {
                     "UpdateTrainingJob is not part of the local region: it has no profiler and no warm pool. Start a new job instead.",
                 ))
             }
-            "AddTags" => tags::add(self, &request),
-            "ListTags" => tags::list(self, &request),
-            "DeleteTags" => tags::remove(self, &request),
+            "AddTags" | "ListTags" | "DeleteTags" => self.store.tags().answer(operation, self.tagged(&request)?, &request),
             other => tuning::answer(self, other, &request, runtime).unwrap_or_else(|| {
                 Err(Fault::new(
                     "UnknownOperationException",
@@ -227,6 +226,14 @@ impl SageMaker {
                 ))
             }),
         }
+    }
+
+    /// The ARN of a training or tuning job that exists. assumed: the answer for others is that of Describe.
+    fn tagged<'a>(&self, request: &'a Document) -> Result<&'a str, Fault> {
+        let sent = text(request, "ResourceArn");
+        let name = sent.split_once(":training-job/").map_or("", |(_, name)| name);
+        let known = (sent == create::arn(name) && self.store.job(name)?.is_some()) || self.tuner.knows(sent)?;
+        if known { Ok(sent) } else { Err(not_found()) }
     }
 
     fn create(self: &Arc<Self>, request: &Document, runtime: &Handle) -> Result<Value, Fault> {

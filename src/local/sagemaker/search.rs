@@ -4,12 +4,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
+use super::page::{foreign, limit};
 use super::shapes;
 use super::store::{Document, Query, Store, text};
 use crate::local::fault::Fault;
 
-/// `MaxResults` when it is not sent.
-const DEFAULT_RESULTS: u64 = 10;
 /// `SortBy` when it is not sent (API reference).
 const DEFAULT_SORT: &str = "LastModifiedTime";
 
@@ -38,8 +37,7 @@ pub fn search(store: &Store, request: &Document) -> Result<Value, Fault> {
         "" => 0,
         token => after(&records, token)?,
     };
-    let limit = usize::try_from(request.get("MaxResults").and_then(Value::as_u64).unwrap_or(DEFAULT_RESULTS)).unwrap_or(100);
-    let page = &records[start..total.min(start + limit.clamp(1, 100))];
+    let page = &records[start..total.min(start + limit(request))];
     let results: Vec<Value> = page.iter().map(|record| json!({"TrainingJob": record})).collect();
     let mut answer = json!({"Results": results, "TotalHits": {"Value": total, "Relation": "EqualTo"}});
     if let Some(last) = page.last().filter(|_| start + page.len() < total) {
@@ -53,7 +51,7 @@ fn records(store: &Store) -> Result<Vec<Value>, Fault> {
     // What SQLite takes at most.
     let all = Query { limit: usize::try_from(i64::MAX).unwrap_or(usize::MAX), ..Query::default() };
     let jobs = store.list(&all)?.into_iter().map(|job| {
-        let tags = store.tags(text(&job, "TrainingJobArn"))?;
+        let tags = store.tags().of(text(&job, "TrainingJobArn"))?;
         let mut record: Map<String, Value> = job.into_iter().filter(|(member, _)| shapes::has("TrainingJob", member)).collect();
         let tags = tags.into_iter().map(|(key, value)| json!({"Key": key, "Value": value}));
         record.insert("Tags".to_owned(), tags.collect());
@@ -66,13 +64,11 @@ fn name(record: &Value) -> &str {
     record["TrainingJobName"].as_str().unwrap_or_default()
 }
 
-/// Where the page after the one that ended with the token's job starts. assumed: the text of the refusal.
+/// Where the page after the one that ended with the token's job starts.
 fn after(records: &[Value], token: &str) -> Result<usize, Fault> {
     let last = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let place = last.and_then(|last| records.iter().position(|record| name(record) == last));
-    place
-        .map(|place| place + 1)
-        .ok_or_else(|| Fault::validation("Invalid NextToken. Send the token of the page before, or none."))
+    place.map(|place| place + 1).ok_or_else(foreign)
 }
 
 /// Numbers and times before texts.

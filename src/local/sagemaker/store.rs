@@ -1,21 +1,26 @@
 //! The service's memory: one SQLite file with a document per job, and the tags.
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, ToSql, params, params_from_iter};
 use serde_json::{Map, Value};
 
 use super::document::millis;
+use super::tags::{self, Tags};
 use crate::local::fault::Fault;
+use crate::local::store;
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS jobs (
+    name TEXT PRIMARY KEY, created INTEGER NOT NULL, modified INTEGER NOT NULL, status TEXT NOT NULL, document TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS jobs_created ON jobs (created, name);";
 
 /// A job's document: what `DescribeTrainingJob` answers.
 pub type Document = Map<String, Value>;
 
 /// All calls block.
-pub struct Store {
-    db: Mutex<Connection>,
-}
+pub struct Store(store::Store);
 
 /// What a listing asks for.
 #[derive(Clone, Debug, Default)]
@@ -57,21 +62,7 @@ impl Store {
     /// # Errors
     /// When it cannot be written or is not a database.
     pub fn open(file: &Path) -> Result<Self, Fault> {
-        let db = Connection::open(file).map_err(broken)?;
-        db.busy_timeout(std::time::Duration::from_secs(5)).map_err(broken)?;
-        db.execute_batch(
-            "PRAGMA journal_mode = WAL;
-             PRAGMA synchronous = NORMAL;
-             CREATE TABLE IF NOT EXISTS jobs (
-                 name TEXT PRIMARY KEY, created INTEGER NOT NULL, modified INTEGER NOT NULL, status TEXT NOT NULL, document TEXT NOT NULL
-             ) WITHOUT ROWID;
-             CREATE INDEX IF NOT EXISTS jobs_created ON jobs (created, name);
-             CREATE TABLE IF NOT EXISTS tags (
-                 arn TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (arn, key)
-             );",
-        )
-        .map_err(broken)?;
-        Ok(Self { db: Mutex::new(db) })
+        store::Store::open(file, &format!("{SCHEMA}{}", tags::SCHEMA), 1).map(Self).map_err(broken)
     }
 
     /// Adds a job with its tags; false, and nothing is changed, when the name is taken.
@@ -79,7 +70,7 @@ impl Store {
     /// # Errors
     /// When the file cannot be written.
     pub fn insert(&self, document: &Document, tags: &[(String, String)]) -> Result<bool, Fault> {
-        let mut db = self.db();
+        let mut db = self.0.lock();
         let transaction = db.transaction().map_err(broken)?;
         let row = Row::of(document);
         let added = transaction
@@ -89,7 +80,7 @@ impl Store {
             )
             .map_err(broken)?;
         if added == 1 {
-            put_tags(&transaction, text(document, "TrainingJobArn"), tags)?;
+            tags::put(&transaction, text(document, "TrainingJobArn"), tags)?;
         }
         transaction.commit().map_err(broken)?;
         Ok(added == 1)
@@ -100,7 +91,7 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub fn job(&self, name: &str) -> Result<Option<Document>, Fault> {
-        read(&self.db(), name)
+        read(&self.0.lock(), name)
     }
 
     /// Changes a job's document; `None` when there is no such job. Whoever changes sees the last state: changes come one
@@ -109,7 +100,7 @@ impl Store {
     /// # Errors
     /// The change's own, or that the file cannot be written.
     pub fn update<T>(&self, name: &str, change: impl FnOnce(&mut Document) -> Result<T, Fault>) -> Result<Option<T>, Fault> {
-        let db = self.db();
+        let db = self.0.lock();
         let Some(mut document) = read(&db, name)? else { return Ok(None) };
         let outcome = change(&mut document)?;
         let row = Row::of(&document);
@@ -126,10 +117,10 @@ impl Store {
     /// # Errors
     /// When the file cannot be written.
     pub fn delete(&self, name: &str, arn: &str) -> Result<(), Fault> {
-        let mut db = self.db();
+        let mut db = self.0.lock();
         let transaction = db.transaction().map_err(broken)?;
         transaction.execute("DELETE FROM jobs WHERE name = ?1", [name]).map_err(broken)?;
-        transaction.execute("DELETE FROM tags WHERE arn = ?1", [arn]).map_err(broken)?;
+        tags::clear(&transaction, arn)?;
         transaction.commit().map_err(broken)
     }
 
@@ -173,7 +164,7 @@ impl Store {
             conditions.join(" AND "),
             query.limit
         );
-        let db = self.db();
+        let db = self.0.lock();
         let mut statement = db.prepare_cached(&sql).map_err(broken)?;
         let rows = statement.query_map(params_from_iter(values), |row| row.get::<_, String>(0)).map_err(broken)?;
         rows.map(|row| parse(&row.map_err(broken)?)).collect()
@@ -184,50 +175,16 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub fn names_in(&self, status: &str) -> Result<Vec<String>, Fault> {
-        let db = self.db();
+        let db = self.0.lock();
         let mut statement = db.prepare_cached("SELECT name FROM jobs WHERE status = ?1").map_err(broken)?;
         let rows = statement.query_map([status], |row| row.get(0)).map_err(broken)?;
         rows.collect::<Result<_, _>>().map_err(broken)
     }
 
-    /// A resource's tags, in the order in which they were added.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn tags(&self, arn: &str) -> Result<Vec<(String, String)>, Fault> {
-        let db = self.db();
-        let mut statement = db.prepare_cached("SELECT key, value FROM tags WHERE arn = ?1 ORDER BY rowid").map_err(broken)?;
-        let rows = statement.query_map([arn], |row| Ok((row.get(0)?, row.get(1)?))).map_err(broken)?;
-        rows.collect::<Result<_, _>>().map_err(broken)
-    }
-
-    /// Adds tags; a key that is there gets the new value.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn add_tags(&self, arn: &str, tags: &[(String, String)]) -> Result<(), Fault> {
-        let mut db = self.db();
-        let transaction = db.transaction().map_err(broken)?;
-        put_tags(&transaction, arn, tags)?;
-        transaction.commit().map_err(broken)
-    }
-
-    /// Removes tags; a key that is not there is no error.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn remove_tags(&self, arn: &str, keys: &[String]) -> Result<(), Fault> {
-        let mut db = self.db();
-        let transaction = db.transaction().map_err(broken)?;
-        for key in keys {
-            transaction.execute("DELETE FROM tags WHERE arn = ?1 AND key = ?2", [arn, key]).map_err(broken)?;
-        }
-        transaction.commit().map_err(broken)
-    }
-
-    /// A call that panicked has left the connection in order: its transaction was rolled back.
-    fn db(&self) -> MutexGuard<'_, Connection> {
-        self.db.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The tags of training and tuning jobs.
+    #[must_use]
+    pub fn tags(&self) -> Tags<'_> {
+        Tags::as_added(&self.0)
     }
 }
 
@@ -265,19 +222,10 @@ fn read(db: &Connection, name: &str) -> Result<Option<Document>, Fault> {
     found.map_err(broken)?.map(|text| parse(&text)).transpose()
 }
 
-fn put_tags(db: &Connection, arn: &str, tags: &[(String, String)]) -> Result<(), Fault> {
-    for (key, value) in tags {
-        db.execute("INSERT INTO tags VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value", [arn, key, value])
-            .map_err(broken)?;
-    }
-    Ok(())
-}
-
 fn parse(text: &str) -> Result<Document, Fault> {
     serde_json::from_str(text).map_err(|error| Fault::internal(format_args!("a job of the local region cannot be read: {error}")))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is the argument of map_err everywhere")]
-fn broken(error: rusqlite::Error) -> Fault {
+fn broken(error: impl std::fmt::Display) -> Fault {
     Fault::internal(format_args!("the local region cannot use its file of SageMaker jobs: {error}"))
 }

@@ -16,7 +16,7 @@ pub(super) fn target_of(form: &Form) -> Result<S3Uri, Failure> {
 }
 
 fn field(name: &'static str, label: &'static str, help: &'static str, value: String) -> Field {
-    Field { name: name.into(), label: label.into(), help: help.into(), kind: FieldKind::Line, initial: value.clone(), value }
+    Field::of(name, label, FieldKind::Line, value, help)
 }
 
 /// The form of an upload, filled from the project; into the folder that is open, if one is.

@@ -254,15 +254,7 @@ const MODEL: &str = "model ";
 
 /// The order that takes leftovers away, a line each: `s3://…`, `log group …`, `configuration …`, `model …`.
 pub(super) fn sweep_order(lines: &[String]) -> Order {
-    let value = lines.join("\n");
-    let field = Field {
-        name: LEFTOVERS.into(),
-        label: LEFTOVERS.into(),
-        help: "What is deleted, a line each.".into(),
-        kind: FieldKind::Area,
-        initial: value.clone(),
-        value,
-    };
+    let field = Field::of(LEFTOVERS, LEFTOVERS, FieldKind::Area, lines.join("\n"), "What is deleted, a line each.");
     let form = Form {
         title: "Delete what is left".into(),
         resource: super::SPEC.id.to_owned(),

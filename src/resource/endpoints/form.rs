@@ -28,11 +28,6 @@ pub(super) fn served(recipe: &Recipe) -> EndpointRecipe {
     })
 }
 
-fn field(name: &'static str, label: &'static str, kind: FieldKind, value: impl Into<String>, help: &'static str) -> Field {
-    let value = value.into();
-    Field { name: name.into(), label: label.into(), help: help.into(), kind, initial: value.clone(), value }
-}
-
 fn types() -> FieldKind {
     FieldKind::Choice { options: instance_types::hosting().into_iter().map(Cow::Borrowed).collect(), open: true }
 }
@@ -58,22 +53,28 @@ pub(super) async fn deploy(aws: &Aws, recipe: &Recipe, verb: Verb, target: Optio
         .unwrap_or_else(|| (recipe.framework_version.clone(), recipe.py_version.clone()));
     let base = if recipe.name.is_empty() { "endpoint" } else { &recipe.name };
     let mut fields = vec![
-        field(
+        Field::of(
             "name",
             "name",
             FieldKind::Line,
             names::job_name(base, Timestamp::now()),
             "The endpoint's name, by which programs call it. Letters, digits and '-'.",
         ),
-        field(
+        Field::of(
             "model",
             "model",
             FieldKind::Line,
             named.clone().unwrap_or_default(),
             "A completed training job, or s3://…/model.tar.gz.",
         ),
-        field("instance_type", "instance type", types(), &endpoint.instance_type, "The machine that answers, e.g. ml.m5.large."),
-        field(
+        Field::of(
+            "instance_type",
+            "instance type",
+            types(),
+            &endpoint.instance_type,
+            "The machine that answers, e.g. ml.m5.large.",
+        ),
+        Field::of(
             "instance_count",
             "instances",
             FieldKind::Whole { min: 1, max: 1000 },
@@ -83,28 +84,28 @@ pub(super) async fn deploy(aws: &Aws, recipe: &Recipe, verb: Verb, target: Optio
     ];
     fields.extend(script(recipe, &endpoint, version, py));
     fields.extend([
-        field(
+        Field::of(
             "variants",
             "more variants",
             FieldKind::Area,
             "",
             "Production variants beside this one, a line each: `name = model, weight`; a model that exists, its share of the calls.",
         ),
-        field(
+        Field::of(
             "role",
             "role",
             FieldKind::Line,
             role(recipe, origin.as_ref()),
             "Execution role (ARN or name) that the model acts as; empty: the local region's own, or that of the last job.",
         ),
-        field(
+        Field::of(
             "bucket",
             "bucket",
             FieldKind::Line,
             recipe.bucket.clone().unwrap_or_default(),
             "Where the repacked model goes; empty: sagemaker-{region}-{account}.",
         ),
-        field(
+        Field::of(
             "wait",
             "wait",
             FieldKind::Toggle,
@@ -128,43 +129,49 @@ fn role(recipe: &Recipe, origin: Option<&Origin>) -> String {
 fn script(recipe: &Recipe, endpoint: &EndpointRecipe, version: String, py: String) -> Vec<Field> {
     let environment: Vec<String> = endpoint.environment.iter().map(|(key, value)| format!("{key} = {value}")).collect();
     vec![
-        field(
+        Field::of(
             "entry_point",
             "script",
             FieldKind::Line,
             &endpoint.entry_point,
             "The inference script, relative to the source folder; empty: the archive is served as it is.",
         ),
-        field(
+        Field::of(
             "source_dir",
             "source folder",
             FieldKind::Line,
             recipe.source_dir.display().to_string(),
             "Folder with the script and what it imports, relative to the project; it goes into the archive as code/.",
         ),
-        field(
+        Field::of(
             "smoke_test",
             "smoke test",
             FieldKind::Line,
             endpoint.smoke_test.clone().unwrap_or_default(),
             "A file, relative to the project, that is sent once when the endpoint has come up.",
         ),
-        field(
+        Field::of(
             "environment",
             "environment",
             FieldKind::Area,
             environment.join("\n"),
             "One `NAME = value` a line, set for the script.",
         ),
-        field(
+        Field::of(
             "framework_version",
             "version",
             FieldKind::Line,
             version,
             "The framework's version, as the model was trained with.",
         ),
-        field("py_version", "python", FieldKind::Line, py, "e.g. py312; empty: what the version comes with."),
-        field("image", "image", FieldKind::Line, "", "A full image URI, instead of PyTorch's inference image of that version."),
+        Field::of("py_version", "python", FieldKind::Line, py, "e.g. py312; empty: what the version comes with."),
+        Field::of(
+            "image",
+            "image",
+            FieldKind::Line,
+            "",
+            "A full image URI, instead of PyTorch's inference image of that version.",
+        ),
     ]
 }
 
@@ -172,24 +179,24 @@ fn script(recipe: &Recipe, endpoint: &EndpointRecipe, version: String, py: Strin
 pub(super) fn invoke(recipe: &Recipe, target: &ItemId) -> Form {
     let endpoint = served(recipe);
     let fields = vec![
-        field(
+        Field::of(
             "body",
             "file",
             FieldKind::Line,
             endpoint.smoke_test.clone().unwrap_or_default(),
             "The file to send, relative to the project; or leave it empty and type a text below.",
         ),
-        field("text", "text", FieldKind::Area, "", "A text to send instead of a file, e.g. {\"pixels\": [0, 0.5, 1]}."),
-        field(
+        Field::of("text", "text", FieldKind::Area, "", "A text to send instead of a file, e.g. {\"pixels\": [0, 0.5, 1]}."),
+        Field::of(
             "content_type",
             "content type",
             content_types(),
             "",
             "What the body is; empty: by the file's ending, else what the project says.",
         ),
-        field("accept", "accept", content_types(), &endpoint.accept, "What the answer shall be."),
-        field("variant", "variant", FieldKind::Line, "", "A production variant to ask; empty: one by their weights."),
-        field(
+        Field::of("accept", "accept", content_types(), &endpoint.accept, "What the answer shall be."),
+        Field::of("variant", "variant", FieldKind::Line, "", "A production variant to ask; empty: one by their weights."),
+        Field::of(
             "save_to",
             "save to",
             FieldKind::Line,
@@ -220,28 +227,28 @@ pub(super) async fn update(aws: &Aws, recipe: &Recipe, target: &ItemId) -> Resul
     let names: Vec<Cow<'static, str>> = names.map(|name| Cow::Owned(name.to_owned())).collect();
     let endpoint = served(recipe);
     let mut fields = vec![
-        field(
+        Field::of(
             "variant",
             "variant",
             FieldKind::Choice { options: names, open: false },
             variant,
             "The production variant to change; its values are those below when the form opens on the first one.",
         ),
-        field(
+        Field::of(
             "model",
             "new model",
             FieldKind::Line,
             "",
             "A completed training job, or s3://…/model.tar.gz; empty: the model stays.",
         ),
-        field(
+        Field::of(
             "instance_type",
             "instance type",
             types(),
             first.instance_type().map_or("", |kind| kind.as_str()),
             "The machine that answers. Another one comes up beside the old one, which goes when it is ready.",
         ),
-        field(
+        Field::of(
             "instance_count",
             "instances",
             FieldKind::Whole { min: 1, max: 1000 },

@@ -7,6 +7,7 @@ use super::{invalid, lease, list, look};
 use crate::aws::{Aws, fault};
 use crate::model::show::seconds_between;
 use crate::model::{Failure, Order, Outcome, Verb};
+use crate::resource::cannot;
 
 /// Less than this is left of a lease: to start with it is to lose the instance.
 const LEFT: f64 = 600.0;
@@ -24,7 +25,7 @@ pub(super) async fn act(aws: &Aws, order: &Order) -> Result<Outcome, Failure> {
                 Verb::Stop => stop(aws, &it).await?,
                 Verb::Reboot => reboot(aws, id).await?,
                 Verb::Delete => terminate(aws, id).await?,
-                verb => return Err(invalid(&format!("'{}' cannot be done here", verb.name()), "")),
+                verb => return Err(cannot(verb)),
             };
             let name = look::name(&it);
             Ok(if name == id { format!("{doing} {id}") } else { format!("{doing} {name} ({id})") })

@@ -4,6 +4,7 @@ use super::place::{App, Place};
 use super::{invalid, place};
 use crate::aws::{Aws, Mode, fault};
 use crate::model::{Failure, FailureKind, Order, Outcome, Safe, Verb};
+use crate::resource::cannot;
 
 /// Seconds for which a presigned URL can be opened: the least that AWS gives for Studio and for notebook instances, for it is
 /// opened at once or not at all.
@@ -27,7 +28,7 @@ pub(super) async fn act(aws: &Aws, order: &Order) -> Result<Outcome, Failure> {
             Verb::Start => start(aws, &place).await,
             Verb::Stop => stop(aws, &place).await,
             Verb::Delete => delete(aws, &place).await,
-            verb => Err(invalid(format!("'{}' cannot be done here", verb.name()), "")),
+            verb => Err(cannot(verb)),
         };
         match done {
             Ok(doing) => said.push(format!("{doing} {place}")),

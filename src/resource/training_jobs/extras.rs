@@ -25,17 +25,9 @@ const OWN_DISKS: [&str; 13] = ["p3dn", "p4d", "p4de", "p5", "p5e", "p5en", "p6-b
 
 /// The fields, filled.
 pub(super) fn fields(extras: &Extras) -> Vec<Field> {
-    let field = |name: &'static str, label: &'static str, kind: FieldKind, value: String, help: &'static str| Field {
-        name: name.into(),
-        label: label.into(),
-        help: help.into(),
-        kind,
-        initial: value.clone(),
-        value,
-    };
-    let line = |name, label, value: String, help| field(name, label, FieldKind::Line, value, help);
+    let line = |name, label, value: String, help| Field::of(name, label, FieldKind::Line, value, help);
     let toggle =
-        |name, label, on: bool, help| field(name, label, FieldKind::Toggle, if on { "yes" } else { "no" }.to_owned(), help);
+        |name, label, on: bool, help| Field::of(name, label, FieldKind::Toggle, if on { "yes" } else { "no" }.to_owned(), help);
     let length = |seconds: Option<u32>| seconds.map(|seconds| written(seconds.into())).unwrap_or_default();
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let mut launchers: Vec<Cow<'static, str>> = std::iter::once("none").chain(NAMES).map(Cow::Borrowed).collect();
@@ -62,7 +54,7 @@ pub(super) fn fields(extras: &Extras) -> Vec<Field> {
             length(extras.keep_alive_seconds),
             "Keep the instances for the next job, at most 1h; they cost money all the while. Empty: no.",
         ),
-        field(
+        Field::of(
             "distribution",
             "launcher",
             FieldKind::Choice { options: launchers, open: false },

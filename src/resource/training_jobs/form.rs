@@ -120,94 +120,92 @@ fn metric_lines(rules: &[MetricRule]) -> String {
 }
 
 fn form(title: &str, verb: Verb, parent: Option<ItemId>, start: Start) -> Form {
-    let field = |name: &'static str, label: &'static str, kind: FieldKind, value: String, help: &'static str| Field {
-        name: name.into(),
-        label: label.into(),
-        help: help.into(),
-        kind,
-        initial: value.clone(),
-        value,
-    };
     let types = instance_types::training().into_iter().map(Cow::Borrowed).collect();
     let whole = |min, max| FieldKind::Whole { min, max };
     let mut fields = vec![
-        field(
+        Field::of(
             "name",
             "name",
             FieldKind::Line,
             start.name,
             "Base of the job's name; the time is appended. Letters, digits and '-'.",
         ),
-        field(
+        Field::of(
             "instance_type",
             "instance type",
             FieldKind::Choice { options: types, open: true },
             start.instance_type,
             "The machine to train on, e.g. ml.m5.xlarge.",
         ),
-        field(
+        Field::of(
             "instance_count",
             "instances",
             whole(1, 1000),
             start.instance_count.to_string(),
             "How many machines run the script; it must divide the work itself.",
         ),
-        field(
+        Field::of(
             "max_runtime",
             "run at most",
             FieldKind::Line,
             written(start.max_runtime_seconds),
             "SageMaker stops the job after so long: the limit of what it can cost. E.g. 90m, 24h; at most 28d.",
         ),
-        field(
+        Field::of(
             "volume_gb",
             "disk, GB",
             whole(1, 16_384),
             start.volume_gb.to_string(),
             "Size of each machine's disk: data, code and model must fit.",
         ),
-        field(
+        Field::of(
             "source_dir",
             "source folder",
             FieldKind::Line,
             start.source_dir,
             "Folder with the code, relative to the project; or s3://…/sourcedir.tar.gz of an earlier job.",
         ),
-        field("entry_point", "script", FieldKind::Line, start.entry_point, "The script, relative to the source folder."),
-        field(
+        Field::of("entry_point", "script", FieldKind::Line, start.entry_point, "The script, relative to the source folder."),
+        Field::of(
             "hyperparameters",
             "hyperparameters",
             FieldKind::Area,
             start.hyperparameters,
             "One `key = value` a line; passed to the script as --key value.",
         ),
-        field(
+        Field::of(
             "channels",
             "data",
             FieldKind::Area,
             start.channels,
             "One `name = place` a line: s3://…, or a folder or .zip that will be uploaded.",
         ),
-        field(
+        Field::of(
             "metrics",
             "metrics",
             FieldKind::Area,
             start.metrics,
             "One `name = regex` a line; the first group is the value found in the log.",
         ),
-        field("environment", "environment", FieldKind::Area, start.environment, "One `NAME = value` a line, set for the script."),
-        field("framework", "framework", FieldKind::Line, start.framework, "pytorch, unless an image is given."),
-        field("framework_version", "version", FieldKind::Line, start.framework_version, "The framework's version, e.g. 2.6."),
-        field("py_version", "python", FieldKind::Line, start.py_version, "e.g. py312; empty: what the version comes with."),
-        field("image", "image", FieldKind::Line, start.image, "A full image URI, instead of framework and version."),
-        field(
+        Field::of(
+            "environment",
+            "environment",
+            FieldKind::Area,
+            start.environment,
+            "One `NAME = value` a line, set for the script.",
+        ),
+        Field::of("framework", "framework", FieldKind::Line, start.framework, "pytorch, unless an image is given."),
+        Field::of("framework_version", "version", FieldKind::Line, start.framework_version, "The framework's version, e.g. 2.6."),
+        Field::of("py_version", "python", FieldKind::Line, start.py_version, "e.g. py312; empty: what the version comes with."),
+        Field::of("image", "image", FieldKind::Line, start.image, "A full image URI, instead of framework and version."),
+        Field::of(
             "role",
             "role",
             FieldKind::Line,
             start.role,
             "Execution role (ARN or name) that the job acts as; empty: the local region's own, or that of the last job.",
         ),
-        field(
+        Field::of(
             "bucket",
             "bucket",
             FieldKind::Line,

@@ -207,14 +207,6 @@ fn base_of(name: &str) -> &str {
 }
 
 fn form(title: &str, verb: Verb, parent: Option<ItemId>, start: Start, training: Vec<Field>) -> Form {
-    let field = |name: &'static str, label: &'static str, kind: FieldKind, value: String, help: &'static str| Field {
-        name: name.into(),
-        label: label.into(),
-        help: help.into(),
-        kind,
-        initial: value.clone(),
-        value,
-    };
     let choice = |options: &[&'static str]| FieldKind::Choice {
         options: options.iter().copied().map(Cow::Borrowed).collect(),
         open: false,
@@ -235,58 +227,70 @@ fn form(title: &str, verb: Verb, parent: Option<ItemId>, start: Start, training:
             "SageMaker stops a trial after so long, e.g. 90m or 24h; times the trials, it is the limit of the cost.".into();
     }
     let search = vec![
-        field(
+        Field::of(
             "ranges",
             "search",
             FieldKind::Area,
             start.ranges,
             "One a line: lr = 0.001 .. 0.1 log, hidden = 8 .. 64, batch-size = [32, 64].",
         ),
-        field(
+        Field::of(
             "strategy",
             "strategy",
             choice(&["Bayesian", "Random", "Grid", "Hyperband"]),
             start.strategy,
             "How the next trial is chosen: from those before, at random, all there are, or by halving.",
         ),
-        field("objective", "objective", metrics, start.objective, "The metric that trials are judged by; one of those below."),
-        field("goal", "goal", choice(&["minimize", "maximize"]), start.goal.to_owned(), "Whether less or more of it is better."),
-        field(
+        Field::of(
+            "objective",
+            "objective",
+            metrics,
+            start.objective,
+            "The metric that trials are judged by; one of those below.",
+        ),
+        Field::of(
+            "goal",
+            "goal",
+            choice(&["minimize", "maximize"]),
+            start.goal.to_owned(),
+            "Whether less or more of it is better.",
+        ),
+        Field::of(
             "max_jobs",
             "trials",
             FieldKind::Whole { min: 1, max: 10_000 },
             start.max_jobs,
             "How many trials at most; a grid has as many as it has combinations.",
         ),
-        field(
+        Field::of(
             "max_parallel_jobs",
             "at a time",
             FieldKind::Whole { min: 1, max: 100 },
             start.max_parallel_jobs,
             "How many run at once. Bayesian search learns more when there are few.",
         ),
-        field(
+        Field::of(
             "early_stopping",
             "early stopping",
             FieldKind::Toggle,
             flag(start.early_stopping),
             "Stop trials that do worse than the median at the same epoch; they must tell the objective each epoch.",
         ),
-        field(
+        Field::of(
             "target",
             "good enough",
             FieldKind::Line,
             start.target,
             "Stop all once the objective is as good as this; empty: never.",
         ),
-        field(
+        Field::of(
             "max_not_improving",
             "give up after",
             FieldKind::Line,
             start.max_not_improving,
             "Stop all once so many trials in a row brought nothing better; empty: never.",
         ),
-        field(
+        Field::of(
             "max_total",
             "all at most",
             FieldKind::Line,
@@ -295,28 +299,28 @@ fn form(title: &str, verb: Verb, parent: Option<ItemId>, start: Start, training:
         ),
     ];
     let rest = vec![
-        field(
+        Field::of(
             "warm_start",
             "learn from",
             FieldKind::Line,
             start.learn_from,
             "Names of earlier tuning jobs with commas between, at most 5; empty: begin afresh.",
         ),
-        field(
+        Field::of(
             "warm_start_identical",
             "same data, code",
             FieldKind::Toggle,
             flag(start.same_code),
             "The earlier ones ran the same code on the same data, so their results count as this one's.",
         ),
-        field(
+        Field::of(
             "seed",
             "seed",
             FieldKind::Line,
             start.seed,
             "The same seed gives the same first trials; empty: another each time.",
         ),
-        field(
+        Field::of(
             "resource",
             "epochs of a trial",
             FieldKind::Line,

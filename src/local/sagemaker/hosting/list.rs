@@ -1,116 +1,61 @@
 //! `ListModels`, `ListEndpointConfigs`, `ListEndpoints`: filters, orders, pages.
 
-use std::cmp::Ordering;
-
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::document::millis;
+use super::super::page::{self, Key, between, page};
 use super::super::store::{Document, text};
 use super::resource::Kind;
 use super::store::Store;
 use crate::local::fault::Fault;
-
-/// `MaxResults` when it is not sent (API reference).
-const DEFAULT_RESULTS: u64 = 10;
 
 /// Answers a listing. Without `SortBy` and `SortOrder` it is by creation time, newest first (API reference).
 ///
 /// # Errors
 /// A token that is not ours, or a store that cannot be read.
 pub fn list(store: &Store, kind: Kind, request: &Document) -> Result<Value, Fault> {
-    let limit = request.get("MaxResults").and_then(Value::as_u64).unwrap_or(DEFAULT_RESULTS);
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(100);
-    let after = request.get("NextToken").and_then(Value::as_str).map(read_token).transpose()?;
-    let order = Order { kind, by: text(request, "SortBy").to_owned(), ascending: text(request, "SortOrder") == "Ascending" };
-
     let records = store.all(kind)?.into_iter().map(|record| record.document);
-    let mut found: Vec<(Key, Document)> =
-        records.filter(|document| fits(kind, document, request)).map(|document| (order.key(&document), document)).collect();
-    found.sort_by(|(one, _), (other, _)| order.compare(one, other));
-    if let Some(after) = after {
-        found.retain(|(key, _)| order.compare(key, &after) == Ordering::Greater);
-    }
-    let more = found.len() > limit;
-    found.truncate(limit);
+    let found = records.filter(|document| fits(kind, document, request));
+    let entries = found.map(|document| (key(kind, &document, text(request, "SortBy")), summary(kind, &document)));
     let member = match kind {
         Kind::Model => "Models",
         Kind::Config => "EndpointConfigs",
         Kind::Endpoint => "Endpoints",
     };
-    let summaries: Vec<Value> = found.iter().map(|(_, document)| summary(kind, document)).collect();
-    let mut answer = json!({member: summaries});
-    if let Some((key, _)) = found.last().filter(|_| more) {
-        answer["NextToken"] = json!(token(key));
-    }
-    Ok(answer)
+    page(entries.collect(), text(request, "SortOrder") != "Ascending", member, request)
 }
 
-/// Where a resource stands: what it is sorted by (one of time and text is empty), and its name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key(i64, String, String);
-
-struct Order {
-    kind: Kind,
-    by: String,
-    ascending: bool,
-}
-
-impl Order {
-    fn key(&self, document: &Document) -> Key {
-        let name = self.kind.name(document).to_owned();
-        match self.by.as_str() {
-            "Name" => Key(0, name.clone(), name),
-            "Status" => Key(0, text(document, "EndpointStatus").to_owned(), name),
-            _ => Key(millis(document.get("CreationTime")).unwrap_or_default(), String::new(), name),
-        }
-    }
-
-    fn compare(&self, one: &Key, other: &Key) -> Ordering {
-        if self.ascending { one.cmp(other) } else { other.cmp(one) }
+fn key(kind: Kind, document: &Document, by: &str) -> Key {
+    let name = kind.name(document).to_owned();
+    match by {
+        "Name" => (0, name.clone(), name),
+        "Status" => (0, text(document, "EndpointStatus").to_owned(), name),
+        _ => (millis(document.get("CreationTime")).unwrap_or_default(), String::new(), name),
     }
 }
 
-/// Bounds are included, as in `ListTrainingJobs`.
 fn fits(kind: Kind, document: &Document, request: &Document) -> bool {
-    let between = |member: &str| {
-        let at = millis(document.get(member)).unwrap_or_default();
-        let bound = |end: &str| millis(request.get(&format!("{member}{end}")));
-        bound("After").is_none_or(|after| at >= after) && bound("Before").is_none_or(|before| at <= before)
-    };
     let status = text(request, "StatusEquals");
     let contained = text(request, "NameContains").to_lowercase();
     kind.name(document).to_lowercase().contains(&contained)
         && (status.is_empty() || text(document, "EndpointStatus") == status)
-        && between("CreationTime")
-        && (kind != Kind::Endpoint || between("LastModifiedTime"))
+        && between(document, "CreationTime", request)
+        && (kind != Kind::Endpoint || between(document, "LastModifiedTime", request))
 }
 
 fn summary(kind: Kind, document: &Document) -> Value {
-    let prefix = kind.prefix();
-    let mut members = vec![format!("{prefix}Name"), format!("{prefix}Arn"), "CreationTime".to_owned()];
-    if kind == Kind::Endpoint {
-        members.extend(["LastModifiedTime".to_owned(), "EndpointStatus".to_owned()]);
-    }
-    members.into_iter().filter_map(|member| Some((member.clone(), document.get(&member)?.clone()))).collect::<Document>().into()
-}
-
-/// Where a page ended: what is created or removed meanwhile neither repeats nor hides another.
-fn token(Key(time, sorted, name): &Key) -> String {
-    URL_SAFE_NO_PAD.encode(json!([time, sorted, name]).to_string())
-}
-
-/// assumed: the text of AWS's refusal.
-fn read_token(token: &str) -> Result<Key, Fault> {
-    let bytes = URL_SAFE_NO_PAD.decode(token).ok();
-    let parts: Option<(i64, String, String)> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let parts = parts.map(|(time, sorted, name)| Key(time, sorted, name));
-    parts.ok_or_else(|| Fault::validation("Invalid NextToken. Send the token of the page before, or none."))
+    let members: &[&str] = match kind {
+        Kind::Model => &["ModelName", "ModelArn", "CreationTime"],
+        Kind::Config => &["EndpointConfigName", "EndpointConfigArn", "CreationTime"],
+        Kind::Endpoint => &["EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus"],
+    };
+    page::summary(document, members).into()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::super::super::shapes::check_answer;
     use super::super::store::Record;
     use super::*;

@@ -14,7 +14,6 @@ mod model;
 mod plan;
 mod resource;
 mod store;
-mod tags;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -144,9 +143,7 @@ impl Hosting {
             "ListModels" => list::list(&self.store, Kind::Model, request),
             "ListEndpointConfigs" => list::list(&self.store, Kind::Config, request),
             "ListEndpoints" => list::list(&self.store, Kind::Endpoint, request),
-            "AddTags" => tags::add(&self.store, request),
-            "ListTags" => tags::list(&self.store, request),
-            "DeleteTags" => tags::remove(&self.store, request),
+            "AddTags" | "ListTags" | "DeleteTags" => self.store.tags().answer(operation, &self.tagged(request)?, request),
             other => Err(Fault::internal(format_args!("{other} is not an operation of hosting"))),
         }
     }
@@ -156,6 +153,13 @@ impl Hosting {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+    }
+
+    /// The ARN of a resource that exists. assumed: the answer for others is that of Describe.
+    fn tagged(&self, request: &Document) -> Result<String, Fault> {
+        let sent = text(request, "ResourceArn");
+        let (kind, name) = Kind::of_arn(sent).ok_or_else(|| Fault::validation(format!("Invalid ARN {sent}.")))?;
+        if self.store.get(kind, name)?.is_some() { Ok(kind.arn(name)) } else { Err(kind.not_found(name)) }
     }
 
     /// Starts the endpoints of an earlier region, once; needs a runtime.

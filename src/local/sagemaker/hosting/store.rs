@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::super::document::millis;
 use super::super::store::{Document, text};
+use super::super::tags::{self, Tags};
 use super::plan::Plan;
 use super::resource::Kind;
 use crate::local::fault::Fault;
@@ -17,10 +18,7 @@ const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS resources (
     kind TEXT NOT NULL, name TEXT NOT NULL COLLATE NOCASE, created INTEGER NOT NULL,
     document TEXT NOT NULL, plan TEXT, PRIMARY KEY (kind, name)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS tags (
-    arn TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (arn, key)
-);";
+) WITHOUT ROWID;";
 
 /// All calls block.
 pub struct Store(store::Store);
@@ -40,7 +38,7 @@ impl Store {
     /// # Errors
     /// When it cannot be written or is not a database.
     pub fn open(file: &Path) -> Result<Self, Fault> {
-        store::Store::open(file, SCHEMA, 1).map(Self).map_err(Fault::internal)
+        store::Store::open(file, &format!("{SCHEMA}{}", tags::SCHEMA), 1).map(Self).map_err(Fault::internal)
     }
 
     /// Adds a resource with its tags; false, and nothing is changed, when the name is taken.
@@ -59,7 +57,7 @@ impl Store {
             )
             .map_err(broken)?;
         if added == 1 {
-            put_tags(&transaction, text(&record.document, &format!("{}Arn", kind.prefix())), tags)?;
+            tags::put(&transaction, text(&record.document, &format!("{}Arn", kind.prefix())), tags)?;
         }
         transaction.commit().map_err(broken)?;
         Ok(added == 1)
@@ -112,43 +110,15 @@ impl Store {
         let transaction = db.transaction().map_err(broken)?;
         let gone =
             transaction.execute("DELETE FROM resources WHERE kind = ?1 AND name = ?2", [kind.path(), name]).map_err(broken)?;
-        transaction.execute("DELETE FROM tags WHERE arn = ?1", [kind.arn(name)]).map_err(broken)?;
+        tags::clear(&transaction, &kind.arn(name))?;
         transaction.commit().map_err(broken)?;
         Ok(gone == 1)
     }
 
-    /// The tags of a resource, by key.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn tags(&self, arn: &str) -> Result<Vec<(String, String)>, Fault> {
-        let db = self.0.lock();
-        let mut statement = db.prepare("SELECT key, value FROM tags WHERE arn = ?1 ORDER BY key").map_err(broken)?;
-        let rows = statement.query_map([arn], |row| Ok((row.get(0)?, row.get(1)?))).map_err(broken)?;
-        rows.collect::<Result<_, _>>().map_err(broken)
-    }
-
-    /// Adds tags, or changes their values.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn add_tags(&self, arn: &str, tags: &[(String, String)]) -> Result<(), Fault> {
-        let mut db = self.0.lock();
-        let transaction = db.transaction().map_err(broken)?;
-        put_tags(&transaction, arn, tags)?;
-        transaction.commit().map_err(broken)
-    }
-
-    /// Removes tags; those that are not there are no error.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn remove_tags(&self, arn: &str, keys: &[&str]) -> Result<(), Fault> {
-        let db = self.0.lock();
-        for key in keys {
-            db.execute("DELETE FROM tags WHERE arn = ?1 AND key = ?2", [arn, key]).map_err(broken)?;
-        }
-        Ok(())
+    /// The tags of models, configurations and endpoints.
+    #[must_use]
+    pub fn tags(&self) -> Tags<'_> {
+        Tags::by_key(&self.0)
     }
 }
 
@@ -172,14 +142,6 @@ fn parse((document, plan): (String, Option<String>)) -> Result<Record, Fault> {
 
 fn plan_text(record: &Record) -> Result<Option<String>, Fault> {
     record.plan.as_ref().map(serde_json::to_string).transpose().map_err(Fault::internal)
-}
-
-fn put_tags(db: &Connection, arn: &str, tags: &[(String, String)]) -> Result<(), Fault> {
-    for (key, value) in tags {
-        db.execute("INSERT INTO tags VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value", [arn, key, value])
-            .map_err(broken)?;
-    }
-    Ok(())
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "it is the argument of map_err everywhere")]

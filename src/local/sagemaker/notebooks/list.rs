@@ -1,19 +1,13 @@
 //! `ListNotebookInstances`, `ListDomains`, `ListUserProfiles`, `ListSpaces`, `ListApps`: filters, orders, pages.
 
-use std::cmp::Ordering;
-
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::document::millis;
+use super::super::page::{self, Key, between, page};
 use super::super::store::{Document, text};
 use super::kind::Kind;
 use super::store::Store;
 use crate::local::fault::Fault;
-
-/// `MaxResults` when it is not sent (API reference; assumed for notebook instances).
-const DEFAULT_RESULTS: u64 = 10;
 
 /// Answers a listing. Without `SortBy` notebook instances are sorted by name and all others by creation time, and without
 /// `SortOrder` upwards (API reference; assumed for notebook instances).
@@ -25,53 +19,25 @@ pub fn list(store: &Store, kind: Kind, request: &Document) -> Result<Value, Faul
         // assumed: the text; the rule is documented.
         return Err(Fault::validation("Send UserProfileNameEquals or SpaceNameEquals, not both."));
     }
-    let limit = request.get("MaxResults").and_then(Value::as_u64).unwrap_or(DEFAULT_RESULTS);
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(100);
-    let after = request.get("NextToken").and_then(Value::as_str).map(read_token).transpose()?;
-    let descending = text(request, "SortOrder") == "Descending";
-    let compare = |one: &Key, other: &Key| if descending { other.cmp(one) } else { one.cmp(other) };
-
     let documents = store.all(kind)?.into_iter().map(|record| record.document);
-    let mut found: Vec<(Key, Document)> = documents
-        .filter(|document| fits(kind, document, request))
-        .map(|document| (key(kind, &document, text(request, "SortBy")), document))
-        .collect();
-    found.sort_by(|(one, _), (other, _)| compare(one, other));
-    if let Some(after) = after {
-        found.retain(|(key, _)| compare(key, &after) == Ordering::Greater);
-    }
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let summaries: Vec<Value> = found.iter().map(|(_, document)| summary(kind, document)).collect();
-    let mut answer = json!({format!("{}s", kind.word()): summaries});
-    if let Some((key, _)) = found.last().filter(|_| more) {
-        answer["NextToken"] = json!(token(key));
-    }
-    Ok(answer)
+    let found = documents.filter(|document| fits(kind, document, request));
+    let entries = found.map(|document| (key(kind, &document, text(request, "SortBy")), summary(kind, &document)));
+    page(entries.collect(), text(request, "SortOrder") == "Descending", &format!("{}s", kind.word()), request)
 }
-
-/// Where a resource stands: what it is sorted by (one of time and text is empty), and what tells it from all others.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key(i64, String, String);
 
 fn key(kind: Kind, document: &Document, by: &str) -> Key {
     let time = |member: &str| millis(document.get(member)).unwrap_or_default();
     let id = kind.id(document);
     match (kind, by) {
-        (Kind::Instance, "" | "Name") => Key(0, id.clone(), id),
-        (_, "Status") => Key(0, kind.status(document).to_owned(), id),
-        (_, "LastModifiedTime") => Key(time("LastModifiedTime"), String::new(), id),
-        _ => Key(time("CreationTime"), String::new(), id),
+        (Kind::Instance, "" | "Name") => (0, id.clone(), id),
+        (_, "Status") => (0, kind.status(document).to_owned(), id),
+        (_, "LastModifiedTime") => (time("LastModifiedTime"), String::new(), id),
+        _ => (time("CreationTime"), String::new(), id),
     }
 }
 
 /// Whether a resource passes the filters. Those of notebook instances and of Studio have names of their own.
 fn fits(kind: Kind, document: &Document, request: &Document) -> bool {
-    let between = |member: &str| {
-        let at = millis(document.get(member)).unwrap_or_default();
-        let bound = |end: &str| millis(request.get(&format!("{member}{end}")));
-        bound("After").is_none_or(|after| at >= after) && bound("Before").is_none_or(|before| at <= before)
-    };
     let holds =
         |member: &str, filter: &str| text(document, member).to_lowercase().contains(&text(request, filter).to_lowercase());
     let is = |member: &str, filter: &str| !request.contains_key(filter) || text(document, member) == text(request, filter);
@@ -81,8 +47,8 @@ fn fits(kind: Kind, document: &Document, request: &Document) -> bool {
             let repository = request.get("AdditionalCodeRepositoryEquals");
             holds("NotebookInstanceName", "NameContains")
                 && is("NotebookInstanceStatus", "StatusEquals")
-                && between("CreationTime")
-                && between("LastModifiedTime")
+                && between(document, "CreationTime", request)
+                && between(document, "LastModifiedTime", request)
                 && holds("DefaultCodeRepository", "DefaultCodeRepositoryContains")
                 && repository.is_none_or(|wanted| repositories.is_some_and(|all| all.contains(wanted)))
                 // None has a lifecycle configuration.
@@ -119,8 +85,7 @@ fn summary(kind: Kind, document: &Document) -> Value {
             &["DomainId", "UserProfileName", "SpaceName", "AppType", "AppName", "Status", "CreationTime", "ResourceSpec"]
         }
     };
-    let shown = members.iter().filter_map(|member| Some(((*member).to_owned(), document.get(*member)?.clone())));
-    let mut summary: Document = shown.collect();
+    let mut summary = page::summary(document, members);
     if kind == Kind::Space {
         let parts = [
             ("SpaceSettingsSummary", "SpaceSettings", ["AppType", "SpaceStorageSettings", "RemoteAccess"].as_slice()),
@@ -129,28 +94,16 @@ fn summary(kind: Kind, document: &Document) -> Value {
         ];
         for (name, source, members) in parts {
             let Some(settings) = document.get(source).and_then(Value::as_object) else { continue };
-            let part = members.iter().filter_map(|member| Some(((*member).to_owned(), settings.get(*member)?.clone())));
-            summary.insert(name.to_owned(), part.collect::<Document>().into());
+            summary.insert(name.to_owned(), page::summary(settings, members).into());
         }
     }
     summary.into()
 }
 
-/// Where a page ended: what is created or removed meanwhile neither repeats nor hides another.
-fn token(Key(time, sorted, id): &Key) -> String {
-    URL_SAFE_NO_PAD.encode(json!([time, sorted, id]).to_string())
-}
-
-/// assumed: the text of AWS's refusal.
-fn read_token(token: &str) -> Result<Key, Fault> {
-    let bytes = URL_SAFE_NO_PAD.decode(token).ok();
-    let parts: Option<(i64, String, String)> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let parts = parts.map(|(time, sorted, id)| Key(time, sorted, id));
-    parts.ok_or_else(|| Fault::validation("Invalid NextToken. Send the token of the page before, or none."))
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::super::super::shapes::check_answer;
     use super::super::store::Record;
     use super::*;

@@ -12,7 +12,6 @@ mod list;
 mod settle;
 mod store;
 mod studio;
-mod tags;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -126,9 +125,7 @@ impl Notebooks {
             "ListApps" => list::list(&self.store, Kind::App, request),
             "DeleteApp" => app::delete(self, request),
             "CreatePresignedDomainUrl" => studio::presign(self, request),
-            "AddTags" => tags::add(&self.store, request),
-            "ListTags" => tags::list(&self.store, request),
-            "DeleteTags" => tags::remove(&self.store, request),
+            "AddTags" | "ListTags" | "DeleteTags" => self.store.tags().answer(operation, self.tagged(request)?, request),
             other => Err(Fault::internal(format_args!("{other} is not an operation of notebooks"))),
         }
     }
@@ -149,6 +146,18 @@ impl Notebooks {
         settle::settle(&self.store, now_millis())?;
         let record = self.store.by_arn(&ticket.arn)?;
         Ok(Some(link::page(&ticket, record.as_ref())))
+    }
+
+    /// The ARN of a resource that exists. assumed: the answer for others, which is that of Describe.
+    fn tagged<'a>(&self, request: &'a Document) -> Result<&'a str, Fault> {
+        let arn = text(request, "ResourceArn");
+        if self.store.by_arn(arn)?.is_some() {
+            return Ok(arn);
+        }
+        match Kind::of_arn(arn) {
+            Some(Kind::Instance) => Err(Fault::validation("RecordNotFound")),
+            _ => Err(Fault::validation(format!("Resource {arn} does not exist."))),
+        }
     }
 
     /// When a change that begins now is done.

@@ -6,6 +6,7 @@ use rusqlite::{Connection, Params, Row, params};
 use serde_json::Value;
 
 use super::super::store::Document;
+use super::super::tags::{self, Tags};
 use super::kind::Kind;
 use crate::local::fault::Fault;
 use crate::local::store;
@@ -16,10 +17,7 @@ CREATE TABLE IF NOT EXISTS resources (
     kind TEXT NOT NULL, id TEXT NOT NULL COLLATE NOCASE, arn TEXT NOT NULL, due INTEGER, document TEXT NOT NULL,
     PRIMARY KEY (kind, id)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS by_arn ON resources (arn);
-CREATE TABLE IF NOT EXISTS tags (
-    arn TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (arn, key)
-);";
+CREATE INDEX IF NOT EXISTS by_arn ON resources (arn);";
 const COLUMNS: &str = "SELECT kind, due, document FROM resources";
 
 /// All calls block.
@@ -53,7 +51,7 @@ impl Store {
     /// # Errors
     /// When it cannot be written or is not a database.
     pub fn open(file: &Path) -> Result<Self, Fault> {
-        store::Store::open(file, SCHEMA, 1).map(Self).map_err(Fault::internal)
+        store::Store::open(file, &format!("{SCHEMA}{}", tags::SCHEMA), 1).map(Self).map_err(Fault::internal)
     }
 
     /// Adds a resource with its tags, in the place of one of the same name.
@@ -64,8 +62,8 @@ impl Store {
         let mut db = self.0.lock();
         let transaction = db.transaction().map_err(broken)?;
         put(&transaction, record)?;
-        transaction.execute("DELETE FROM tags WHERE arn = ?1", [record.arn()]).map_err(broken)?;
-        put_tags(&transaction, &record.arn(), tags)?;
+        tags::clear(&transaction, &record.arn())?;
+        tags::put(&transaction, &record.arn(), tags)?;
         transaction.commit().map_err(broken)
     }
 
@@ -119,42 +117,14 @@ impl Store {
         let transaction = db.transaction().map_err(broken)?;
         let key = params![record.kind.path(), record.kind.id(&record.document)];
         transaction.execute("DELETE FROM resources WHERE kind = ?1 AND id = ?2", key).map_err(broken)?;
-        transaction.execute("DELETE FROM tags WHERE arn = ?1", [record.arn()]).map_err(broken)?;
+        tags::clear(&transaction, &record.arn())?;
         transaction.commit().map_err(broken)
     }
 
-    /// The tags of a resource, by key.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn tags(&self, arn: &str) -> Result<Vec<(String, String)>, Fault> {
-        let db = self.0.lock();
-        let mut statement = db.prepare("SELECT key, value FROM tags WHERE arn = ?1 ORDER BY key").map_err(broken)?;
-        let rows = statement.query_map([arn], |row| Ok((row.get(0)?, row.get(1)?))).map_err(broken)?;
-        rows.collect::<Result<_, _>>().map_err(broken)
-    }
-
-    /// Adds tags, or changes their values.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn add_tags(&self, arn: &str, tags: &[(String, String)]) -> Result<(), Fault> {
-        let mut db = self.0.lock();
-        let transaction = db.transaction().map_err(broken)?;
-        put_tags(&transaction, arn, tags)?;
-        transaction.commit().map_err(broken)
-    }
-
-    /// Removes tags; those that are not there are no error.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn remove_tags(&self, arn: &str, keys: &[&str]) -> Result<(), Fault> {
-        let db = self.0.lock();
-        for key in keys {
-            db.execute("DELETE FROM tags WHERE arn = ?1 AND key = ?2", [arn, key]).map_err(broken)?;
-        }
-        Ok(())
+    /// The tags of notebook instances and of what Studio has.
+    #[must_use]
+    pub fn tags(&self) -> Tags<'_> {
+        Tags::by_key(&self.0)
     }
 
     fn query(&self, wanted: &str, values: impl Params) -> Result<Vec<Record>, Fault> {
@@ -181,14 +151,6 @@ fn parse((path, due, document): (String, Option<i64>, String)) -> Result<Record,
     let unreadable = || Fault::internal("a notebook of the local region cannot be read");
     let kind = Kind::of_path(&path).ok_or_else(unreadable)?;
     Ok(Record { kind, due, document: serde_json::from_str(&document).map_err(|_| unreadable())? })
-}
-
-fn put_tags(db: &Connection, arn: &str, tags: &[(String, String)]) -> Result<(), Fault> {
-    for (key, value) in tags {
-        db.execute("INSERT INTO tags VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value", [arn, key, value])
-            .map_err(broken)?;
-    }
-    Ok(())
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "it is the argument of map_err everywhere")]

@@ -2,24 +2,17 @@
 
 use std::cmp::Ordering;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::document::millis;
+use super::super::page::{self, between, page};
 use super::super::store::{Document, text};
 use super::document::objective;
 use crate::local::fault::Fault;
 
-/// `MaxResults` when it is not sent (API reference).
-const DEFAULT_RESULTS: u64 = 10;
-
-/// An entry of a listing with what it is sorted by: first the key, equal ones by name.
-struct Entry {
-    key: Value,
-    name: String,
-    shape: Value,
-}
+/// What an entry is sorted by, numbers as numbers; equal ones by name.
+#[derive(Serialize, Deserialize)]
+struct Key(Value, String);
 
 /// Answers `ListHyperParameterTuningJobs`. Without `SortBy` and `SortOrder` it is by name, ascending (API reference).
 ///
@@ -33,9 +26,9 @@ pub fn tuning_jobs(jobs: &[Document], request: &Document) -> Result<Value, Fault
             "CreationTime" => job["CreationTime"].clone(),
             _ => json!(name),
         };
-        Entry { key, name: name.to_owned(), shape: tuning_summary(job) }
+        (Key(key, name.to_owned()), tuning_summary(job))
     });
-    page(entries.collect(), "HyperParameterTuningJobSummaries", request)
+    page(entries.collect(), descending(request), "HyperParameterTuningJobSummaries", request)
 }
 
 /// Answers `ListTrainingJobsForHyperParameterTuningJob`. Sorted by the objective, those without one are left out (API
@@ -54,22 +47,17 @@ pub fn training_jobs(summaries: Vec<Document>, request: &Document) -> Result<Val
             "FinalObjectiveMetricValue" => json!(objective(&summary)?),
             _ => json!(name),
         };
-        Some(Entry { key, name, shape: Value::Object(summary) })
+        Some((Key(key, name), Value::Object(summary)))
     });
-    page(entries.collect(), "TrainingJobSummaries", request)
+    page(entries.collect(), descending(request), "TrainingJobSummaries", request)
 }
 
 fn wanted(job: &Document, request: &Document) -> bool {
     let status = text(request, "StatusEquals");
-    let time = |member: &str| millis(request.get(member));
-    let within = |member: &str, from: &str, to: &str| {
-        let at = millis(job.get(member));
-        time(from).is_none_or(|from| at >= Some(from)) && time(to).is_none_or(|to| at <= Some(to))
-    };
     text(job, "HyperParameterTuningJobName").contains(text(request, "NameContains"))
         && (status.is_empty() || text(job, "HyperParameterTuningJobStatus") == status)
-        && within("CreationTime", "CreationTimeAfter", "CreationTimeBefore")
-        && within("LastModifiedTime", "LastModifiedTimeAfter", "LastModifiedTimeBefore")
+        && between(job, "CreationTime", request)
+        && between(job, "LastModifiedTime", request)
 }
 
 fn tuning_summary(job: &Document) -> Value {
@@ -83,52 +71,40 @@ fn tuning_summary(job: &Document) -> Value {
         "TrainingJobStatusCounters",
         "ObjectiveStatusCounters",
     ];
-    let known = members.into_iter().filter_map(|member| Some((member.to_owned(), job.get(member)?.clone())));
-    let mut summary: Document = known.collect();
+    let mut summary = page::summary(job, &members);
     let config = &job["HyperParameterTuningJobConfig"];
     summary.insert("Strategy".to_owned(), config["Strategy"].clone());
     summary.insert("ResourceLimits".to_owned(), config["ResourceLimits"].clone());
     summary.into()
 }
 
-/// One page. Its token is where it ended, so that an entry that comes or goes meanwhile neither repeats nor hides another.
-fn page(mut entries: Vec<Entry>, member: &str, request: &Document) -> Result<Value, Fault> {
-    let limit = request.get("MaxResults").and_then(Value::as_u64).unwrap_or(DEFAULT_RESULTS);
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(100);
-    let descending = text(request, "SortOrder") == "Descending";
-    let order = |one: (&Value, &str), other: (&Value, &str)| {
-        let order = compare(one.0, other.0).then_with(|| one.1.cmp(other.1));
-        if descending { order.reverse() } else { order }
-    };
-    entries.sort_by(|one, other| order((&one.key, &one.name), (&other.key, &other.name)));
-    if let Some(token) = request.get("NextToken").and_then(Value::as_str) {
-        let (key, name) = read_token(token)?;
-        entries.retain(|entry| order((&entry.key, &entry.name), (&key, &name)) == Ordering::Greater);
-    }
-    let more = entries.len() > limit;
-    entries.truncate(limit);
-    let token = entries.last().filter(|_| more).map(|last| URL_SAFE_NO_PAD.encode(json!([last.key, last.name]).to_string()));
-    let mut answer = Document::new();
-    answer.insert(member.to_owned(), entries.into_iter().map(|entry| entry.shape).collect());
-    if let Some(token) = token {
-        answer.insert("NextToken".to_owned(), json!(token));
-    }
-    Ok(answer.into())
+fn descending(request: &Document) -> bool {
+    text(request, "SortOrder") == "Descending"
 }
 
-fn compare(one: &Value, other: &Value) -> Ordering {
-    match (one.as_f64(), other.as_f64()) {
-        (Some(one), Some(other)) => one.total_cmp(&other),
-        _ => one.as_str().cmp(&other.as_str()),
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let order = match (self.0.as_f64(), other.0.as_f64()) {
+            (Some(one), Some(other)) => one.total_cmp(&other),
+            _ => self.0.as_str().cmp(&other.0.as_str()),
+        };
+        order.then_with(|| self.1.cmp(&other.1))
     }
 }
 
-/// assumed: the text of AWS's refusal.
-fn read_token(token: &str) -> Result<(Value, String), Fault> {
-    let bytes = URL_SAFE_NO_PAD.decode(token).ok();
-    let parts: Option<(Value, String)> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    parts.ok_or_else(|| Fault::validation("Invalid NextToken. Send the token of the page before, or none."))
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Key {}
 
 #[cfg(test)]
 mod tests {

@@ -126,7 +126,7 @@ fn create(service: &Arc<SageMaker>, request: &Document, runtime: &Handle) -> Res
     drop(running);
 
     let entry = Entry { service: service.clone(), name: name.to_owned(), wish };
-    let written = service.store.add_tags(&arn, &tags);
+    let written = service.store.tags().add(&arn, &tags);
     let (service, inner) = (service.clone(), runtime.clone());
     let run = Run {
         service,
@@ -203,9 +203,8 @@ fn delete(service: &SageMaker, name: &str) -> Result<Value, Fault> {
         )));
     }
     let arn = check::arn(name);
-    let keys: Vec<String> = service.store.tags(&arn)?.into_iter().map(|(key, _)| key).collect();
     service.tuner.store.delete(name)?;
-    service.store.remove_tags(&arn, &keys)?;
+    service.store.tags().clear(&arn)?;
     Ok(json!({}))
 }
 
