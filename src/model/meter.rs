@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(named.as_str(), "20.0 MB of 100 MB · 10.0 MB/s · 4 s left · 11 of 100 files · a/b.jpg");
         (2..20).for_each(|second| {
             meter.sent(100_000, true);
-            meter.tell(after(second));
+            let _ = meter.tell(after(second));
         });
         let slow = meter.tell(after(20)).said;
         assert!(slow.as_str().contains(" kB/s") && slow.as_str().ends_with("min left"), "{slow}");

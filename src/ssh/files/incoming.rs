@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::get::DEEPEST;
-use super::{Entry, Files, copy, is_plain, leads_out, path};
+use super::{Entry, Files, copy, is_plain, leads_out, outgoing, path};
 use crate::model::{Failure, FailureKind, Progress, Safe};
 
 /// Folders that are listed at once.
@@ -67,8 +67,8 @@ impl Files {
         }
         let mut places: Vec<&Path> = found.files.iter().map(|file| file.to.as_path()).collect();
         places.sort_unstable();
-        if let Some(two) = places.windows(2).find(|two| two[0] == two[1]) {
-            let what = format!("two of the files would both be {}", two[0].display());
+        if let Some(place) = outgoing::twice(&places) {
+            let what = format!("two of the files would both be {}", place.display());
             return Err(Failure::new(FailureKind::Invalid, what, "copy them to folders of their own, one after the other"));
         }
         Ok(found)

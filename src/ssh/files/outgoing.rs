@@ -63,8 +63,8 @@ pub fn look(from: &[PathBuf]) -> Result<Outgoing, Failure> {
     }
     let mut places: Vec<&str> = found.files.iter().map(|file| file.to.as_str()).collect();
     places.sort_unstable();
-    if let Some(two) = places.windows(2).find(|two| two[0] == two[1]) {
-        let what = format!("two of the files would both be {} there", two[0]);
+    if let Some(place) = twice(&places) {
+        let what = format!("two of the files would both be {place} there");
         return Err(Failure::new(FailureKind::Invalid, what, "copy them to folders of their own, one after the other"));
     }
     Ok(found)
@@ -105,6 +105,11 @@ fn walk(root: &Path, base: String, found: &mut Outgoing) -> Result<(), Failure> 
     }
     let what = format!("{} is more than {DEEPEST} folders deep", root.display());
     Err(Failure::new(FailureKind::Invalid, what, "pack it (tar), and copy that"))
+}
+
+/// What stands twice in a sorted list.
+pub(super) fn twice<T: PartialEq + Copy>(sorted: &[T]) -> Option<T> {
+    sorted.windows(2).find_map(|two| if let [one, next] = two { (one == next).then_some(*one) } else { None })
 }
 
 /// What a file or folder here is called, links not followed.
@@ -150,7 +155,7 @@ mod tests {
         assert!(file.single && places(&file) == ["a"]);
         fs::write(root.path().join("a"), "").unwrap();
         let two = look(&[folder.join("deep/a"), root.path().join("a")]).unwrap_err();
-        assert!(two.what.contains("both be a"), "{two}");
+        assert!(two.what.as_str().contains("both be a"), "{two}");
         assert_eq!(look(&[root.path().join("none")]).unwrap_err().kind, FailureKind::Invalid);
     }
 }

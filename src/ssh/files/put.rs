@@ -48,18 +48,16 @@ impl Files {
         let mode = about.permissions().mode() & 0o777;
         // The protocol's times are seconds, in 32 bits; what does not fit is not told.
         let modified = u32::try_from(about.mtime()).ok();
-        match self.raw.stat(remote).await {
-            Ok(there) if is_folder(&there.attrs) => {
+        if let Ok(there) = self.raw.stat(remote).await.map(|there| there.attrs) {
+            if is_folder(&there) {
                 let what = format!("{remote} on the instance is a folder");
                 return Err(Failure::new(FailureKind::Invalid, what, "name the file that is to be written there"));
             }
-            Ok(there) if enough && is_file(&there.attrs) && there.attrs.size == Some(size) && there.attrs.mtime == modified => {
-                if modified.is_some() {
-                    self.keep_executable(remote, &there.attrs, mode).await;
-                    return Ok(None);
-                }
+            let same = is_file(&there) && modified.is_some() && (there.size, there.mtime) == (Some(size), modified);
+            if enough && same {
+                self.keep_executable(remote, &there, mode).await;
+                return Ok(None);
             }
-            _ => {}
         }
         let part = format!("{remote}.{size:x}-{:x}{:08x}.part", about.mtime(), about.mtime_nsec());
         let there = self.raw.stat(part.as_str()).await.ok().and_then(|there| there.attrs.size).filter(|there| *there <= size);
