@@ -62,7 +62,7 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
         let crate::model::Done { sent, bytes, unchanged, continued } = copied.done;
         let (from, to) = (&copy.from, copy.to);
         json::print(&json!({
-            "from": from, "to": to, "copied": sent, "bytes": bytes, "unchanged": unchanged, "continued": continued,
+            "instance": copy.instance, "from": from, "to": to, "copied": sent, "bytes": bytes, "unchanged": unchanged, "continued": continued,
             "left_out": copied.left_out, "said": copied.told(),
         }))?;
     } else {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -113,10 +113,11 @@ impl russh_sftp::server::Handler for Sftp {
         Ok(Attrs { id, attrs: attrs(&self.at(&path))? })
     }
 
-    async fn open(&mut self, id: u32, path: String, flags: OpenFlags, _: FileAttributes) -> Result<Handle, StatusCode> {
+    async fn open(&mut self, id: u32, path: String, flags: OpenFlags, about: FileAttributes) -> Result<Handle, StatusCode> {
         let mut options = std::fs::OpenOptions::new();
         options.read(flags.contains(OpenFlags::READ)).write(flags.contains(OpenFlags::WRITE));
         options.create(flags.contains(OpenFlags::CREATE)).truncate(flags.contains(OpenFlags::TRUNCATE));
+        options.mode(about.permissions.unwrap_or(0o666));
         let file = options.open(self.at(&path)).map_err(|error| told(&error))?;
         self.open.insert(path.clone(), Mutex::new(file));
         Ok(Handle { id, handle: path })
@@ -319,6 +320,10 @@ async fn a_name_that_stands_twice_is_refused_before_anything_is_written() {
     }
 }
 
+fn holds_part(folder: &Path) -> bool {
+    std::fs::read_dir(folder).unwrap().any(|at| at.unwrap().path().extension().is_some_and(|end| end == "part"))
+}
+
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
@@ -434,7 +439,7 @@ async fn what_cannot_be_copied_does_not_hold_up_the_rest() {
     let full = Manners { full: Some("No space left on device (os error 28)"), ..whole };
     let failure = soon("send", files(&full).await.send_all(vec![here.path().join("data")], "to/", &silent)).await.unwrap_err();
     says("full", &failure, FailureKind::Service, "its disk is full");
-    assert!(!std::fs::read_dir(there.path().join("to/data")).unwrap().any(|at| at.unwrap().path().is_file()), "nor a part");
+    assert!(!holds_part(&there.path().join("to/data")) && !holds_part(&there.path().join("to/data/deep/er")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

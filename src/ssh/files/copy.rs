@@ -6,6 +6,7 @@ use std::fs;
 use std::future::Future;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -98,7 +99,7 @@ impl Files {
             let to = if into { path::join(&target, &file.to) } else { target.clone() };
             self.send_one(file, to, Counts { meter: &meter, name: &name, before: None })
         });
-        let failed = each(work.collect(), &meter, &name, progress).await?;
+        let failed = each(work.collect(), true, &meter, &name, progress).await?;
         finish(Copied { done: meter.done(), left_out: found.left_out }, failed, &found.unnamed)
     }
 
@@ -117,7 +118,7 @@ impl Files {
         let meter = Meter::new(found.files.len() as u64, found.files.iter().map(|file| file.about.size).sum());
         let name = Mutex::default();
         let work = found.files.iter().map(|file| self.fetch_one(file, Counts { meter: &meter, name: &name, before: None }));
-        let failed = each(work.collect(), &meter, &name, progress).await?;
+        let failed = each(work.collect(), false, &meter, &name, progress).await?;
         finish(Copied { done: meter.done(), left_out: found.left_out }, failed, &found.unnamed)
     }
 
@@ -197,8 +198,16 @@ impl Counts<'_> {
     }
 }
 
-/// Does all of them, several at once. What is wrong with one file only is gathered.
-async fn each<F>(work: Vec<F>, meter: &Meter, name: &Mutex<String>, progress: &Tell<'_>) -> Result<Vec<Failure>, Failure>
+/// Does all of them, several at once. What is wrong with one file only is gathered; anything else ends it. What is on its way
+/// then is waited for where each is `tidy`: of a file that was sent to a full disk its end may be there without its middle, and
+/// whoever sends it has to take that away.
+async fn each<F>(
+    work: Vec<F>,
+    tidy: bool,
+    meter: &Meter,
+    name: &Mutex<String>,
+    progress: &Tell<'_>,
+) -> Result<Vec<Failure>, Failure>
 where
     F: Future<Output = Result<(), Failure>> + Send,
 {
@@ -206,13 +215,19 @@ where
         let name = name.lock().unwrap_or_else(PoisonError::into_inner).clone();
         progress(meter.tell_of(&name, Instant::now()));
     };
-    let mut at_work = stream::iter(work).buffer_unordered(PARALLEL);
+    let stop = AtomicBool::new(false);
+    let begun = work.into_iter().take_while(|_| !stop.load(Ordering::Relaxed));
+    let mut at_work = stream::iter(begun).buffer_unordered(PARALLEL);
     let mut tick = tokio::time::interval(TELL);
-    let mut failed = Vec::new();
+    let (mut failed, mut fatal) = (Vec::new(), None);
     loop {
         tokio::select! {
             ended = at_work.next() => match ended {
                 Some(Err(failure)) if is_its_own(failure.kind) => failed.push(failure),
+                Some(Err(failure)) if tidy => {
+                    stop.store(true, Ordering::Relaxed);
+                    fatal = fatal.or(Some(failure));
+                }
                 Some(done) => done?,
                 None => break,
             },
@@ -220,7 +235,7 @@ where
         }
     }
     tell();
-    Ok(failed)
+    fatal.map_or(Ok(failed), Err)
 }
 
 /// What is wrong with one file, and not with the line or the disk.
