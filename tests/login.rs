@@ -1,4 +1,5 @@
-//! `footplate ssh` against the local region's instances: logins, streams, exit codes, and what is told when there is no way.
+//! `footplate ssh` and `footplate cp` against the local region's instances: logins, streams, exit codes, files both ways, and
+//! what is told when there is no way.
 
 mod binary;
 mod terminal;
@@ -92,4 +93,92 @@ fn a_changed_host_key_is_forgotten_only_by_its_own_command() {
     let forgotten = home.run(&["--local", "ssh", &id, "--forget-host-key", "--yes"]);
     assert!(forgotten.code == 0 && !is_pinned(OTHER), "{}", forgotten.err);
     assert!(ssh(&[]).code == 0 && is_pinned(&right));
+}
+
+fn noise(bytes: u32) -> Vec<u8> {
+    (0..bytes).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect()
+}
+
+#[test]
+fn files_are_copied_both_ways_and_only_what_is_new() {
+    let (home, _served, id) = instance();
+    let cp = |args: &[&str]| home.run(&[&["--local", "cp"], args].concat());
+    let there = |path: &str| format!("{id}:{path}");
+    home.write("data/deep/model", noise(3_000_000));
+    home.write("data/run.sh", "#!/bin/sh\necho it runs\n");
+    std::process::Command::new("chmod").args(["+x"]).arg(home.path("data/run.sh")).status().unwrap();
+    home.write("notes.txt", "notes");
+    let sent = cp(&["data", "notes.txt", &there("~/work/")]);
+    assert_eq!((sent.code, sent.out.as_str(), sent.err.as_str()), (0, "copied 3 files (3.0 MB)\n", ""), "no progress in a pipe");
+    let ran = home.run(&["--local", "ssh", &id, "--", "./work/data/run.sh && cat work/notes.txt"]);
+    assert_eq!(ran.out, "it runs\nnotes", "{}", ran.err);
+    let again = cp(&["-r", "data", "notes.txt", &there("work"), "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&again.out).unwrap();
+    assert_eq!((&told["copied"], &told["unchanged"], &told["to"]), (&0.into(), &3.into(), &"work".into()), "{told}");
+    cp(&[&there("work/data/"), "back"]).expect(0, &["copied 2 files"]);
+    assert_eq!(std::fs::read(home.path("back/deep/model")).unwrap(), noise(3_000_000));
+    cp(&[&there("work/notes.txt"), "other.txt"]).expect(0, &["copied 1 file (5 B)"]);
+    assert_eq!(std::fs::read_to_string(home.path("other.txt")).unwrap(), "notes");
+    // What a name would do here is judged before it is written.
+    let odd = "mkdir odd && touch odd/fine \"odd/$(printf 'a\\033[2Jb')\"";
+    home.run(&["--local", "ssh", &id, "--", odd]).expect(0, &[]);
+    cp(&[&there("odd"), "."]).expect(3, &["would lead out of it", "do not trust"]);
+    assert!(!home.path("odd").exists());
+    cp(&[&there("none"), "."]).expect(1, &["there is no none on the instance"]);
+    cp(&["none", &there("")]).expect(2, &["there is no none here"]);
+    cp(&["notes.txt", &there("no/where")]).expect(1, &["there is no folder no on the instance", "end the target with /"]);
+    cp(&["notes.txt", "other.txt"]).expect(2, &["neither side is on an instance", "INSTANCE:PATH"]);
+    cp(&["notes.txt", "i-0123456789abcdef0:"]).expect(1, &["i-0123456789abcdef0"]);
+    cp(&["--read-only", "notes.txt", &there("")]).expect(3, &["read-only"]);
+    cp(&["--read-only", &there("work/notes.txt"), "."]).expect(0, &["there already"]);
+}
+
+#[test]
+fn a_copy_shows_how_far_it_is_and_goes_on_where_ctrl_c_ended_it() {
+    let (home, _served, id) = instance();
+    let whole = noise(1_000_000).repeat(120);
+    home.write("big", &whole);
+    for (from, to) in [("big".to_owned(), format!("{id}:")), (format!("{id}:big"), "back".to_owned())] {
+        let command = ["--local", "cp", &from, &to];
+        let mut term = Terminal::start(&home, (80, 24), &command);
+        term.until("a share, a rate and what is left", |screen| {
+            screen.contains(" % · ") && screen.contains("/s · ") && screen.contains(" left · big")
+        });
+        term.press("\x03").shows(&["the copy was called off", "the same command again continues"]);
+        assert_eq!(term.ends(std::time::Duration::from_secs(20)), 1);
+        let ran = home.run(&command);
+        ran.expect(0, &["copied 1 file", "1 of them continued where it had broken off"]);
+    }
+    assert!(std::fs::read(home.path("back")).unwrap() == whole);
+    let ran = home.run(&["--local", "ssh", &id, "--", "ls"]);
+    assert_eq!(ran.out, "big\n", "no part is left: {}", ran.err);
+}
+
+#[test]
+fn a_full_disk_there_is_told_and_leaves_no_part() {
+    let home = Home::new();
+    home.write("big", vec![7; 6_000_000]);
+    home.write("small", "small");
+    let disk = home.path("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let mount = format!("mount -t tmpfs -o mode=700,size=2m tmpfs {}", disk.display());
+    let unshare = |script: &str| {
+        let mut command = home.prepare("timeout");
+        command.args(["90", "unshare", "--map-root-user", "--mount", "sh", "-c", script]);
+        binary::finish(command.env("FOOTPLATE", env!("CARGO_BIN_EXE_footplate")))
+    };
+    let tried = unshare(&mount);
+    if tried.code != 0 {
+        println!("not tried: this system lets nobody mount a small disk: {}", tried.err.trim());
+        return;
+    }
+    // The region that the commands share is in the same mount namespace.
+    let script = format!(
+        r#"{mount} && {{ "$FOOTPLATE" local serve > served & served=$!
+        until [ -s served ]; do sleep 0.05; done
+        "$FOOTPLATE" --local instance --yes --wait --set instance_type=t3.medium --set name=it
+        "$FOOTPLATE" --local cp small big it:{0}/; echo "cp $?"; ls {0}; kill $served; wait $served; true; }}"#,
+        disk.display()
+    );
+    unshare(&script).expect(0, &["its disk is full", "what is complete stays", "cp 1\nsmall\n"]);
 }

@@ -217,7 +217,7 @@ async fn every_verb_of_every_resource_works_on_the_local_region() {
                 if *verb == Verb::Deploy && spec.id == "training-jobs" {
                     place.ended(target).await;
                 }
-                let form = place.form(spec.id, *verb, verb.needs_target().then_some(target)).await;
+                let form = place.form(spec.id, *verb, spec.needs_row(*verb).then_some(target)).await;
                 // The form may be another resource's: a trial is promoted by a training job's, a model is deployed by an endpoint's.
                 let owner = found(&form.resource);
                 assert!(form.resource != spec.id || form.verb == *verb);
@@ -227,6 +227,8 @@ async fn every_verb_of_every_resource_works_on_the_local_region() {
                     // Two kinds write the same table; no file is written over.
                     Verb::Export => set(form, &[("path", &format!("{}.csv", spec.id))]),
                     Verb::Update if spec.id == "instances" => set(form, &[("lease", "2h")]),
+                    Verb::Upload if spec.id == "instances" => set(form, &[("source", "data"), ("target", "~/laws/")]),
+                    Verb::Download if spec.id == "instances" => set(form, &[("source", "~/laws/data")]),
                     Verb::Update => set(form, &[("instance_count", "2")]),
                     _ => form,
                 };
@@ -410,13 +412,13 @@ async fn nothing_is_changed_without_order_or_ledger_or_in_read_only_mode() {
     std::fs::write(place.recipe.root.join("data/b.csv"), "3,4\n").unwrap();
     let (free, locked, unnoted) = (place.with(false, true).await, place.with(true, true).await, place.with(false, false).await);
     // What is done inside of a machine, over SSH, the account knows nothing of.
-    let inside = |verb: Verb| matches!(verb, Verb::Shell | Verb::Train);
+    let inside = |id: &str, verb: Verb| matches!(verb, Verb::Shell | Verb::Train) || (id == "instances" && verb == Verb::Upload);
     for it in ALL.iter().filter(|it| it.spec().id != "runs") {
         let spec = it.spec();
-        for verb in spec.verbs.iter().filter(|verb| verb.mutates() && !inside(**verb)) {
+        for verb in spec.verbs.iter().filter(|verb| verb.mutates() && !inside(spec.id, **verb)) {
             let target = targets.of(spec.id);
             let order: Order = if verb.has_form() {
-                let form = place.form(spec.id, *verb, verb.needs_target().then_some(target)).await;
+                let form = place.form(spec.id, *verb, spec.needs_row(*verb).then_some(target)).await;
                 let changes: &[(&str, &str)] = match (spec.id, *verb) {
                     ("instances", Verb::Update) => &[("lease", "2h")],
                     (_, Verb::Update) => &[("instance_count", "2")],

@@ -10,7 +10,9 @@ use footplate::app::shell::mouse::{Button, Did, Mouse};
 use footplate::app::shell::talk::{Attach, News, Opened, Raw, Stranger, Wish};
 use footplate::app::{Effect, Event, Level};
 use footplate::config::keymap::Keymap;
-use footplate::model::{Cell, Failure, FailureKind, Item, ItemId, Page, Phase, State};
+use footplate::model::{
+    Cell, Failure, FailureKind, Field, FieldKind, Form, Item, ItemId, Page, Phase, Preview, Progress, State, Verb,
+};
 
 const ID: &str = "i-0123456789abcdef0";
 
@@ -255,6 +257,72 @@ fn the_strip_and_the_help_show_the_commands() {
     assert!(stage.screen().contains("j Down PageDown  stay"), "{}", stage.screen());
     stage.press("Esc Ctrl-] z");
     assert!(stage.screen().contains("z is no command here"), "{}", stage.screen());
+}
+
+fn forms(stage: &Stage) -> Vec<(String, Verb, Option<String>)> {
+    let forms = stage.effects.iter().filter_map(|effect| match effect {
+        Effect::Form { resource, verb, target } => Some((resource.clone(), *verb, target.clone().map(|id| id.0))),
+        _ => None,
+    });
+    forms.collect()
+}
+
+#[test]
+fn files_go_to_the_selected_machine_and_from_it() {
+    let wanted = |verb| vec![("instances".to_owned(), verb, Some(ID.to_owned()))];
+    for (keys, verb) in [("u", Verb::Upload), ("d", Verb::Download)] {
+        let mut stage = pane(120, 40);
+        stage.press(keys);
+        assert_eq!(forms(&stage), wanted(verb), "{keys}");
+    }
+    // With no machine there is none to upload to.
+    let mut stage = pane(120, 40);
+    stage.listed("instances", Vec::new()).press("u");
+    assert_eq!(forms(&stage), []);
+    assert!(stage.screen().contains("Select an instance first."), "{}", stage.screen());
+    // And in its terminal, where the key after the leader asks for it.
+    for (keys, verb) in [("Ctrl-] u", Verb::Upload), ("Ctrl-] f", Verb::Download)] {
+        let mut stage = connected(120, 40);
+        stage.press(keys);
+        assert_eq!((forms(&stage), typed(&stage)), (wanted(verb), Vec::new()), "{keys}");
+    }
+}
+
+#[test]
+fn a_copy_that_is_at_work_shows_in_the_terminal_and_can_be_called_off() {
+    let mut stage = connected(120, 40);
+    stage.press("Ctrl-] u");
+    let field = |name: &'static str, value: &str| Field {
+        name: name.into(),
+        label: name.into(),
+        help: name.into(),
+        kind: FieldKind::Line,
+        value: value.to_owned(),
+        initial: value.to_owned(),
+    };
+    let fields = vec![field("source", "data"), field("target", "~/")];
+    let parent = Some(ItemId(ID.to_owned()));
+    let form = Form { title: "Upload to dogs-gpu".into(), resource: "instances".into(), verb: Verb::Upload, parent, fields };
+    stage.send(Event::Formed(Ok(form)));
+    assert!(stage.screen().contains("Upload to dogs-gpu"), "{}", stage.screen());
+    let looked = stage.effects.iter().rev().find_map(|effect| match effect {
+        Effect::Preview { serial, .. } => Some(*serial),
+        _ => None,
+    });
+    stage.send(Event::Previewed { serial: looked.unwrap(), result: Ok(Preview::default()) }).press("Ctrl-s");
+    let sent = stage.effects.iter().rev().find_map(|effect| match effect {
+        Effect::Run { serial, order } => Some((*serial, order.clone())),
+        _ => None,
+    });
+    let (serial, order) = sent.unwrap();
+    assert_eq!((order.verb, order.targets.as_slice()), (Verb::Upload, &[ItemId(ID.to_owned())][..]));
+    let progress = Progress { said: "1.0 MB of 4.0 MB · a.jpg".into(), done: 1, total: 4 };
+    stage.send(Event::Progressed { serial, progress });
+    assert!(stage.screen().contains("25 % · 1.0 MB of 4.0 MB · a.jpg"), "{}", stage.screen());
+    stage.press("Ctrl-x");
+    assert_eq!(typed(&stage), [0x18], "for the program in it, without the leader");
+    stage.press("Ctrl-] Ctrl-x");
+    assert!(stage.asks(|effect| matches!(effect, Effect::CallOff { serial: other } if *other == serial)));
 }
 
 #[test]

@@ -25,7 +25,7 @@ impl App {
         match action {
             Action::Verb(verb) => {
                 pane.spec.verbs.contains(&verb)
-                    && (!verb.needs_target() || self.selected().is_some() || self.opens_holder(verb))
+                    && (!pane.spec.needs_row(verb) || self.selected().is_some() || self.opens_holder(verb))
                     && !(self.read_only && verb.mutates())
             }
             Action::Tab(n) => usize::from(n) < self.tabs().len(),
@@ -299,8 +299,8 @@ impl App {
         if self.read_only && verb.mutates() {
             return self.say(Tone::Bad, "Read-only: this would change something in AWS.", out);
         }
-        let targets = if verb.needs_target() { self.pane().targets() } else { Vec::new() };
-        if verb.needs_target() && targets.is_empty() && !self.opens_holder(verb) {
+        let targets = if spec.needs_row(verb) { self.pane().targets() } else { Vec::new() };
+        if spec.needs_row(verb) && targets.is_empty() && !self.opens_holder(verb) {
             let article = if spec.singular.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
             return self.say(Tone::Plain, format!("Select {article} {} first.", spec.singular), out);
         }
@@ -330,7 +330,7 @@ impl App {
         if verb.has_form() {
             if !self.forming {
                 self.forming = true;
-                let target = if !verb.needs_target() {
+                let target = if !spec.needs_row(verb) {
                     // A new one comes to be where the user is.
                     self.pane().scope.last().cloned()
                 } else if verb == Verb::Promote && targets.len() == 1 {

@@ -16,9 +16,8 @@ use tokio::io::AsyncWriteExt;
 use super::bucket::{self, Object};
 use super::s3_uri::S3Uri;
 use super::upload::etag;
-use super::upload::meter::{Done, Meter};
 use super::{Aws, fault};
-use crate::model::{Failure, FailureKind, Progress};
+use crate::model::{Done, Failure, FailureKind, Meter, Progress};
 
 /// Objects on their way at once.
 const PARALLEL: usize = 16;

@@ -9,7 +9,6 @@
 
 pub(super) mod etag;
 pub mod incomplete;
-pub(super) mod meter;
 mod parts;
 mod piece;
 mod plan;
@@ -26,13 +25,11 @@ use super::bucket::{self, Object};
 use super::order::{Aftermath, permit, under};
 use super::s3_uri::S3Uri;
 use super::{Aws, fault};
-use crate::model::{Failure, FailureKind, Progress};
+use crate::model::{Done, Failure, FailureKind, Meter, Progress};
 use etag::IN_PARTS;
 use incomplete::Incomplete;
-use meter::Meter;
 use piece::{Bytes, Stamp};
 
-pub use meter::Done;
 pub use piece::Piece;
 pub use plan::{Plan, plan};
 

@@ -10,6 +10,7 @@ mod cockpit;
 mod completions;
 mod connector;
 mod cost;
+mod cp;
 mod deploy;
 mod doctor;
 mod download;
@@ -23,6 +24,7 @@ mod kind;
 mod launch;
 mod local;
 mod logfile;
+mod login;
 mod logs;
 mod ls;
 mod man;
@@ -92,6 +94,8 @@ enum Command {
     Cost(cost::Args),
     /// Log in to an instance, or run a command on it
     Ssh(ssh::Args),
+    /// Copy files and folders to an instance, or from it
+    Cp(cp::Args),
     /// Put a trained model behind an endpoint
     Deploy(deploy::Args),
     /// Launch an EC2 instance to experiment on, with a lease
@@ -168,6 +172,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Train(args) => train::run(&globals, &args).await,
             Command::Cost(args) => cost::run(&globals, &args).await,
             Command::Ssh(args) => ssh::run(&globals, &args).await,
+            Command::Cp(args) => cp::run(&globals, &args).await,
             Command::Deploy(args) => deploy::run(&globals, &args).await,
             Command::Instance(args) => instance::run(&globals, &args).await,
             Command::Invoke(args) => invoke::run(&globals, &args).await,

@@ -47,13 +47,19 @@ pub fn progress(text: &str) {
 /// Progress that replaces itself on a terminal, and goes when anything else is printed; elsewhere a line.
 pub fn ticker(text: &str) {
     let mut err = io::stderr().lock();
-    let _ = if err.is_terminal() && !is_dumb() {
+    let _ = if has_ticker() {
         TICKING.store(true, Ordering::Relaxed);
         let text: String = Safe::line(text).as_str().chars().take(TICKER).collect();
         write!(err, "\r\x1b[K{text}").and_then(|()| err.flush())
     } else {
         writeln!(err, "{}", Safe::line(text))
     };
+}
+
+/// Whether stderr is a terminal on which a line can replace itself.
+#[must_use]
+pub fn has_ticker() -> bool {
+    io::stderr().is_terminal() && !is_dumb()
 }
 
 /// Takes the ticker's line away before something else is printed.

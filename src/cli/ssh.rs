@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,15 +11,14 @@ use tokio::time::timeout;
 
 use super::ask;
 use super::globals::Globals;
-use super::orders::number;
+use super::login;
 use super::print;
 use super::session::{Purpose, Session};
 use super::signals::Signals;
-use crate::aws::with_order;
-use crate::model::{Failure, FailureKind, ItemId, Recipe, Verb};
+use crate::model::{Failure, FailureKind, ItemId, Recipe};
 use crate::resource::{self, Ask, Resource};
 use crate::runtime::raw::{self, Passage};
-use crate::ssh::{Connection, Exit, Heard, Offered, Shell, ShellInput, ShellOutput};
+use crate::ssh::{Exit, Heard, Manner, Shell, ShellInput, ShellOutput};
 
 /// The key before a command, as in the cockpit: Ctrl-].
 const LEADER: u8 = 0x1d;
@@ -72,10 +71,7 @@ fn environment(recipe: &Recipe) -> String {
 }
 
 async fn serve(session: &Session, environment: &str, args: &Args) -> Result<ExitCode, Failure> {
-    let has_shell = |resource: &&&dyn Resource| resource.spec().verbs.contains(&Verb::Shell);
-    let Some(resource) = resource::ALL.iter().find(has_shell) else {
-        return Err(Failure::new(FailureKind::Invalid, "this footplate knows no machines", ""));
-    };
+    let resource = login::machines()?;
     let login = args.command.is_empty();
     let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     let only_key = args.forget_host_key && login && !terminal;
@@ -84,12 +80,14 @@ async fn serve(session: &Session, environment: &str, args: &Args) -> Result<Exit
         Passage::enter()?;
     }
     if args.forget_host_key && args.accept_host_key.is_none() {
-        forget(session, *resource, args).await?;
+        forget(session, resource, args).await?;
         if only_key {
             return Ok(ExitCode::SUCCESS);
         }
     }
-    let connection = connect(session, *resource, args).await?;
+    let accepted = args.accept_host_key.as_deref();
+    let wanted = login::Wanted { instance: &args.instance, accepted, renews: args.forget_host_key, manner: Manner::talk() };
+    let connection = login::connect(session, &wanted).await?;
     if only_key {
         print::progress(&format!("{} proved to hold the key that you named: it is pinned.", args.instance));
         return Ok(ExitCode::SUCCESS);
@@ -131,60 +129,6 @@ async fn forget(session: &Session, resource: &dyn Resource, args: &Args) -> Resu
     login.pins.forget(&machine)?;
     print::progress(&format!("The host key of {machine} is forgotten."));
     Ok(())
-}
-
-async fn connect(session: &Session, resource: &dyn Resource, args: &Args) -> Result<Connection, Failure> {
-    let stranger: Arc<Mutex<Option<Offered>>> = Arc::default();
-    let accepted = args.accept_host_key.as_deref();
-    let open = async {
-        let id = ItemId(args.instance.clone());
-        let mut door = resource.door(Arc::clone(&session.aws), id, ask_with(accepted, &stranger)).await?;
-        if let Some(accepted) = accepted.filter(|_| args.forget_host_key) {
-            door.login.pins = door.login.pins.renewing(accepted);
-        }
-        Connection::open(&door.login, door.doorman.as_ref()).await
-    };
-    let opened = with_order(number()?, open).await;
-    let unknown = stranger.lock().unwrap_or_else(PoisonError::into_inner).take();
-    match (opened, unknown) {
-        (Err(failure), Some(offered)) if failure.kind == FailureKind::Cancelled => Err(Failure::new(
-            FailureKind::Refused,
-            format!(
-                "the host key of {} is not known, and nothing vouches for it ({}): {} {}",
-                offered.machine, offered.known, offered.algorithm, offered.fingerprint
-            ),
-            format!("If it is the right one, add --accept-host-key {}", offered.fingerprint),
-        )),
-        (opened, _) => opened,
-    }
-}
-
-/// Answers the question about a host key: by the flag, by the user, or not at all; then it is noted.
-fn ask_with(accepted: Option<&str>, stranger: &Arc<Mutex<Option<Offered>>>) -> Ask {
-    let (accepted, stranger) = (accepted.map(str::to_owned), Arc::clone(stranger));
-    Arc::new(move |offered: Offered| {
-        let (accepted, stranger) = (accepted.clone(), Arc::clone(&stranger));
-        Box::pin(async move {
-            if let Some(accepted) = accepted {
-                let right = accepted == offered.fingerprint.as_str();
-                if !right {
-                    *stranger.lock().unwrap_or_else(PoisonError::into_inner) = Some(offered);
-                }
-                return right;
-            }
-            let question = format!(
-                "The host key of {} is not known, and nothing vouches for it:\n  {}\n  {} {}\nTrust it from now on?",
-                offered.machine, offered.known, offered.algorithm, offered.fingerprint
-            );
-            let on_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
-            let trusted =
-                on_terminal && tokio::task::spawn_blocking(move || ask::confirm(&question, false).is_ok()).await.unwrap_or(false);
-            if !trusted {
-                *stranger.lock().unwrap_or_else(PoisonError::into_inner) = Some(offered);
-            }
-            trusted
-        })
-    })
 }
 
 /// The environment of a login: what the machine's profile sets up is there, conda for one.

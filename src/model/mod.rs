@@ -5,6 +5,7 @@ pub mod form;
 pub mod item;
 pub mod length;
 pub mod log;
+pub mod meter;
 pub mod order;
 pub mod recipe;
 pub mod safe;
@@ -17,6 +18,7 @@ pub use item::{
     Axis, Block, Cell, Detail, Dot, Gauge, Item, ItemId, Page, Phase, PhaseSpan, Plot, PlotKind, Point, Scale, Series, State,
 };
 pub use log::{LogBatch, LogLine, LogSource, TailNote};
+pub use meter::{Done, Meter};
 pub use order::{Intent, Ledger, Order, Outcome, Progress, Settled};
 pub use recipe::{Channel, EndpointRecipe, Extras, InstanceRecipe, MetricRule, Range, Recipe, RunRecipe, Scalar, TuningRecipe};
 pub use safe::Safe;

@@ -214,3 +214,12 @@ pub struct Spec {
     /// What a confirm dialog says about a verb on this resource, e.g. "Stopping keeps the artefacts written so far."
     pub warns: fn(Verb) -> Safe,
 }
+
+impl Spec {
+    /// Whether the verb is about a row. What is uploaded goes into the folder that is open; where the rows are machines, to
+    /// the selected one.
+    #[must_use]
+    pub fn needs_row(&self, verb: Verb) -> bool {
+        verb.needs_target() || (verb == Verb::Upload && self.verbs.contains(&Verb::Shell))
+    }
+}

@@ -3,6 +3,7 @@
 mod act;
 mod check;
 mod console;
+mod copy;
 mod detail;
 mod door;
 mod draft;
@@ -58,6 +59,8 @@ static SPEC: Spec = Spec {
         Verb::Clone,
         Verb::Shell,
         Verb::Train,
+        Verb::Upload,
+        Verb::Download,
         Verb::Start,
         Verb::Stop,
         Verb::Reboot,
@@ -135,6 +138,8 @@ impl Resource for Instances {
                 (Verb::Clone, Some(parent)) => Box::pin(form::clone(aws, recipe, parent)).await,
                 (Verb::Update, Some(target)) => form::update(aws, target).await,
                 (Verb::Train, Some(target)) => runs::train(recipe, target),
+                (Verb::Upload | Verb::Download, Some(target)) => copy::form(aws, verb, target).await,
+                (Verb::Upload, None) => Err(invalid("no instance is selected", "select the one to upload to")),
                 _ => Err(no_form(verb)),
             }
         })
@@ -144,6 +149,7 @@ impl Resource for Instances {
         Box::pin(async move {
             Ok(match form.verb {
                 Verb::Update => update::preview(aws, form).await,
+                Verb::Upload | Verb::Download => copy::preview(recipe, form),
                 _ => launch::preview(aws, recipe, form).await,
             })
         })
@@ -160,6 +166,7 @@ impl Resource for Instances {
             match (order.verb, &order.form) {
                 (Verb::Launch | Verb::Clone, Some(form)) => Box::pin(launch::launch(aws, recipe, form, progress)).await,
                 (Verb::Update, Some(form)) => Box::pin(update::update(aws, form, progress)).await,
+                (Verb::Upload | Verb::Download, Some(form)) => copy::copy(aws, recipe, order, form, progress).await,
                 (Verb::Start | Verb::Stop | Verb::Reboot | Verb::Delete, _) => act::act(aws, order).await,
                 _ => Err(cannot(order.verb)),
             }
@@ -184,6 +191,14 @@ impl Resource for Instances {
     fn door(&self, aws: Arc<Aws>, id: ItemId, ask: Ask) -> Job<'static, Door> {
         Box::pin(async move { door::door(aws, id.as_str(), ask).await })
     }
+}
+
+/// The form of an upload to an instance.
+///
+/// # Errors
+/// When the instance cannot be looked at.
+pub(in crate::resource) async fn upload(aws: &Aws, instance: &ItemId) -> Result<Form, Failure> {
+    copy::form(aws, Verb::Upload, instance).await
 }
 
 /// A mistake of the user's.

@@ -49,6 +49,14 @@ pub(in crate::resource) async fn line(aws: &Aws, instance: &ItemId) -> Result<Li
     Ok(line)
 }
 
+/// The files of an instance, by a connection of their own: what is carried there does not hold up the line.
+///
+/// # Errors
+/// As [`line`]; when the machine has no SFTP.
+pub(in crate::resource) async fn files(aws: &Aws, instance: &ItemId) -> Result<Files, Failure> {
+    open(aws, instance, &Manner::bulk()).await?.files().await
+}
+
 /// The line to an instance if there is one that stands; opens none and waits for none.
 pub(in crate::resource) fn held(aws: &Aws, instance: &ItemId) -> Option<Line> {
     let slot = slot(aws, instance);
@@ -161,7 +169,7 @@ impl Line {
         progress: &Tell<'_>,
     ) -> Result<u64, Failure> {
         match &self.0 {
-            Wire::Ssh(..) => open(aws, instance, &Manner::bulk()).await?.files().await?.put(local, remote, progress).await,
+            Wire::Ssh(..) => files(aws, instance).await?.put(local, remote, progress).await,
             #[cfg(test)]
             Wire::Here(home) => Ok(std::fs::copy(local, home.join(remote)).unwrap()),
         }
@@ -173,7 +181,7 @@ impl Line {
     /// As [`crate::ssh::Files::get_folder`].
     pub async fn get(
         &self,
-        files: &mut Option<Files>,
+        held: &mut Option<Files>,
         aws: &Aws,
         instance: &ItemId,
         remote: &str,
@@ -182,10 +190,10 @@ impl Line {
     ) -> Result<u64, Failure> {
         match &self.0 {
             Wire::Ssh(..) => {
-                if files.is_none() {
-                    *files = Some(open(aws, instance, &Manner::bulk()).await?.files().await?);
+                if held.is_none() {
+                    *held = Some(files(aws, instance).await?);
                 }
-                let Some(files) = files else { return Ok(0) };
+                let Some(files) = held else { return Ok(0) };
                 match files.get(remote, local, progress).await {
                     Ok(_) => Ok(1),
                     // It is no file.

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use super::{Ask, Door, Follower};
+use super::{Ask, Door, Follower, instances};
 use crate::aws::spending::Use;
 use crate::aws::{Aws, fault, pricing};
 use crate::model::{
@@ -100,7 +100,7 @@ impl Resource for Runs {
         })
     }
 
-    fn form<'a>(&'a self, _: &'a Aws, recipe: &'a Recipe, verb: Verb, target: Option<&'a ItemId>) -> Job<'a, Form> {
+    fn form<'a>(&'a self, aws: &'a Aws, recipe: &'a Recipe, verb: Verb, target: Option<&'a ItemId>) -> Job<'a, Form> {
         Box::pin(async move {
             match (verb, target) {
                 (Verb::Launch | Verb::Train, Some(target)) => form::launch(recipe, &instance_of(target)),
@@ -109,6 +109,8 @@ impl Resource for Runs {
                     "a run is launched on an instance, and none is named",
                     "open an instance (Enter) and launch there, or: footplate train --on INSTANCE",
                 )),
+                // From a terminal that was opened on a run: to its instance.
+                (Verb::Upload, Some(target)) => instances::upload(aws, &instance_of(target)).await,
                 (Verb::Download, Some(target)) => Ok(form::download(target, &Place::parse(target)?.name)),
                 _ => Err(no_form(verb)),
             }

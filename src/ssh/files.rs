@@ -1,9 +1,14 @@
 //! Files both ways by SFTP, many requests on their way at once. What breaks off is continued.
 //!
 //! A file appears under its name only when it is complete. Until then it is `NAME.SIZE-TIME.part` beside it, with size and
-//! time of change of what it is a copy of: the next transfer continues it if that is still the same.
+//! time of change of what it is a copy of: the next transfer continues it if that is still the same. Once complete it has that
+//! time of change itself, so that a later copy of the same is known to be unchanged.
 
+mod copy;
 mod get;
+mod incoming;
+mod outgoing;
+mod path;
 mod put;
 
 use std::sync::Arc;
@@ -14,15 +19,18 @@ use russh_sftp::client::Config;
 use russh_sftp::client::error::Error;
 use russh_sftp::client::rawsession::{Limits, RawSftpSession};
 use russh_sftp::protocol::{FileAttributes, StatusCode};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::connection::Session;
 use super::fault;
 use crate::model::{Failure, FailureKind, Progress, Safe};
+pub use copy::Copied;
+pub use outgoing::{Outgoing, look};
 
 /// OpenSSH's extension that replaces a file by another in one step.
 const POSIX_RENAME: &str = "posix-rename@openssh.com";
-/// Requests on their way at once, and bytes each: 4 MB, what a line of 40 MB/s carries in a round trip of 100 ms.
+/// Pieces on their way at once, over all files, and bytes each: 4 MB, what a line of 40 MB/s carries in a round trip of 100 ms.
 const REQUESTS: usize = 64;
 const PIECE: u32 = 64 * 1024;
 /// OpenSSH's own client writes this much at once; every server takes it.
@@ -39,6 +47,7 @@ pub struct Files {
     raw: Arc<RawSftpSession>,
     session: Arc<Session>,
     replaces: bool,
+    turns: Semaphore,
 }
 
 /// What a folder has in it.
@@ -53,6 +62,21 @@ pub struct Entry {
     pub is_folder: bool,
     /// An ordinary file: no folder, link or device.
     pub is_file: bool,
+    /// Who may read, write and execute it, as POSIX has it; `None` where the server does not tell.
+    pub mode: Option<u32>,
+}
+
+impl Entry {
+    fn of(name: String, about: &FileAttributes) -> Self {
+        Self {
+            name,
+            size: about.size.unwrap_or(0),
+            modified: about.mtime.unwrap_or(0).into(),
+            is_folder: is_folder(about),
+            is_file: is_file(about),
+            mode: about.permissions.map(|mode| mode & 0o777),
+        }
+    }
 }
 
 pub(super) async fn open(session: &Arc<Session>) -> Result<Files, Failure> {
@@ -81,14 +105,14 @@ pub(super) async fn open(session: &Arc<Session>) -> Result<Files, Failure> {
     raw.set_limits(Limits::default());
     raw.set_timeout(patience.saturating_mul(8));
     let replaces = about.extensions.contains_key(POSIX_RENAME);
-    Ok(Files { raw: Arc::new(raw), session: Arc::clone(session), replaces })
+    Ok(Files { raw: Arc::new(raw), session: Arc::clone(session), replaces, turns: Semaphore::new(REQUESTS) })
 }
 
 impl Files {
     /// What is in a folder, by name.
     ///
     /// # Errors
-    /// `NotFound`, `Denied`; `Refused` when a name in it would lead out of the folder.
+    /// `NotFound`, `Denied`; `Refused` when a name in it would lead out of the folder, or stands there twice.
     pub async fn list(&self, folder: &str) -> Result<Vec<Entry>, Failure> {
         let at = |error: Error| self.fail(folder, &error);
         let handle = self.raw.opendir(folder).await.map_err(at)?.handle;
@@ -100,13 +124,7 @@ impl Files {
                         if !is_plain(&file.filename) {
                             return Err(leads_out(folder, &file.filename));
                         }
-                        entries.push(Entry {
-                            size: file.attrs.size.unwrap_or(0),
-                            modified: file.attrs.mtime.unwrap_or(0).into(),
-                            is_folder: is_folder(&file.attrs),
-                            is_file: is_file(&file.attrs),
-                            name: file.filename,
-                        });
+                        entries.push(Entry::of(file.filename, &file.attrs));
                     }
                     if entries.len() > MOST {
                         let what = format!("{folder} has more than {MOST} names in it");
@@ -120,7 +138,10 @@ impl Files {
         let _ = self.raw.close(handle).await;
         read?;
         entries.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(entries)
+        match entries.windows(2).find(|two| two[0].name == two[1].name) {
+            Some(two) => Err(twice(folder, &two[0].name)),
+            None => Ok(entries),
+        }
     }
 
     /// Makes a folder; one that is there already will do.
@@ -143,6 +164,11 @@ impl Files {
         self.raw.remove(file).await.map(drop).map_err(|error| self.fail(file, &error))
     }
 
+    /// A turn to have a piece on its way. Waits for one only if it `must`: who has pieces on their way takes what is free.
+    async fn turn(&self, must: bool) -> Option<SemaphorePermit<'_>> {
+        if must { self.turns.acquire().await.ok() } else { self.turns.try_acquire().ok() }
+    }
+
     fn fail(&self, at: &str, error: &Error) -> Failure {
         tell(&self.session, at, error)
     }
@@ -162,6 +188,7 @@ fn tell(session: &Session, at: &str, error: &Error) -> Failure {
                 format!("the user on the instance may not use {at}"),
                 "choose a place in the user's home folder",
             ),
+            _ if status.error_message.contains("No space left on device") => full(&at),
             _ => {
                 let what = format!("{at} on the instance: {}", fault::cut(&status.error_message));
                 Failure::new(
@@ -182,6 +209,15 @@ fn tell(session: &Session, at: &str, error: &Error) -> Failure {
     }
 }
 
+/// The disk there has no room.
+fn full(at: &str) -> Failure {
+    Failure::new(
+        FailureKind::Service,
+        format!("{at} on the instance: its disk is full"),
+        "free some of it (df -h and du -sh * there tell where it went), then the same again: what is complete stays",
+    )
+}
+
 /// A name that stays in its folder and can be shown.
 fn is_plain(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && !name.contains(|c: char| c == '/' || c.is_control())
@@ -189,6 +225,11 @@ fn is_plain(name: &str) -> bool {
 
 fn leads_out(folder: &str, name: &str) -> Failure {
     let what = format!("the instance names a file in {} that would lead out of it: {}", fault::cut(folder), fault::cut(name));
+    Failure::new(FailureKind::Refused, what, "an honest server does not do that: do not trust what is on this instance")
+}
+
+fn twice(folder: &str, name: &str) -> Failure {
+    let what = format!("the instance names two files in {} alike: {}", fault::cut(folder), fault::cut(name));
     Failure::new(FailureKind::Refused, what, "an honest server does not do that: do not trust what is on this instance")
 }
 
@@ -201,24 +242,26 @@ fn is_folder(attrs: &FileAttributes) -> bool {
     attrs.permissions.is_some_and(|mode| mode & KIND == 0o040_000)
 }
 
-/// How far a transfer has come, told now and then.
-struct Meter<'a> {
+/// Hears how many bytes of a file are there now, of how many: at first those that were there before.
+type Told<'a> = dyn FnMut(u64, u64) + Send + 'a;
+
+/// How far the transfer of one file has come, told now and then.
+struct Teller<'a> {
     progress: &'a (dyn Fn(Progress) + Send + Sync),
     said: Safe,
-    total: u64,
     told: Option<Instant>,
 }
 
-impl<'a> Meter<'a> {
-    fn new(progress: &'a (dyn Fn(Progress) + Send + Sync), said: &str, total: u64) -> Self {
-        Self { progress, said: Safe::line(said), total, told: None }
+impl<'a> Teller<'a> {
+    fn new(progress: &'a (dyn Fn(Progress) + Send + Sync), said: &str) -> Self {
+        Self { progress, said: Safe::line(said), told: None }
     }
 
-    fn tell(&mut self, done: u64) {
-        if done < self.total && self.told.is_some_and(|told| told.elapsed() < TELL) {
+    fn tell(&mut self, done: u64, total: u64) {
+        if done < total && self.told.is_some_and(|told| told.elapsed() < TELL) {
             return;
         }
         self.told = Some(Instant::now());
-        (self.progress)(Progress { said: self.said.clone(), done, total: self.total });
+        (self.progress)(Progress { said: self.said.clone(), done, total });
     }
 }

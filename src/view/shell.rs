@@ -203,6 +203,8 @@ pub fn footer(pen: &mut Pen<'_>, places: &Layout, app: &App) {
     let scrolled = session.screen.scrolled();
     let (said, role): (Safe, Role) = if scrolled > 0 {
         (format!("scrolled {scrolled} up; a key goes to the end").into(), Role::Accent)
+    } else if let Some(copying) = copying(app) {
+        (copying, Role::Accent)
     } else if !session.note.is_empty() {
         (session.note.clone(), Role::Warning)
     } else {
@@ -212,6 +214,14 @@ pub fn footer(pen: &mut Pen<'_>, places: &Layout, app: &App) {
     if room >= 12 {
         pen.put_right(at, area.y, room, &middle(&said, room), role);
     }
+}
+
+/// How far an upload or a download has come.
+fn copying(app: &App) -> Option<Safe> {
+    let running = app.running.values().rfind(|running| running.order.verb.can_be_called_off())?;
+    let progress = running.progress.as_ref()?;
+    let share = progress.done.saturating_mul(100).checked_div(progress.total);
+    Some(share.map_or_else(|| progress.said.clone(), |share| format!("{share} % · {}", progress.said).into()))
 }
 
 /// The commands, while one is waited for.

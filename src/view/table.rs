@@ -273,7 +273,8 @@ fn nothing(pen: &mut Pen<'_>, head: Area, body: Area, app: &App) {
 
 /// The keys that make a first one.
 fn makers(pen: &mut Pen<'_>, x: u16, y: u16, width: u16, app: &App) {
-    let makers = app.pane().spec.verbs.iter().filter(|verb| !verb.needs_target() && app.offers(Action::Verb(**verb)));
+    let spec = app.pane().spec;
+    let makers = spec.verbs.iter().filter(|verb| !spec.needs_row(**verb) && app.offers(Action::Verb(**verb)));
     for (row, verb) in makers.enumerate() {
         let y = y + u16::try_from(row).unwrap_or(0);
         let Some(key) = app.setup.keymap.keys(Action::Verb(*verb)).first() else { continue };

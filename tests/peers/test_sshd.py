@@ -2,6 +2,7 @@
 import os
 import shutil
 import signal
+import subprocess
 import time
 
 import pytest
@@ -219,3 +220,42 @@ def test_a_folder_is_fetched(client, server, tmp_path):
     connect(client, server)
     assert client.get_folder(on="a", local=str(tmp_path / "results"), remote=str(tmp_path / "out")) == {"files": 2}
     assert (tmp_path / "results/logs/log").read_text() == "log" and not (tmp_path / "results/away").exists()
+
+
+def test_folders_are_copied_both_ways_and_only_what_has_changed(client, server, tmp_path):
+    data = tmp_path / "data"
+    (data / "deep").mkdir(parents=True)
+    (data / "deep/model").write_bytes(os.urandom(3_000_000))
+    (data / "run.sh").write_text("#!/bin/sh\n")
+    (data / "run.sh").chmod(0o750)
+    (data / "away").symlink_to("/etc")
+    connect(client, server, bulk=True)
+    there = tmp_path / "there/new"
+    to = {"from": [str(data)], "to": f"{there}/"}
+    assert client.send_all(on="a", **to) == {"sent": 2, "unchanged": 0, "left_out": 1}
+    assert (there / "data/deep/model").read_bytes() == (data / "deep/model").read_bytes()
+    assert (there / "data/run.sh").stat().st_mode & 0o777 == 0o750
+    (data / "run.sh").chmod(0o640)
+    assert client.send_all(on="a", **to) == {"sent": 0, "unchanged": 2, "left_out": 1}
+    assert (there / "data/run.sh").stat().st_mode & 0o111 == 0, "who may execute it is seen to"
+    back = {"from": [f"{there}/data/"], "to": str(tmp_path / "back")}
+    assert client.fetch_all(on="a", **back) == {"sent": 2, "unchanged": 0, "left_out": 0}
+    assert client.fetch_all(on="a", **back) == {"sent": 0, "unchanged": 2, "left_out": 0}
+    assert (tmp_path / "back/deep/model").read_bytes() == (data / "deep/model").read_bytes()
+
+
+def test_a_full_disk_is_told_by_its_name(client, server, tmp_path):
+    disk, here = tmp_path / "disk", tmp_path / "here"
+    disk.mkdir()
+    here.write_bytes(b"x" * 6_000_000)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m,mode=777", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("only root can mount a small disk")
+    try:
+        connect(client, server)
+        answer = client.put(on="a", local=str(here), remote=str(disk / "there"))
+        assert answer["failed"] == "Service" and "its disk is full" in answer["what"], answer
+        assert list(disk.iterdir()) == []
+    finally:
+        client.close(on="a")
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)

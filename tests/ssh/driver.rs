@@ -86,6 +86,18 @@ enum Task {
         local: PathBuf,
         remote: String,
     },
+    /// Files and folders to there.
+    SendAll {
+        on: String,
+        from: Vec<PathBuf>,
+        to: String,
+    },
+    /// Files and folders from there.
+    FetchAll {
+        on: String,
+        from: Vec<String>,
+        to: PathBuf,
+    },
     Ended {
         on: String,
     },
@@ -241,6 +253,12 @@ impl Hands {
                 let files = self.connections[&on].files().await?;
                 Ok(json!({ "files": files.get_folder(&remote, &local, &|_| ()).await? }))
             }
+            Task::SendAll { on, from, to } => {
+                Ok(copied(self.connections[&on].files().await?.send_all(from, &to, &|_| ()).await?))
+            }
+            Task::FetchAll { on, from, to } => {
+                Ok(copied(self.connections[&on].files().await?.fetch_all(&from, &to, &|_| ()).await?))
+            }
             Task::Ended { on } => {
                 let begun = Instant::now();
                 let mut answer = told(&self.connections[&on].ended().await);
@@ -280,4 +298,8 @@ impl Meter {
     fn told(&self, size: u64) -> Value {
         json!({ "size": size, "from": *self.first.lock().unwrap(), "seconds": self.begun.elapsed().as_secs_f64() })
     }
+}
+
+fn copied(copied: footplate::ssh::Copied) -> Value {
+    json!({ "sent": copied.done.sent, "unchanged": copied.done.unchanged, "left_out": copied.left_out })
 }

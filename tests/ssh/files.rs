@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -24,6 +25,10 @@ struct Manners {
     names: Vec<&'static str>,
     /// It answers reads with at most so many bytes.
     short: Option<u32>,
+    /// Files become that short once they are read beyond it.
+    shrinks: Option<u64>,
+    /// It says this of every write.
+    full: Option<&'static str>,
     /// It hangs up after so many bytes.
     breaks_after: Option<u64>,
     carried: Arc<AtomicU64>,
@@ -108,16 +113,20 @@ impl russh_sftp::server::Handler for Sftp {
         Ok(Attrs { id, attrs: attrs(&self.at(&path))? })
     }
 
-    async fn open(&mut self, id: u32, path: String, flags: OpenFlags, _: FileAttributes) -> Result<Handle, StatusCode> {
+    async fn open(&mut self, id: u32, path: String, flags: OpenFlags, about: FileAttributes) -> Result<Handle, StatusCode> {
         let mut options = std::fs::OpenOptions::new();
         options.read(flags.contains(OpenFlags::READ)).write(flags.contains(OpenFlags::WRITE));
         options.create(flags.contains(OpenFlags::CREATE)).truncate(flags.contains(OpenFlags::TRUNCATE));
+        options.mode(about.permissions.unwrap_or(0o666));
         let file = options.open(self.at(&path)).map_err(|error| told(&error))?;
         self.open.insert(path.clone(), Mutex::new(file));
         Ok(Handle { id, handle: path })
     }
 
     async fn read(&mut self, id: u32, handle: String, offset: u64, len: u32) -> Result<Data, StatusCode> {
+        if let Some(size) = self.manners.shrinks.filter(|size| offset > *size) {
+            std::fs::File::options().write(true).open(self.at(&handle)).unwrap().set_len(size).unwrap();
+        }
         let mut file = self.open[&handle].lock().unwrap();
         file.seek(SeekFrom::Start(offset)).unwrap();
         let mut data = vec![0; self.manners.short.unwrap_or(len).min(len) as usize];
@@ -127,7 +136,27 @@ impl russh_sftp::server::Handler for Sftp {
         if count == 0 { Err(StatusCode::Eof) } else { Ok(Data { id, data }) }
     }
 
+    async fn fsetstat(&mut self, id: u32, handle: String, about: FileAttributes) -> Result<Status, StatusCode> {
+        self.setstat(id, handle, about).await
+    }
+
+    async fn setstat(&mut self, id: u32, path: String, about: FileAttributes) -> Result<Status, StatusCode> {
+        let path = self.at(&path);
+        if let Some(mode) = about.permissions {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+        if let Some(time) = about.mtime {
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(time.into());
+            std::fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        }
+        Ok(Self::done(id))
+    }
+
     async fn write(&mut self, id: u32, handle: String, offset: u64, data: Vec<u8>) -> Result<Status, StatusCode> {
+        if let Some(said) = self.manners.full {
+            let language_tag = String::new();
+            return Ok(Status { id, status_code: StatusCode::Failure, error_message: said.to_owned(), language_tag });
+        }
         self.carry(data.len())?;
         let mut file = self.open[&handle].lock().unwrap();
         file.seek(SeekFrom::Start(offset)).unwrap();
@@ -277,6 +306,140 @@ async fn names_that_lead_out_of_the_folder_are_refused() {
         says(name, &failure, FailureKind::Refused, "would lead out of it");
     }
     assert!(!here.path().join("evil").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_stands_twice_is_refused_before_anything_is_written() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(there.path().join("model"), "model").unwrap();
+    for (name, part) in [("model", "alike: model"), ("../evil", "would lead out of it")] {
+        let files = files(&Manners { root: there.path().to_owned(), names: vec![name], ..Manners::default() }).await;
+        let failure = soon("fetch", files.fetch_all(&["/".into()], &here.path().join("out"), &silent)).await.unwrap_err();
+        says(name, &failure, FailureKind::Refused, part);
+        assert_eq!(std::fs::read_dir(here.path()).unwrap().count(), 0);
+    }
+}
+
+fn holds_part(folder: &Path) -> bool {
+    std::fs::read_dir(folder).unwrap().any(|at| at.unwrap().path().extension().is_some_and(|end| end == "part"))
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// A folder `data` with a script, a link and two files.
+fn data(at: &Path) -> PathBuf {
+    let folder = at.join("data");
+    std::fs::create_dir_all(folder.join("deep/er")).unwrap();
+    std::fs::write(folder.join("deep/er/model"), noise(3_000_000)).unwrap();
+    std::fs::write(folder.join("empty"), "").unwrap();
+    std::fs::write(folder.join("run.sh"), "#!/bin/sh\n").unwrap();
+    std::fs::set_permissions(folder.join("run.sh"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::os::unix::fs::symlink("/etc", folder.join("away")).unwrap();
+    folder
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn folders_go_both_ways_and_only_what_has_changed_goes_again() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let folder = data(here.path());
+    let manners = Manners { root: there.path().to_owned(), ..Manners::default() };
+    let files = files(&manners).await;
+    let send = async |from: &Path, to: &str| soon("send", files.send_all(vec![from.to_owned()], to, &silent)).await;
+    let sent = send(&folder, "~/work/").await.unwrap();
+    assert_eq!((sent.done.sent, sent.done.bytes, sent.done.unchanged, sent.left_out), (3, 3_000_010, 0, 1));
+    let copy = there.path().join("work/data");
+    assert_eq!(std::fs::read(copy.join("deep/er/model")).unwrap(), noise(3_000_000));
+    assert_eq!((mode(&copy.join("run.sh")) & 0o100, mode(&copy.join("empty")) & 0o100), (0o100, 0));
+    assert!(!copy.join("away").exists());
+    // The same again: nothing, but who may execute what.
+    std::fs::set_permissions(folder.join("empty"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let again = send(&folder, "work/").await.unwrap();
+    assert_eq!((again.done.sent, again.done.bytes, again.done.unchanged), (0, 0, 3), "{}", again.told());
+    assert_eq!(mode(&copy.join("empty")) & 0o100, 0o100);
+    std::fs::write(folder.join("run.sh"), "#!/bin/bash\n").unwrap();
+    let changed = send(&here.path().join("data/"), "work/data").await.unwrap();
+    assert_eq!((changed.done.sent, changed.done.unchanged), (1, 2), "what is in it, to the same place");
+
+    // Back, by another name, and not twice either.
+    let fetch =
+        async |from: &str, to: &str| soon("fetch", files.fetch_all(&[from.to_owned()], &here.path().join(to), &silent)).await;
+    std::os::unix::fs::symlink("/etc", copy.join("away")).unwrap();
+    let came = fetch("work/data/", "back").await.unwrap();
+    assert_eq!((came.done.sent, came.left_out), (3, 1));
+    let back = here.path().join("back");
+    assert_eq!(std::fs::read(back.join("deep/er/model")).unwrap(), noise(3_000_000));
+    assert_eq!((mode(&back.join("run.sh")) & 0o100, mode(&back.join("deep/er/model")) & 0o100), (0o100, 0));
+    let again = fetch("work/data/", "back").await.unwrap();
+    assert_eq!((again.done.sent, again.done.unchanged), (0, 3), "{}", again.told());
+    // One file: a name of its own, or into a folder.
+    assert_eq!(fetch("~/work/data/run.sh", "renamed").await.unwrap().done.sent, 1);
+    assert_eq!(fetch("~/work/data/run.sh", "back/deep").await.unwrap().done.sent, 1);
+    assert!(here.path().join("renamed").is_file() && back.join("deep/run.sh").is_file());
+    let failure = send(&folder.join("run.sh"), "no/where").await.unwrap_err();
+    says("no folder", &failure, FailureKind::NotFound, "there is no folder no on the instance");
+    says("~root", &fetch("~root/x", "x").await.unwrap_err(), FailureKind::Invalid, "your own home folder");
+    says("none", &fetch("none", "x").await.unwrap_err(), FailureKind::NotFound, "there is no none");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_breaks_off_is_continued_both_ways() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let folder = here.path().join("data");
+    std::fs::create_dir(&folder).unwrap();
+    for name in ["a", "b"] {
+        std::fs::write(folder.join(name), noise(8_000_000)).unwrap();
+    }
+    let whole = || Manners { root: there.path().to_owned(), ..Manners::default() };
+    let breaks = || Manners { breaks_after: Some(6_000_000), ..whole() };
+    for sends in [true, false] {
+        let back = here.path().join("back");
+        let go = async |manners: &Manners| {
+            let files = files(manners).await;
+            if sends {
+                soon("send", files.send_all(vec![folder.clone()], "", &silent)).await
+            } else {
+                soon("fetch", files.fetch_all(&["data".into()], &back, &silent)).await
+            }
+        };
+        // What the server refuses to write is no reason to keep it; what it no longer says is.
+        let broken = go(&breaks()).await.unwrap_err();
+        assert_eq!(broken.kind, FailureKind::Service, "{broken}");
+        let continued = go(&whole()).await.unwrap();
+        assert_eq!(continued.done.sent, 2);
+        if !sends {
+            assert!(continued.done.continued > 0 && continued.done.bytes < 14_000_000, "{}", continued.told());
+        }
+        let place = if sends { there.path().join("data") } else { back.join("data") };
+        assert_eq!(std::fs::read_dir(&place).unwrap().count(), 2, "no part is left");
+        assert!(["a", "b"].iter().all(|name| std::fs::read(place.join(name)).unwrap() == noise(8_000_000)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_copied_does_not_hold_up_the_rest() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let folder = data(there.path());
+    // It shrinks while it is fetched.
+    let shrinks = Manners { root: there.path().to_owned(), shrinks: Some(1_000_000), ..Manners::default() };
+    let fetched = soon("fetch", files(&shrinks).await.fetch_all(&["data".into()], here.path(), &silent)).await;
+    let failure = fetched.unwrap_err();
+    says("shrinks", &failure, FailureKind::Conflict, "was changed on the instance while it was fetched; all else is there");
+    assert!(here.path().join("data/run.sh").is_file() && !here.path().join("data/deep/er/model").exists());
+    // The protocol's library cannot name what is not UTF-8.
+    let odd: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(b"caf\xe9");
+    std::fs::write(folder.join(odd), "1").unwrap();
+    let whole = Manners { root: there.path().to_owned(), ..Manners::default() };
+    let failure = soon("fetch", files(&whole).await.fetch_all(&["data".into()], here.path(), &silent)).await.unwrap_err();
+    says("odd", &failure, FailureKind::Service, "its name is not UTF-8: data/caf");
+    assert_eq!(std::fs::metadata(here.path().join("data/deep/er/model")).unwrap().len(), 1_000_000);
+    assert_eq!(std::fs::read_dir(here.path().join("data/deep/er")).unwrap().count(), 1, "no part is left");
+    // A full disk there ends it.
+    let full = Manners { full: Some("No space left on device (os error 28)"), ..whole };
+    let failure = soon("send", files(&full).await.send_all(vec![here.path().join("data")], "to/", &silent)).await.unwrap_err();
+    says("full", &failure, FailureKind::Service, "its disk is full");
+    assert!(!holds_part(&there.path().join("to/data")) && !holds_part(&there.path().join("to/data/deep/er")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,6 +21,12 @@ pub enum Command {
     Paste,
     Send,
     Drop,
+    /// Files to the machine.
+    Upload,
+    /// Files from the machine.
+    Fetch,
+    /// Ends such an order.
+    CallOff,
     Help,
 }
 
@@ -53,6 +59,9 @@ pub const ALL: &[Row] = &[
     row(&["p"], "paste", "paste what was copied here last; asks first", Command::Paste),
     row(&["s"], "", "send what was typed while the connection was lost", Command::Send),
     row(&["d"], "", "drop what was typed while the connection was lost", Command::Drop),
+    row(&["u"], "", "upload a file or a folder to this machine", Command::Upload),
+    row(&["f"], "", "fetch a file or a folder from this machine", Command::Fetch),
+    row(&["Ctrl-x"], "", "call off the upload or download at work; started again, it continues", Command::CallOff),
     row(&["?"], "keys", "these commands", Command::Help),
 ];
 

@@ -11,7 +11,7 @@ use crate::app::overlay::{Overlay, TextView};
 use crate::app::{App, Tone};
 use crate::config::action::Action;
 use crate::config::key::{Code, Key};
-use crate::model::Safe;
+use crate::model::{Safe, Verb};
 use crate::term;
 
 impl App {
@@ -143,12 +143,25 @@ impl App {
             },
             Some(Command::Send) => self.settle_unsent(true, out),
             Some(Command::Drop) => self.settle_unsent(false, out),
+            Some(Command::Upload) => self.form_in_shell(Verb::Upload, out),
+            Some(Command::Fetch) => self.form_in_shell(Verb::Download, out),
+            Some(Command::CallOff) => self.act(Action::CallOff, out),
             Some(Command::Help) => self.shell_help(),
             None => {
                 let text = format!("{key} is no command here; {} ? shows them.", self.leader());
                 self.say(Tone::Plain, text, out);
             }
         }
+    }
+
+    /// Opens a form about the machine of the terminal that shows.
+    fn form_in_shell(&mut self, verb: Verb, out: &mut Vec<Effect>) {
+        if self.read_only && verb.mutates() {
+            return self.say(Tone::Bad, "Read-only: this would change something on the machine.", out);
+        }
+        let Some(session) = self.shells.session().filter(|_| !self.forming) else { return };
+        out.push(Effect::Form { resource: session.resource.clone(), verb, target: Some(session.id.clone()) });
+        self.forming = true;
     }
 
     /// A key while the keyboard scrolls.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::copy;
 use super::image::PARAMETER;
 use crate::aws::machines;
 use crate::model::{Form, Problem, Safe, Verb, length};
@@ -33,6 +34,7 @@ pub(super) fn check(form: &Form) -> Vec<Problem> {
             add("address", Some(form.value("address")).filter(|text| !text.is_empty()).and_then(|text| range(text).err()));
             add("user", user(form.value("user")));
         }
+        Verb::Upload | Verb::Download => problems = copy::check(form),
         _ => {}
     }
     problems

@@ -1,9 +1,10 @@
 //! From the machine.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, FileTimes, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
@@ -11,20 +12,28 @@ use nix::fcntl::OFlag;
 use russh_sftp::client::error::Error;
 use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt, BufWriter};
+use tokio::sync::SemaphorePermit;
 
-use super::{Files, Meter, PIECE, REQUESTS, is_file, is_plain, leads_out};
+use super::{Files, PIECE, REQUESTS, Teller, Told, is_file, is_plain, leads_out};
 use crate::model::{Failure, FailureKind, Progress};
 
 /// Folders in folders that we follow.
-const DEEPEST: usize = 32;
+pub(super) const DEEPEST: usize = 32;
 
 impl Files {
-    /// Fetches a file, or what is missing of it, and says how large it is.
+    /// Fetches a file, or what is missing of it, and says how large it is. It gets the time of change and, as far as the umask
+    /// lets it, the permissions of the one there.
     ///
     /// # Errors
     /// `NotFound`, `Denied`; `Conflict` when it is changed there meanwhile; `Machine` when it cannot be written here. What
     /// has arrived is continued by the next try.
     pub async fn get(&self, remote: &str, local: &Path, progress: &(dyn Fn(Progress) + Send + Sync)) -> Result<u64, Failure> {
+        let mut teller = Teller::new(progress, &format!("fetching {remote}"));
+        self.get_told(remote, local, &mut |done, size| teller.tell(done, size)).await
+    }
+
+    /// As [`Files::get`]; `told` hears how many bytes are there now, of how many: at first those that were there before.
+    pub(super) async fn get_told(&self, remote: &str, local: &Path, told: &mut Told<'_>) -> Result<u64, Failure> {
         let about = self.raw.stat(remote).await.map_err(|error| self.fail(remote, &error))?.attrs;
         if !is_file(&about) {
             return Err(Failure::new(FailureKind::Invalid, format!("{remote} on the instance is not a file"), "name a file"));
@@ -36,7 +45,7 @@ impl Files {
             .create(true)
             .truncate(false)
             .write(true)
-            .mode(0o600)
+            .mode(about.permissions.map_or(0o600, |mode| mode & 0o777 | 0o600))
             .custom_flags(OFlag::O_NOFOLLOW.bits())
             .open(&part)
             .map_err(unwritable)?;
@@ -45,23 +54,27 @@ impl Files {
             file.set_len(0).map_err(unwritable)?;
             from = 0;
         }
-        let mut meter = Meter::new(progress, &format!("fetching {remote}"), size);
-        meter.tell(from);
+        told(from, size);
         let mut into = BufWriter::with_capacity(1 << 20, tokio::fs::File::from_std(file));
         into.seek(io::SeekFrom::Start(from)).await.map_err(unwritable)?;
         let handle = self.raw.open(remote, OpenFlags::READ, FileAttributes::empty()).await;
         let handle = handle.map_err(|error| self.fail(remote, &error))?.handle;
-        let fetched = self.fetch(remote, &handle, from..size, &mut into, &part, &mut meter).await;
+        let fetched = self.fetch(remote, &handle, from..size, &mut into, &part, told).await;
         let flushed = into.flush().await;
         let _ = self.raw.close(handle).await;
         fetched?;
         flushed.map_err(unwritable)?;
-        into.into_inner().sync_all().await.map_err(unwritable)?;
+        let file = into.into_inner();
+        file.sync_all().await.map_err(unwritable)?;
         let after = self.raw.stat(remote).await.map_err(|error| self.fail(remote, &error))?.attrs;
         if (after.size, after.mtime) != (about.size, about.mtime) {
             let _ = fs::remove_file(&part);
-            let what = format!("{remote} was changed on the instance while it was fetched");
-            return Err(Failure::new(FailureKind::Conflict, what, "wait until it is complete there, and fetch it again"));
+            return Err(changed(remote));
+        }
+        if let Some(modified) = about.mtime {
+            // Where the disk here keeps no times, it is fetched anew the next time.
+            let times = FileTimes::new().set_modified(UNIX_EPOCH + Duration::from_secs(modified.into()));
+            let _ = file.into_std().await.set_times(times);
         }
         fs::rename(&part, local).map_err(unwritable)?;
         Ok(size)
@@ -114,45 +127,58 @@ impl Files {
         range: std::ops::Range<u64>,
         into: &mut BufWriter<tokio::fs::File>,
         part: &Path,
-        meter: &mut Meter<'_>,
+        told: &mut Told<'_>,
     ) -> Result<(), Failure> {
         let (mut ask, mut done) = (range.start, range.start);
         let mut at_work = FuturesOrdered::new();
         while done < range.end {
             while ask < range.end && at_work.len() < REQUESTS {
+                let Some(turn) = self.turn(at_work.is_empty()).await else { break };
                 let length = u32::try_from(range.end - ask).unwrap_or(PIECE).min(PIECE);
-                at_work.push_back(self.piece(handle, ask, length));
+                at_work.push_back(self.piece(remote, handle, ask, length, turn));
                 ask += u64::from(length);
             }
             let Some(piece) = at_work.next().await else { break };
-            let piece = piece.map_err(|error| self.fail(remote, &error))?;
+            let piece = piece?;
             into.write_all(&piece).await.map_err(|error| unwritable(part, &error))?;
             done += piece.len() as u64;
-            meter.tell(done);
+            told(done, range.end);
         }
         Ok(())
     }
 
     /// A piece, whole: a server may answer with less than was asked for.
-    async fn piece(&self, handle: &str, from: u64, length: u32) -> Result<Vec<u8>, Error> {
-        let mut piece = self.raw.read(handle, from, length).await?.data;
+    async fn piece(
+        &self,
+        remote: &str,
+        handle: &str,
+        from: u64,
+        length: u32,
+        _turn: SemaphorePermit<'_>,
+    ) -> Result<Vec<u8>, Failure> {
+        let mut piece = Vec::new();
         let wanted = length as usize;
         while piece.len() < wanted {
             let missing = u32::try_from(wanted - piece.len()).unwrap_or(0);
             match self.raw.read(handle, from + piece.len() as u64, missing).await {
                 Ok(more) if more.data.is_empty() => {
-                    return Err(Error::UnexpectedBehavior("the file ended before its end".to_owned()));
+                    return Err(self.fail(remote, &Error::UnexpectedBehavior("a piece of it came empty".to_owned())));
                 }
+                Ok(more) if piece.is_empty() => piece = more.data,
                 Ok(more) => piece.extend_from_slice(&more.data),
-                Err(Error::Status(status)) if status.status_code == StatusCode::Eof => {
-                    return Err(Error::UnexpectedBehavior("it became shorter while it was fetched".to_owned()));
-                }
-                Err(error) => return Err(error),
+                // It became shorter.
+                Err(Error::Status(status)) if status.status_code == StatusCode::Eof => return Err(changed(remote)),
+                Err(error) => return Err(self.fail(remote, &error)),
             }
         }
         piece.truncate(wanted);
         Ok(piece)
     }
+}
+
+fn changed(remote: &str) -> Failure {
+    let what = format!("{remote} was changed on the instance while it was fetched");
+    Failure::new(FailureKind::Conflict, what, "wait until it is complete there, and fetch it again")
 }
 
 /// Where the parts are gathered. Those of an earlier state of the file are removed: nothing would continue them.
@@ -176,7 +202,7 @@ fn part_of(local: &Path, about: &FileAttributes) -> Result<PathBuf, Failure> {
 }
 
 /// Makes a folder here. Below the one that the user named, a link is none.
-fn make_folder(folder: &Path, below: bool) -> Result<(), Failure> {
+pub(super) fn make_folder(folder: &Path, below: bool) -> Result<(), Failure> {
     let made = if below { fs::create_dir(folder) } else { fs::create_dir_all(folder) };
     match made {
         Ok(()) => Ok(()),

@@ -10,17 +10,31 @@ use russh_sftp::client::error::Error;
 use russh_sftp::protocol::{FileAttributes, OpenFlags, Packet, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
-use super::{Files, Meter, POSIX_RENAME, REQUESTS, WRITTEN, is_folder};
+use super::{Files, POSIX_RENAME, REQUESTS, Teller, Told, WRITTEN, full, is_file, is_folder};
 use crate::model::{Failure, FailureKind, Progress};
 
 impl Files {
     /// Sends a file, or what is missing of it, and says how large it is. A file of that name there is replaced; its
-    /// permissions become those of the one here.
+    /// time of change becomes that of the one here, its permissions too, as far as the umask there lets them.
     ///
     /// # Errors
-    /// `Invalid` when there is no such file here or the target is a folder, `NotFound` when there is no such folder there, `Denied`; `Conflict` when it
-    /// is changed here meanwhile. What has arrived is continued by the next try, except where the disk there was full.
+    /// `Invalid` when there is no such file here or the target is a folder, `NotFound` when there is no such folder there,
+    /// `Denied`; `Conflict` when it is changed here meanwhile. What has arrived is continued by the next try, except where the disk there was full.
     pub async fn put(&self, local: &Path, remote: &str, progress: &(dyn Fn(Progress) + Send + Sync)) -> Result<u64, Failure> {
+        let mut teller = Teller::new(progress, &format!("sending {}", local.display()));
+        let sent = self.put_told(local, remote, false, &mut |done, size| teller.tell(done, size)).await?;
+        Ok(sent.unwrap_or(0))
+    }
+
+    /// As [`Files::put`]; one of the same size and time of change is left as it is where that is `enough`, and `None` is said.
+    /// `told` hears how many bytes are there now, of how many: at first those that were there before.
+    pub(super) async fn put_told(
+        &self,
+        local: &Path,
+        remote: &str,
+        enough: bool,
+        told: &mut Told<'_>,
+    ) -> Result<Option<u64>, Failure> {
         let unreadable = |error: io::Error| {
             let what = format!("{} cannot be read: {error}", local.display());
             Failure::new(FailureKind::Invalid, what, "name a file that is there and that you may read")
@@ -31,27 +45,43 @@ impl Files {
             return Err(unreadable(io::ErrorKind::IsADirectory.into()));
         }
         let size = about.len();
-        if self.raw.stat(remote).await.is_ok_and(|there| is_folder(&there.attrs)) {
-            let what = format!("{remote} on the instance is a folder");
-            return Err(Failure::new(FailureKind::Invalid, what, "name the file that is to be written there"));
+        let mode = about.permissions().mode() & 0o777;
+        // The protocol's times are seconds, in 32 bits; what does not fit is not told.
+        let modified = u32::try_from(about.mtime()).ok();
+        if let Ok(there) = self.raw.stat(remote).await.map(|there| there.attrs) {
+            if is_folder(&there) {
+                let what = format!("{remote} on the instance is a folder");
+                return Err(Failure::new(FailureKind::Invalid, what, "name the file that is to be written there"));
+            }
+            let same = is_file(&there) && modified.is_some() && (there.size, there.mtime) == (Some(size), modified);
+            if enough && same {
+                self.keep_executable(remote, &there, mode).await;
+                return Ok(None);
+            }
         }
         let part = format!("{remote}.{size:x}-{:x}{:08x}.part", about.mtime(), about.mtime_nsec());
         let there = self.raw.stat(part.as_str()).await.ok().and_then(|there| there.attrs.size).filter(|there| *there <= size);
         // The server writes in the order in which we send: what is there is whole up to its end.
         let from = there.unwrap_or(0);
         let flags = if from == 0 { OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE } else { OpenFlags::WRITE };
-        let attrs = FileAttributes { permissions: Some(about.permissions().mode() & 0o777), ..FileAttributes::empty() };
+        let attrs = FileAttributes { permissions: Some(mode | 0o600), ..FileAttributes::empty() };
         let handle = self.raw.open(part.as_str(), flags, attrs).await.map_err(|error| self.fail(remote, &error))?.handle;
         file.seek(io::SeekFrom::Start(from)).await.map_err(unreadable)?;
-        let mut meter = Meter::new(progress, &format!("sending {}", local.display()), size);
-        meter.tell(from);
-        let sent = self.send(remote, &handle, from, &mut file, &mut meter).await;
+        told(from, size);
+        let sent = self.send(remote, &handle, from..size, &mut file, told).await;
+        if sent.is_ok() && modified.is_some() {
+            // Where the server keeps no times, it is sent anew the next time.
+            let times = FileAttributes { atime: modified, mtime: modified, ..FileAttributes::empty() };
+            let _ = self.raw.fsetstat(handle.as_str(), times).await;
+        }
         let closed = self.raw.close(handle).await;
         match sent {
             Err(failure) => {
                 // A hole in the middle would be continued after it; and a full disk is best freed.
                 if failure.kind == FailureKind::Service && self.session.state.reason().is_none() {
+                    let is_full = self.is_full(remote).await;
                     let _ = self.raw.remove(part.as_str()).await;
+                    return Err(if is_full { full(remote) } else { failure });
                 }
                 return Err(failure);
             }
@@ -63,7 +93,22 @@ impl Files {
             Ok(_) => closed.map_err(|error| self.fail(remote, &error))?,
         };
         self.replace(&part, remote).await?;
-        Ok(size)
+        Ok(Some(size))
+    }
+
+    /// Whether it may be executed changes neither size nor time: seen to where that is all that was changed.
+    async fn keep_executable(&self, remote: &str, there: &FileAttributes, mode: u32) {
+        let Some(wanted) = there.permissions.and_then(|known| executable(known & 0o777, mode)) else { return };
+        let attrs = FileAttributes { permissions: Some(wanted), ..FileAttributes::empty() };
+        // What may not be changed there stays as it is: the content is the same.
+        let _ = self.raw.setstat(remote, attrs).await;
+    }
+
+    /// OpenSSH's server says `Failure` where the disk is full; it is asked how much room there is, where it answers that
+    /// (`statvfs@openssh.com`; its file PROTOCOL, section 4.4).
+    async fn is_full(&self, remote: &str) -> bool {
+        let folder = remote.rsplit_once('/').map_or(".", |(folder, _)| if folder.is_empty() { "/" } else { folder });
+        self.raw.statvfs(folder).await.is_ok_and(|room| room.blocks_avail == 0)
     }
 
     /// Writes in pieces, many at once, and says where it ended.
@@ -71,15 +116,16 @@ impl Files {
         &self,
         remote: &str,
         handle: &str,
-        from: u64,
+        range: std::ops::Range<u64>,
         file: &mut tokio::fs::File,
-        meter: &mut Meter<'_>,
+        told: &mut Told<'_>,
     ) -> Result<u64, Failure> {
-        let (mut at, mut done) = (from, from);
+        let (mut at, mut done) = (range.start, range.start);
         let mut at_work = FuturesUnordered::new();
         let mut more = true;
         loop {
             while more && at_work.len() < REQUESTS {
+                let Some(turn) = self.turn(at_work.is_empty()).await else { break };
                 let mut piece = Vec::with_capacity(WRITTEN as usize);
                 let read = (&mut *file).take(u64::from(WRITTEN)).read_to_end(&mut piece).await.map_err(|error| {
                     Failure::new(
@@ -91,13 +137,16 @@ impl Files {
                 more = read > 0;
                 if more {
                     let (offset, length) = (at, read as u64);
-                    at_work.push(async move { self.raw.write(handle, offset, piece).await.map(|_| length) });
+                    at_work.push(async move {
+                        let _turn = turn;
+                        self.raw.write(handle, offset, piece).await.map(|_| length)
+                    });
                     at += length;
                 }
             }
             let Some(written) = at_work.next().await else { return Ok(at) };
             done += written.map_err(|error| self.fail(remote, &error))?;
-            meter.tell(done);
+            told(done, range.end);
         }
     }
 
@@ -119,4 +168,13 @@ impl Files {
         };
         done.map_err(|error| self.fail(to, &error))
     }
+}
+
+/// The permissions that a file has to get so that it may be executed where the other one may: by whoever may read it; `None`
+/// when that is so.
+pub(super) fn executable(known: u32, other: u32) -> Option<u32> {
+    if (known ^ other) & 0o100 == 0 {
+        return None;
+    }
+    Some(if other & 0o100 == 0 { known & 0o666 } else { known | (known & 0o444) >> 2 })
 }

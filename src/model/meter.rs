@@ -1,10 +1,11 @@
-//! How far an upload or a download has come: files, bytes, rate, and how long it will take.
+//! How far an upload, a download or a copy has come: files, bytes, rate, and how long it will take. Whoever asks says what
+//! time it is.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::model::{Progress, Safe, show};
+use super::{Progress, Safe, show};
 
 /// The rate is that of the last seconds, so that it follows a line that gets slower.
 const WINDOW: Duration = Duration::from_secs(5);
@@ -22,7 +23,7 @@ pub struct Done {
 }
 
 /// Counts; shared by all that send.
-pub(in crate::aws) struct Meter {
+pub struct Meter {
     files: u64,
     bytes: u64,
     counted: Mutex<Counted>,
@@ -39,6 +40,7 @@ struct Counted {
 
 impl Meter {
     /// Of an upload of so many files and bytes.
+    #[must_use]
     pub fn new(files: u64, bytes: u64) -> Self {
         Self { files, bytes, counted: Mutex::default() }
     }
@@ -76,12 +78,33 @@ impl Meter {
     }
 
     /// What has been done so far.
+    #[must_use]
     pub fn done(&self) -> Done {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner).done
     }
 
     /// How it stands at this moment, e.g. `1,234 of 8,000 files · 154 MB of 1 GB · 85.2 MB/s · 10 s left`.
+    #[must_use]
     pub fn tell(&self, now: Instant) -> Progress {
+        let (passed, figures) = self.figures(now);
+        Progress { said: Safe::line(&format!("{} · {figures}", self.files())), done: passed, total: self.bytes }
+    }
+
+    /// As [`Meter::tell`], with what is on its way: the figures first, which stay where they are when the name changes.
+    #[must_use]
+    pub fn tell_of(&self, name: &str, now: Instant) -> Progress {
+        let (passed, figures) = self.figures(now);
+        let files = if self.files == 1 { String::new() } else { format!("{} · ", self.files()) };
+        Progress { said: Safe::line(&format!("{figures} · {files}{name}")), done: passed, total: self.bytes }
+    }
+
+    fn files(&self) -> String {
+        let done = self.done();
+        format!("{} of {} files", show::grouped(done.sent + done.unchanged), show::grouped(self.files))
+    }
+
+    /// Bytes that are dealt with; and in words with the rate and the time that is left.
+    fn figures(&self, now: Instant) -> (u64, String) {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let (passed, done) = (counted.passed, counted.done);
         counted.samples.push_back((now, passed, done.bytes));
@@ -94,13 +117,7 @@ impl Meter {
         });
         drop(counted);
         let (rate, sending) = rates.unwrap_or_default();
-        let mut said = format!(
-            "{} of {} files · {} of {}",
-            show::grouped(done.sent + done.unchanged),
-            show::grouped(self.files),
-            show::size(passed),
-            show::size(self.bytes)
-        );
+        let mut said = format!("{} of {}", show::size(passed), show::size(self.bytes));
         if sending >= 1.0 {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate for reading, above one")]
             said.extend([" · ", &show::size(sending as u64), "/s"]);
@@ -108,7 +125,7 @@ impl Meter {
         if rate > 0.0 && passed < self.bytes {
             said.extend([" · ", &left(per(self.bytes - passed, 1.0) / rate), " left"]);
         }
-        Progress { said: Safe::line(&said), done: passed.min(self.bytes), total: self.bytes }
+        (passed.min(self.bytes), said)
     }
 
     fn count(&self, add: impl FnOnce(&mut Counted)) {
@@ -147,9 +164,11 @@ mod tests {
         let told = meter.tell(after(1));
         assert_eq!(told.said.as_str(), "11 of 100 files · 20.0 MB of 100 MB · 10.0 MB/s · 4 s left");
         assert_eq!((told.done, told.total), (20_000_000, 100_000_000));
+        let named = meter.tell_of("a/b.jpg", after(1)).said;
+        assert_eq!(named.as_str(), "20.0 MB of 100 MB · 10.0 MB/s · 4 s left · 11 of 100 files · a/b.jpg");
         (2..20).for_each(|second| {
             meter.sent(100_000, true);
-            meter.tell(after(second));
+            let _ = meter.tell(after(second));
         });
         let slow = meter.tell(after(20)).said;
         assert!(slow.as_str().contains(" kB/s") && slow.as_str().ends_with("min left"), "{slow}");
