@@ -390,6 +390,13 @@ fn a_dry_run_shows_the_request_and_sends_nothing() {
     ran.expect(0, &[]);
     let request: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(request["ResourceConfig"]["InstanceType"], "ml.m5.large");
+    // As JSON with all that a person is told beside it.
+    let ran = home.run(&["train", "--local", "--dry-run", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(told["request"]["ResourceConfig"], request["ResourceConfig"]);
+    assert!(told["usd_per_hour"].as_f64().is_some_and(|dollars| dollars > 0.1), "{told}");
+    assert_eq!((&told["quota"]["needs"], &told["quota"]["unit"]), (&1.into(), &"instances".into()), "{told}");
+    assert!(told["facts"]["price"].as_str().unwrap().contains("/h") && told["problems"].is_array(), "{told}");
     assert_eq!(home.run(&["ls", "training-jobs", "--local", "--json"]).out.trim(), "[]");
 }
 

@@ -9,7 +9,7 @@ use super::overlay::{ConfirmView, Confirmed, Overlay, PaletteView};
 use super::pane::Load;
 use super::{App, Level, Running, Tone};
 use crate::config::action::{self, Action, Place};
-use crate::model::{Cell, Confirm, ItemId, Order, Safe, Verb};
+use crate::model::{Cell, Confirm, ItemId, Order, Phase, Safe, Verb};
 
 impl App {
     /// Where key bindings are looked up now.
@@ -306,9 +306,11 @@ impl App {
         }
         // What has ended already needs no stopping, marked or not.
         let alive = |id: &ItemId| self.pane().get(id).is_some_and(|item| item.state.phase.is_live());
+        let up = |id: &ItemId| self.pane().get(id).is_some_and(|item| matches!(item.state.phase, Phase::Waiting | Phase::Active));
         let targets: Vec<ItemId> = match verb {
             Verb::Stop => targets.into_iter().filter(alive).collect(),
-            Verb::Start => targets.into_iter().filter(|id| !alive(id)).collect(),
+            // What is on its way out is waited for.
+            Verb::Start => targets.into_iter().filter(|id| !up(id)).collect(),
             _ => targets,
         };
         match verb {

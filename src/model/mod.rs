@@ -12,7 +12,7 @@ pub mod show;
 pub mod spec;
 
 pub use failure::{Failure, FailureKind};
-pub use form::{Field, FieldKind, Form, Preview, Problem};
+pub use form::{Field, FieldKind, Form, Preview, Problem, Quota, Unit};
 pub use item::{
     Axis, Block, Cell, Detail, Dot, Gauge, Item, ItemId, Page, Phase, PhaseSpan, Plot, PlotKind, Point, Scale, Series, State,
 };

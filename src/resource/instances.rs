@@ -160,7 +160,7 @@ impl Resource for Instances {
             match (order.verb, &order.form) {
                 (Verb::Launch | Verb::Clone, Some(form)) => Box::pin(launch::launch(aws, recipe, form, progress)).await,
                 (Verb::Update, Some(form)) => Box::pin(update::update(aws, form, progress)).await,
-                (Verb::Start | Verb::Stop | Verb::Reboot | Verb::Delete, _) => act::act(aws, order).await,
+                (Verb::Start | Verb::Stop | Verb::Reboot | Verb::Delete, _) => act::act(aws, order, progress).await,
                 _ => Err(invalid(&format!("'{}' cannot be done here", order.verb.name()), "")),
             }
         })
