@@ -32,7 +32,7 @@ impl App {
             Action::Solo(n) => self.log().is_some_and(|log| log.hosts.len() > 1 && usize::from(n) < log.hosts.len()),
             Action::Hosts | Action::Fold => self.log().is_some_and(|log| log.hosts.len() > 1),
             Action::Against => self.compares(),
-            Action::Open | Action::Mark | Action::Copy | Action::MarkAll => self.selected().is_some(),
+            Action::Open | Action::Details | Action::Mark | Action::Copy | Action::MarkAll => self.selected().is_some(),
             Action::NextMetric => self.charts() > 1,
             Action::LogScale => self.compares() || (self.has_curve() && !self.shows_plots()),
             Action::NextMatch | Action::PreviousMatch => self.log().is_some_and(|log| !log.search.is_empty()),
@@ -72,6 +72,8 @@ impl App {
             Action::NextMatch => self.find(true, out),
             Action::PreviousMatch => self.find(false, out),
             Action::Open => self.open(out),
+            Action::Details => self.open_details(),
+            Action::Messages => self.read_messages(),
             Action::Back => self.back(out),
             Action::Tab(n) => self.tab(usize::from(n), out),
             Action::NextTab => self.next_tab(true, out),
@@ -132,11 +134,18 @@ impl App {
     /// Rows of a page in what scrolls now.
     fn page(&self) -> i64 {
         let places = layout(self);
-        let rows = if self.level == Level::List { places.list.height } else { places.log.height };
+        let rows = match self.level {
+            Level::List => places.list.height,
+            Level::Details => places.facts.height,
+            _ => places.log.height,
+        };
         i64::from(rows.saturating_sub(1).max(1))
     }
 
     pub(super) fn step(&mut self, rows: i64) {
+        if self.level == Level::Details {
+            return self.scroll_details(rows);
+        }
         if self.level != Level::List {
             return self.with_log(|log, _| log.scroll(rows));
         }
@@ -146,6 +155,9 @@ impl App {
     }
 
     fn edge(&mut self, first: bool) {
+        if self.level == Level::Details {
+            return self.scroll_details(if first { i64::MIN } else { i64::MAX });
+        }
         if self.level != Level::List {
             return self.with_log(|log, rows| if first { log.go_start(rows) } else { log.go_end() });
         }
@@ -250,6 +262,8 @@ impl App {
         let clock = self.clock.clone();
         if self.level == Level::Log {
             self.level = Level::Inside;
+        } else if self.level == Level::Details {
+            self.close_details();
         } else if self.level == Level::Inside {
             self.level = Level::List;
         } else if !self.pane().marks.is_empty() {
@@ -403,6 +417,7 @@ impl App {
             typed,
             on_yes: false,
             opened: self.clock.now,
+            top: 0,
             what: Confirmed::Order(order),
         }));
     }
@@ -451,6 +466,7 @@ impl App {
             typed: None,
             on_yes: false,
             opened: self.clock.now,
+            top: 0,
             what: Confirmed::Quit,
         }));
     }

@@ -10,6 +10,7 @@ pub mod recipe;
 pub mod safe;
 pub mod show;
 pub mod spec;
+mod wrap;
 
 pub use failure::{Failure, FailureKind};
 pub use form::{Field, FieldKind, Form, Preview, Problem, Quota, Unit};
@@ -22,3 +23,4 @@ pub use recipe::{Channel, EndpointRecipe, Extras, InstanceRecipe, MetricRule, Ra
 pub use safe::Safe;
 pub use show::Clock;
 pub use spec::{Align, Column, Confirm, Poll, Spec, Verb};
+pub use wrap::{columns, wrap};
