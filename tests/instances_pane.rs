@@ -154,6 +154,21 @@ async fn an_instance_is_launched_looked_at_and_entered_and_its_lease_ends_it() {
         assert!(lines.iter().any(|line| line.contains(part)), "{part}: {lines:#?}");
     }
     assert!(lines.iter().any(|line| line.contains("left on: $") && line.contains("a month")), "{lines:#?}");
+    // What one looks for first stands first.
+    let place_of =
+        |name: &str| lines.iter().position(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name}: {lines:#?}"));
+    let order = [
+        "state: running",
+        "public: ",
+        "log in: s · footplate ssh try",
+        "way in: ",
+        "type: ",
+        "so far: ",
+        "lease: ",
+        "vpc: ",
+        "token: ",
+    ];
+    assert!(order.map(place_of).is_sorted(), "{lines:#?}");
 
     // In by the key that EC2 Instance Connect announces; the console vouches for the host key.
     let connection = connected(&place, &id).await;
