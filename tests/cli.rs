@@ -419,7 +419,7 @@ fn an_instance_is_rehearsed_launched_and_changed_from_the_command_line() {
         home.run(&[&["--local", "update", "instances", "try", "--set", set][..], more].concat())
     };
     update("lease=nonsense", &[]).expect(2, &["lease", "--set"]);
-    update("lise=4h", &[]).expect(2, &["did you mean `lease`?"]);
+    update("lise=4h", &[]).expect(2, &["there is no such field", "instance_type, lease"]);
     update("instance_type=t3.small", &[]).expect(2, &["while it is stopped"]);
     update("lease=6h", &["--dry-run", "--json"]).expect(0, &["CreateTags footplate:lease="]);
     update("lease=6h", &["--json"]).expect(0, &["\"done\": \"update\"", "its lease ends at"]);

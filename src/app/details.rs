@@ -38,9 +38,17 @@ impl App {
         self.detail().map(|detail| lines(detail, width, &self.clock)).unwrap_or_default()
     }
 
+    /// Rows that so many lines of details have; where not all of them fit, the last one tells where one is.
+    #[must_use]
+    pub fn detail_rows(&self, lines: usize) -> usize {
+        let height = usize::from(layout(self).facts.height);
+        if lines > height { height.saturating_sub(1) } else { height }
+    }
+
     /// Scrolls the details by so many lines.
     pub(super) fn scroll_details(&mut self, rows: i64) {
-        let end = self.detail_lines().len().saturating_sub(usize::from(layout(self).facts.height));
+        let lines = self.detail_lines().len();
+        let end = lines.saturating_sub(self.detail_rows(lines));
         let top = i64::try_from(self.reading.top.min(end)).unwrap_or(0).saturating_add(rows).max(0);
         self.reading.top = usize::try_from(top).unwrap_or(0).min(end);
     }

@@ -37,7 +37,11 @@ pub fn top(pen: &mut Pen<'_>, area: Area, app: &App) {
         unknown => format!("{burn} + {unknown} without a price").into(),
     };
     let burn_wide = columns(burn.as_str()) + 1;
-    x += pen.put(x, area.y, room(x).saturating_sub(burn_wide + 1), &who, Role::Text) + 2;
+    // An account with a digit less is another account: what has no room is left out whole.
+    let there = room(x).saturating_sub(burn_wide + 1);
+    let short = who.as_str().split(" · ").map(Safe::line).find(|part| columns(part.as_str()) <= there);
+    let who = if columns(who.as_str()) <= there { Some(who) } else { short };
+    x += who.map_or(0, |who| pen.put(x, area.y, there, &who, Role::Text)) + 2;
     if app.read_only {
         pen.say(x, area.y, room(x).saturating_sub(burn_wide + 1), "read-only", Role::Warning);
     }
@@ -156,7 +160,10 @@ pub fn footer(pen: &mut Pen<'_>, rule: Area, area: Area, app: &App) {
     }
     let mut x = area.x + 1;
     let end = area.x + area.width;
-    for entry in action::ALL {
+    // Who has opened something looks for the way back first.
+    let back = |entry: &&action::Entry| entry.action == Action::Back && app.level != Level::List;
+    let (first, rest): (Vec<_>, Vec<_>) = action::ALL.iter().partition(back);
+    for entry in first.into_iter().chain(rest) {
         let here = entry.place == Place::Everywhere || entry.place == app.place();
         if entry.hint.is_empty() || !here || !app.offers(entry.action) {
             continue;

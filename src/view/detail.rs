@@ -40,17 +40,17 @@ pub fn draw(pen: &mut Pen<'_>, places: &Layout, app: &App) {
     }
 }
 
-/// All of it, scrolled; the last column tells where one is.
+/// All of it, scrolled; the last row tells where one is.
 fn details(pen: &mut Pen<'_>, area: Area, app: &App) {
     if app.detail().is_none() {
         pen.say(area.x + 1, area.y, area.width, "looking …", Role::Quiet);
         return;
     }
     let lines = app.detail_lines();
-    let rows = usize::from(area.height);
+    let rows = app.detail_rows(lines.len());
     let top = app.reading.top.min(lines.len().saturating_sub(rows));
     let end = area.x + area.width - 1;
-    for (y, line) in (area.y..area.y + area.height).zip(lines.iter().skip(top)) {
+    for (y, line) in (area.y..area.y + area.height).zip(lines.iter().skip(top).take(rows)) {
         for (x, text, role) in line {
             let x = area.x + 1 + x;
             pen.put(x, y, end.saturating_sub(x), text, *role);
@@ -58,10 +58,7 @@ fn details(pen: &mut Pen<'_>, area: Area, app: &App) {
     }
     if lines.len() > rows {
         let place: Safe = format!(" {} to {} of {} ", top + 1, (top + rows).min(lines.len()), lines.len()).into();
-        let y = area.y + area.height - 1;
-        let wide = columns(place.as_str());
-        pen.clear(Area { x: end.saturating_sub(wide), y, width: wide, height: 1 });
-        pen.put_right(area.x, y, area.width - 1, &place, Role::Accent);
+        pen.put_right(area.x, area.y + area.height - 1, area.width - 1, &place, Role::Accent);
     }
 }
 

@@ -51,7 +51,7 @@ fn keys(pen: &mut Pen<'_>, area: Area, view: &FormView) {
     let all = [
         ("Ctrl-s", view.form.verb.name(), 0),
         ("Tab", "next", 3),
-        ("F2", "what will happen", 2),
+        ("F2", "more", 2),
         ("Ctrl-r", "start afresh", 4),
         ("Esc", "back", 1),
     ];
@@ -82,7 +82,9 @@ fn height(view: &FormView, field: &Field, width: u16) -> u16 {
 }
 
 fn fields(pen: &mut Pen<'_>, area: Area, view: &FormView) {
-    let label = view.form.fields.iter().map(|field| columns(&field.label)).max().unwrap_or(0).min(area.width / 3);
+    let label = view.form.fields.iter().map(|field| columns(&field.label)).max().unwrap_or(0);
+    // A name that is cut is no name.
+    let label = label.min(if area.width < 60 { area.width / 2 } else { area.width / 3 });
     let value_x = area.x + 2 + label + 2;
     let width = area.width.saturating_sub(label + 5);
     // The focused field's help has the last rows; scroll so that the focused field shows.

@@ -168,7 +168,6 @@ fn cost(aws: &Aws, it: &Instance, volumes: Option<&[Volume]>) -> Facts {
     let storage: Option<f64> = volumes.map(|volumes| volumes.iter().filter_map(|volume| monthly(aws, volume)).sum());
     let free = if aws.mode() == Mode::Local { " on AWS · free here" } else { "" };
     let most = if spot { "at most " } else { "" };
-    facts.text("bought", Some(if spot { "spot" } else { "on demand" }));
     match &quote {
         Some(quote) => facts.text("price", Some(&format!("{most}{}/h{free} ({})", money(quote.per_hour), quote.source))),
         None => facts.text("price", Some(&format!("not known in {}", aws.region()))),
@@ -178,15 +177,10 @@ fn cost(aws: &Aws, it: &Instance, volumes: Option<&[Volume]>) -> Facts {
     }
     let now = Timestamp::now();
     let since = it.launch_time().map(time::ours);
-    if let Some(since) = since {
-        facts.add("started", Cell::Time(since));
-    }
     let runs = matches!(look::name_of_state(it), "running" | "pending");
     match (&quote, since, look::ran(it, now)) {
         (Some(quote), Some(since), _) if runs => {
             facts.add("so far", Cell::Accrues { since, per_hour: quote.per_hour });
-            let month = quote.per_hour * price::MONTH + storage.unwrap_or(0.0);
-            facts.text("left on", Some(&format!("{most}{} a month", money(month))));
         }
         (Some(quote), _, Some(seconds)) => {
             facts.add("has cost", Cell::Money(quote.per_hour * seconds / 3600.0));
@@ -200,10 +194,18 @@ fn cost(aws: &Aws, it: &Instance, volumes: Option<&[Volume]>) -> Facts {
         (None, _, Some(seconds)) => facts.text("ran", Some(&span(seconds))),
         _ => {}
     }
+    lease(&mut facts, it);
+    facts.text("bought", Some(if spot { "spot" } else { "on demand" }));
+    if let Some(since) = since {
+        facts.add("started", Cell::Time(since));
+    }
+    if let Some(quote) = quote.filter(|_| runs) {
+        let month = quote.per_hour * price::MONTH + storage.unwrap_or(0.0);
+        facts.text("left on", Some(&format!("{most}{} a month", money(month))));
+    }
     if let Some(storage) = storage.filter(|storage| *storage > 0.0) {
         facts.text("storage", Some(&format!("{} a month, also while it is stopped", money(storage))));
     }
-    lease(&mut facts, it);
     facts
 }
 
