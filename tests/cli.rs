@@ -392,7 +392,44 @@ fn a_dry_run_shows_the_request_and_sends_nothing() {
     ran.expect(0, &[]);
     let request: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(request["ResourceConfig"]["InstanceType"], "ml.m5.large");
+    // As JSON with all that a person is told beside it.
+    let ran = home.run(&["train", "--local", "--dry-run", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(told["request"]["ResourceConfig"], request["ResourceConfig"]);
+    assert!(told["usd_per_hour"].as_f64().is_some_and(|dollars| dollars > 0.1), "{told}");
+    assert_eq!((&told["quota"]["needs"], &told["quota"]["unit"]), (&1.into(), &"instances".into()), "{told}");
+    assert!(told["facts"]["price"].as_str().unwrap().contains("/h") && told["problems"].is_array(), "{told}");
     assert_eq!(home.run(&["ls", "training-jobs", "--local", "--json"]).out.trim(), "[]");
+}
+
+#[test]
+fn an_instance_is_rehearsed_launched_and_changed_from_the_command_line() {
+    let home = Home::new();
+    let small = ["--set", "instance_type=t3.medium", "--name", "try"];
+    let dry = home.run(&[&["--local", "instance", "--dry-run", "--json"][..], &small].concat());
+    dry.expect(0, &[]);
+    let told: serde_json::Value = serde_json::from_str(&dry.out).unwrap();
+    assert_eq!(told["request"]["InstanceType"], "t3.medium", "{told}");
+    assert!(told["usd_per_hour"].as_f64().is_some_and(|dollars| (0.03..0.06).contains(&dollars)), "{told}");
+    assert_eq!(told["quota"], serde_json::json!({ "needs": 2, "limit": 32, "used": 0, "unit": "vCPU" }));
+    assert!(told["facts"]["image"].as_str().unwrap().contains("Deep Learning"), "{told}");
+    assert!(told["problems"].is_array());
+    home.run(&["--local", "ls", "instances", "--json"]).expect(0, &["[]"]);
+
+    home.run(&[&["--local", "instance", "--wait"][..], &small].concat()).expect(0, &["i-"]);
+    let update = |set: &'static str, more: &[&'static str]| {
+        home.run(&[&["--local", "update", "instances", "try", "--set", set][..], more].concat())
+    };
+    update("lease=nonsense", &[]).expect(2, &["lease", "--set"]);
+    update("lise=4h", &[]).expect(2, &["there is no such field", "instance_type, lease"]);
+    update("instance_type=t3.small", &[]).expect(2, &["while it is stopped"]);
+    update("lease=6h", &["--dry-run", "--json"]).expect(0, &["CreateTags footplate:lease="]);
+    update("lease=6h", &["--json"]).expect(0, &["\"done\": \"update\"", "its lease ends at"]);
+    home.run(&["--local", "update", "training-jobs", "try", "--set", "a=b"]).expect(2, &["cannot do `update`"]);
+    home.run(&["--local", "stop", "instances", "try", "--yes"]).expect(0, &["stopping try"]);
+    // Just stopping, or stopped by now: either way it starts.
+    home.run(&["--local", "start", "instances", "try", "--yes"]).expect(0, &["starting try"]);
+    home.run(&["--local", "delete", "instances", "try", "--yes"]).expect(0, &["terminating try"]);
 }
 
 #[test]

@@ -642,7 +642,9 @@ fn the_command_line_deploys_asks_and_clears_up() {
     home.run(&["--local", "train", "--wait"]).expect(0, &[]);
     let dry = home.run(&["--local", "deploy", "--dry-run", "--json", "--name", "shop"]);
     dry.expect(0, &[]);
-    let requests: serde_json::Value = serde_json::from_str(&dry.out).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&dry.out).unwrap();
+    assert!(told["usd_per_hour"].as_f64().is_some_and(|dollars| dollars > 0.0) && told["quota"]["needs"] == 1, "{told}");
+    let requests = &told["request"];
     assert_eq!(requests["CreateEndpoint"]["EndpointName"], "shop");
     assert_eq!(requests["CreateModel"]["PrimaryContainer"]["Environment"]["SAGEMAKER_PROGRAM"], "inference.py");
     home.run(&["--local", "ls", "endpoints", "--json"]).expect(0, &["[]"]);

@@ -146,7 +146,7 @@ async fn an_instance_is_launched_looked_at_and_entered_and_its_lease_ends_it() {
     for part in [
         "type: t3.medium · 2 vCPU",
         "lease: ends itself in 1:5",
-        "ssh: port 22",
+        "way in: port 22",
         "token: footplate-order-1-us-east-1a",
         "footplate:user: ubuntu",
         "gp3",
@@ -154,6 +154,21 @@ async fn an_instance_is_launched_looked_at_and_entered_and_its_lease_ends_it() {
         assert!(lines.iter().any(|line| line.contains(part)), "{part}: {lines:#?}");
     }
     assert!(lines.iter().any(|line| line.contains("left on: $") && line.contains("a month")), "{lines:#?}");
+    // What one looks for first stands first.
+    let place_of =
+        |name: &str| lines.iter().position(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name}: {lines:#?}"));
+    let order = [
+        "state: running",
+        "public: ",
+        "log in: s · footplate ssh try",
+        "way in: ",
+        "type: ",
+        "so far: ",
+        "lease: ",
+        "vpc: ",
+        "token: ",
+    ];
+    assert!(order.map(place_of).is_sorted(), "{lines:#?}");
 
     // In by the key that EC2 Instance Connect announces; the console vouches for the host key.
     let connection = connected(&place, &id).await;
@@ -332,8 +347,16 @@ async fn it_stops_starts_changes_its_type_and_tells_its_console() {
     let (field, message) = fatal(&looked(&place, &running).await);
     assert!(field == "instance_type" && message.contains("while it is stopped"), "{field}: {message}");
     place.run(&bare("instances", Verb::Reboot, &[&id])).await.unwrap();
+    // Who starts what is just stopping means: when it has stopped.
+    place.run(&bare("instances", Verb::Stop, &[&id])).await.unwrap();
+    assert_eq!(row(&place, &id).await.state.word.as_str(), "stopping");
+    let outcome = place.run(&bare("instances", Verb::Start, &[&id])).await.unwrap();
+    assert!(outcome.said().as_str().starts_with("starting try"), "{}", outcome.said());
+    until(&place, &id, "running").await;
     place.run(&bare("instances", Verb::Stop, &[&id])).await.unwrap();
     until(&place, &id, "stopped").await;
+    let refused = place.run(&bare("instances", Verb::Reboot, &[&id])).await.unwrap_err();
+    assert!(refused.what.as_str().contains("is stopped") && refused.hint.as_str().contains("start instances"), "{refused}");
     let stopped = row(&place, &id).await;
     assert_eq!(stopped.per_hour, None);
     assert!(matches!(stopped.cells[5], Cell::Money(storage) if storage > 0.0 && storage < 0.04), "{:?}", stopped.cells);
@@ -357,5 +380,13 @@ async fn it_stops_starts_changes_its_type_and_tells_its_console() {
     assert_eq!((copy.value("instance_type"), copy.value("user"), copy.value("lease")), ("t3.small", "ubuntu", "2h"));
     place.run(&bare("instances", Verb::Delete, &[&id])).await.unwrap();
     until(&place, &id, "terminated").await;
+    // What it has cost stays to be seen.
+    assert!(matches!(row(&place, &id).await.cells[6], Cell::Money(cost) if (0.0..0.04).contains(&cost)));
+    let lines = told(&detail(&place, &id).await);
+    assert!(lines.iter().any(|line| line.starts_with("estimate: 00:") && line.contains("to its end, at $0.0")), "{lines:#?}");
+    for verb in [Verb::Start, Verb::Reboot] {
+        let refused = place.run(&bare("instances", verb, &[&id])).await.unwrap_err();
+        assert!(refused.hint.as_str().contains("instance --like"), "{refused}");
+    }
     place.region.close().await;
 }

@@ -8,7 +8,7 @@ use footplate::app::overlay::Overlay;
 use footplate::app::{Effect, Event, Level};
 use footplate::model::{
     Block, Cell, Detail, Failure, FailureKind, ItemId, LogBatch, LogLine, MetricRule, Order, Outcome, Page, Phase, PhaseSpan,
-    Point, Preview, Safe, Series, State, Verb,
+    Point, Preview, Problem, Safe, Series, State, Verb,
 };
 
 fn selected(stage: &Stage) -> String {
@@ -622,4 +622,104 @@ fn the_logs_of_what_is_compared_are_read_for_every_value() {
     stage.press("g j j space space");
     assert_eq!(watched(&stage).expect("the one not known whole"), [(first.to_owned(), true)]);
     assert!(stage.screen().contains("2 002-2e2418b3 41.00"), "{}", stage.screen());
+}
+
+/// The cockpit after an order that failed with a long message; its end is the remedy.
+fn refused(width: u16, height: u16, what: &str) -> Stage {
+    let mut stage = busy(width, height);
+    stage.press("x").wait(1000).press("y");
+    let sent = stage.effects.iter().find_map(|effect| match effect {
+        Effect::Run { serial, order } => Some((*serial, order.clone())),
+        _ => None,
+    });
+    let (serial, order) = sent.expect("an order");
+    let failure = Failure::new(FailureKind::Invalid, what, "do this instead: footplate start instances");
+    stage.send(Event::Ran { serial, order, result: Err(failure) });
+    stage
+}
+
+#[test]
+fn a_long_message_shows_its_remedy_and_is_kept() {
+    let what = "the instance cannot be stopped because it is a spot instance of one time, which AWS only terminates";
+    for (width, height) in [(120, 40), (80, 24), (40, 15)] {
+        let mut stage = refused(width, height, what);
+        let screen = stage.screen();
+        assert!(screen.split_whitespace().collect::<Vec<_>>().join(" ").contains("footplate start instances"), "{screen}");
+        // It goes away by itself, and can be read again.
+        stage.app.toast = None;
+        stage.press("M");
+        let screen = stage.screen().replace(['│', '\n'], " ").split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(screen.contains("14:03") && screen.contains("footplate start instances"), "{screen}");
+    }
+    // What is far too long leaves the list in sight, and says which key shows the rest.
+    let mut stage = refused(40, 15, &what.repeat(9));
+    let screen = stage.screen();
+    assert!(screen.contains("M reads all of it") && screen.contains("digits-"), "{screen}");
+    stage.press("M End");
+    assert!(stage.screen().contains("start instances"), "{}", stage.screen());
+}
+
+#[test]
+fn a_question_is_read_to_its_end_in_a_small_window() {
+    let mut stage = busy(40, 15);
+    stage.send(Event::Ran {
+        serial: 0,
+        order: order(),
+        result: Ok(Outcome::Then {
+            said: "done".into(),
+            question: "Delete what is left of it, too?".into(),
+            lines: (1..30).map(|line| format!("line {line} of what is left over").into()).collect(),
+            order: Box::new(order()),
+        }),
+    });
+    let screen = stage.screen();
+    assert!(screen.contains("line 1 of") && !screen.contains("line 29") && screen.contains("Cancel"), "{screen}");
+    stage.press("End");
+    let screen = stage.screen();
+    assert!(screen.contains("line 29 of") && screen.contains("of 29") && screen.contains("Cancel"), "{screen}");
+    // Reading is no answer.
+    assert_eq!(stage.app.overlays.len(), 1);
+}
+
+fn order() -> Order {
+    Order { resource: "training-jobs".to_owned(), verb: Verb::Stop, targets: Vec::new(), form: None }
+}
+
+#[test]
+fn all_details_are_a_key_away_and_scroll() {
+    for (width, height) in [(120, 40), (80, 24), (40, 15)] {
+        let mut stage = Stage::recorded("instances", width, height);
+        assert!(stage.screen().contains("details") || width < 60, "the footer names the key: {}", stage.screen());
+        stage.press("v");
+        assert!(stage.screen().contains(" instance") && stage.screen().contains("type"), "{}", stage.screen());
+        stage.press("G");
+        let screen = stage.screen();
+        assert!(screen.contains("footplate:"), "the tags are last: {screen}");
+        stage.press("g");
+        assert!(stage.screen().contains("type"), "{}", stage.screen());
+        stage.press("Esc");
+        assert_eq!(stage.app.level, Level::List);
+    }
+    // From inside a thing it goes back there.
+    let mut stage = busy(80, 24);
+    stage.press("Enter v Esc");
+    assert_eq!(stage.app.level, Level::Inside);
+}
+
+#[test]
+fn what_will_happen_is_a_key_away_where_it_has_no_room() {
+    let mut stage = busy(40, 15);
+    stage.send(Event::Formed(Ok(form())));
+    let serial = stage.effects.iter().find_map(|effect| match effect {
+        Effect::Preview { serial, .. } => Some(*serial),
+        _ => None,
+    });
+    let unwise = Problem { field: String::new(), message: "it is unwise on a Sunday".into(), fatal: false };
+    let told = Preview { problems: vec![unwise], ..preview() };
+    stage.send(Event::Previewed { serial: serial.expect("a preview"), result: Ok(told) });
+    assert!(stage.screen().contains("F2") && !stage.screen().contains("Sunday"), "{}", stage.screen());
+    stage.press("F2");
+    assert!(stage.screen().contains("Sunday") && stage.screen().contains("upload: 1,797 files"), "{}", stage.screen());
+    stage.press("Esc");
+    assert!(matches!(stage.app.overlays.last(), Some(Overlay::Form(_))));
 }

@@ -1,5 +1,6 @@
 //! What the user wants, carried out on the state.
 
+mod confirm;
 mod refusal;
 
 use super::event::Effect;
@@ -9,7 +10,7 @@ use super::overlay::{ConfirmView, Confirmed, Overlay, PaletteView};
 use super::pane::Load;
 use super::{App, Level, Running, Tone};
 use crate::config::action::{self, Action, Place};
-use crate::model::{Cell, Confirm, ItemId, Order, Safe, Verb};
+use crate::model::{Confirm, ItemId, Order, Phase, Safe, Verb};
 
 impl App {
     /// Where key bindings are looked up now.
@@ -32,7 +33,7 @@ impl App {
             Action::Solo(n) => self.log().is_some_and(|log| log.hosts.len() > 1 && usize::from(n) < log.hosts.len()),
             Action::Hosts | Action::Fold => self.log().is_some_and(|log| log.hosts.len() > 1),
             Action::Against => self.compares(),
-            Action::Open | Action::Mark | Action::Copy | Action::MarkAll => self.selected().is_some(),
+            Action::Open | Action::Details | Action::Mark | Action::Copy | Action::MarkAll => self.selected().is_some(),
             Action::NextMetric => self.charts() > 1,
             Action::LogScale => self.compares() || (self.has_curve() && !self.shows_plots()),
             Action::NextMatch | Action::PreviousMatch => self.log().is_some_and(|log| !log.search.is_empty()),
@@ -72,6 +73,8 @@ impl App {
             Action::NextMatch => self.find(true, out),
             Action::PreviousMatch => self.find(false, out),
             Action::Open => self.open(out),
+            Action::Details => self.open_details(),
+            Action::Messages => self.read_messages(),
             Action::Back => self.back(out),
             Action::Tab(n) => self.tab(usize::from(n), out),
             Action::NextTab => self.next_tab(true, out),
@@ -132,11 +135,18 @@ impl App {
     /// Rows of a page in what scrolls now.
     fn page(&self) -> i64 {
         let places = layout(self);
-        let rows = if self.level == Level::List { places.list.height } else { places.log.height };
+        let rows = match self.level {
+            Level::List => places.list.height,
+            Level::Details => places.facts.height,
+            _ => places.log.height,
+        };
         i64::from(rows.saturating_sub(1).max(1))
     }
 
     pub(super) fn step(&mut self, rows: i64) {
+        if self.level == Level::Details {
+            return self.scroll_details(rows);
+        }
         if self.level != Level::List {
             return self.with_log(|log, _| log.scroll(rows));
         }
@@ -146,6 +156,9 @@ impl App {
     }
 
     fn edge(&mut self, first: bool) {
+        if self.level == Level::Details {
+            return self.scroll_details(if first { i64::MIN } else { i64::MAX });
+        }
         if self.level != Level::List {
             return self.with_log(|log, rows| if first { log.go_start(rows) } else { log.go_end() });
         }
@@ -250,6 +263,8 @@ impl App {
         let clock = self.clock.clone();
         if self.level == Level::Log {
             self.level = Level::Inside;
+        } else if self.level == Level::Details {
+            self.close_details();
         } else if self.level == Level::Inside {
             self.level = Level::List;
         } else if !self.pane().marks.is_empty() {
@@ -306,9 +321,11 @@ impl App {
         }
         // What has ended already needs no stopping, marked or not.
         let alive = |id: &ItemId| self.pane().get(id).is_some_and(|item| item.state.phase.is_live());
+        let up = |id: &ItemId| self.pane().get(id).is_some_and(|item| matches!(item.state.phase, Phase::Waiting | Phase::Active));
         let targets: Vec<ItemId> = match verb {
             Verb::Stop => targets.into_iter().filter(alive).collect(),
-            Verb::Start => targets.into_iter().filter(|id| !alive(id)).collect(),
+            // What is on its way out is waited for.
+            Verb::Start => targets.into_iter().filter(|id| !up(id)).collect(),
             _ => targets,
         };
         match verb {
@@ -350,70 +367,6 @@ impl App {
         }
     }
 
-    /// Asks before an order goes out. The order is fixed from here on, whatever the list does meanwhile.
-    fn confirm(&mut self, order: Order, level: Confirm) {
-        let spec = self.pane().spec;
-        let count = order.targets.len();
-        let what = match order.targets.as_slice() {
-            [one] => self.called(one).to_string(),
-            _ => format!("{count} {}s", spec.singular),
-        };
-        let mut lines: Vec<Safe> = Vec::new();
-        let account = match &self.who {
-            Some(Ok(account)) => account.to_string(),
-            _ => "an account not known yet".to_owned(),
-        };
-        let place = if self.setup.local { "the local region".to_owned() } else { format!("AWS, {}", self.setup.region) };
-        lines.push(format!("on {place}, account {account}").into());
-        if count > 1 {
-            lines.extend(order.targets.iter().take(6).map(|id| Safe::line(&format!("  {}", self.called(id)))));
-            if count > 6 {
-                lines.push(format!("  and {} more", count - 6).into());
-            }
-        }
-        let hidden = self.pane().hidden(&order.targets);
-        if hidden > 0 {
-            lines.push(format!("{hidden} of them hidden by the filter").into());
-        }
-        let rate: f64 = order
-            .targets
-            .iter()
-            .filter_map(|id| self.pane().get(id))
-            .filter(|item| item.state.phase.is_live())
-            .filter_map(|item| item.per_hour)
-            .sum();
-        if rate > 0.0 {
-            lines.push(format!("saves {} per hour", crate::model::show::money(rate)).into());
-        }
-        lines.extend((spec.warns)(order.verb).lines().map(Safe::line));
-        let typed = match (level, order.targets.as_slice()) {
-            (Confirm::Type, [one]) => Some((one.as_str().to_owned(), Input::new("", false))),
-            (Confirm::Type, _) => Some((count.to_string(), Input::new("", false))),
-            _ => None,
-        };
-        let mut verb = order.verb.name().to_owned();
-        if let Some(first) = verb.get_mut(..1) {
-            first.make_ascii_uppercase();
-        }
-        self.overlays.push(Overlay::Confirm(ConfirmView {
-            title: format!("{verb} {what}?").into(),
-            lines,
-            typed,
-            on_yes: false,
-            opened: self.clock.now,
-            what: Confirmed::Order(order),
-        }));
-    }
-
-    /// What the list calls it, with its id where that does not say the same.
-    fn called(&self, id: &ItemId) -> Safe {
-        let whole = Safe::line(id.as_str());
-        match self.pane().get(id).and_then(|item| item.cells.first()) {
-            Some(Cell::Text(name)) if !whole.as_str().contains(name.as_str()) => format!("{name} ({whole})").into(),
-            _ => whole,
-        }
-    }
-
     /// Sends an order on its way.
     pub(super) fn send(&mut self, order: Order, out: &mut Vec<Effect>) {
         let serial = self.next_serial();
@@ -449,6 +402,7 @@ impl App {
             typed: None,
             on_yes: false,
             opened: self.clock.now,
+            top: 0,
             what: Confirmed::Quit,
         }));
     }

@@ -373,6 +373,7 @@ impl App {
                     typed: None,
                     on_yes: false,
                     opened: clock.now,
+                    top: 0,
                 }));
             }
             Err(failure) if failure.kind == FailureKind::Cancelled => self.say(Tone::Plain, failure.to_string(), out),
@@ -400,7 +401,7 @@ impl App {
     }
 
     /// Shows a text to read.
-    fn read(&mut self, title: Safe, text: Safe, tone: Tone) {
+    pub(super) fn read(&mut self, title: Safe, text: Safe, tone: Tone) {
         self.overlays.push(Overlay::Text(TextView { title, text, tone, top: 0 }));
     }
 }

@@ -2,7 +2,8 @@
 
 use super::input::Input;
 use crate::config::key::{Code, Key};
-use crate::model::{Failure, FieldKind, Form, Preview, Problem};
+use crate::config::theme::Role;
+use crate::model::{Failure, Field, FieldKind, Form, Preview, Problem, Safe, Verb};
 
 /// A form on the screen.
 #[derive(Clone, Debug)]
@@ -30,7 +31,72 @@ pub enum Pressed {
     Changed,
 }
 
+/// One paragraph of what will happen: its name, where it has one, and what it says.
+pub struct Told {
+    pub name: Option<Safe>,
+    pub text: Safe,
+    pub role: Role,
+}
+
+impl Told {
+    fn of(text: impl Into<Safe>, role: Role) -> Self {
+        Self { name: None, text: text.into(), role }
+    }
+}
+
 impl FormView {
+    /// What will happen if it is sent as it is: facts, findings, what is changed, the request.
+    #[must_use]
+    pub fn outlook(&self) -> Vec<Told> {
+        let preview = match &self.preview {
+            None => return vec![Told::of("looking at files and prices …", Role::Quiet)],
+            Some(Err(failure)) => {
+                return vec![Told::of(failure.what.clone(), Role::Error), Told::of(failure.hint.clone(), Role::Text)];
+            }
+            Some(Ok(preview)) => preview,
+        };
+        let mut told: Vec<Told> = preview
+            .facts
+            .iter()
+            .map(|(name, value)| Told { name: Some(name.clone()), text: value.clone(), role: Role::Text })
+            .collect();
+        for problem in self.problems.iter().chain(&preview.problems).filter(|problem| problem.field.is_empty()) {
+            told.push(Told::of(Safe::default(), Role::Text));
+            told.push(Told::of(problem.message.clone(), if problem.fatal { Role::Error } else { Role::Warning }));
+        }
+        let changed: Vec<_> = self.form.fields.iter().filter(|field| field.value != field.initial).collect();
+        if !changed.is_empty() {
+            told.push(Told::of(Safe::default(), Role::Text));
+            let head = if self.form.verb == Verb::Clone { "Different from its parent" } else { "Changed here" };
+            told.push(Told::of(head, Role::Head));
+            told.extend(changed.into_iter().flat_map(difference).map(|line| Told::of(line, Role::Marked)));
+        }
+        if preview.request.is_empty() {
+            told.push(Told::of("Nothing is sent until what is marked on the left is mended.", Role::Warning));
+            return told;
+        }
+        told.push(Told::of(Safe::default(), Role::Text));
+        told.push(Told::of("Request", Role::Head));
+        told.extend(preview.request.lines().map(|line| Told::of(Safe::line(line), Role::Quiet)));
+        told
+    }
+
+    /// The same as a text, for a window with no room beside the fields; with what is wrong with single fields.
+    #[must_use]
+    pub fn outlook_text(&self) -> Safe {
+        let previewed = self.preview.iter().flatten().flat_map(|preview| &preview.problems);
+        let about = self.problems.iter().chain(previewed).filter(|problem| !problem.field.is_empty());
+        let mut lines: Vec<String> = about.map(|problem| format!("{}: {}", problem.field, problem.message)).collect();
+        if !lines.is_empty() {
+            lines.push(String::new());
+        }
+        lines.extend(self.outlook().iter().map(|told| match &told.name {
+            Some(name) => format!("{name}: {}", told.text),
+            None => told.text.to_string(),
+        }));
+        Safe::text(&lines.join("\n"))
+    }
+
     #[must_use]
     pub fn new(serial: u64, form: Form, check: fn(&Form) -> Vec<Problem>) -> Self {
         let inputs = form.fields.iter().map(|field| Input::new(&field.value, field.kind == FieldKind::Area)).collect();
@@ -171,4 +237,15 @@ fn next_option(options: &[std::borrow::Cow<'static, str>], value: &str, onwards:
         None => options.iter().position(|option| option.as_ref() >= value).unwrap_or(0),
     };
     Some(options[at].to_string())
+}
+
+/// What changed in a field, line by line for areas.
+fn difference(field: &Field) -> Vec<Safe> {
+    if field.kind != FieldKind::Area {
+        return vec![format!("{}: {} -> {}", field.label, field.initial, field.value).into()];
+    }
+    let (old, new): (Vec<&str>, Vec<&str>) = (field.initial.lines().collect(), field.value.lines().collect());
+    let gone = old.iter().filter(|line| !new.contains(line)).map(|line| Safe::line(&format!("- {line}")));
+    let come = new.iter().filter(|line| !old.contains(line)).map(|line| Safe::line(&format!("+ {line}")));
+    gone.chain(come).collect()
 }

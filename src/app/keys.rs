@@ -36,6 +36,10 @@ impl App {
                 if cancels || key.code == Code::Esc {
                     return;
                 }
+                if let Some(top) = confirm.broken(self.size).scrolled(confirm.top, letters(key.code, confirm.typed.is_none())) {
+                    confirm.top = top;
+                    return self.overlays.push(Overlay::Confirm(confirm));
+                }
                 let yes = match key.code {
                     Code::Tab | Code::BackTab => {
                         confirm.on_yes = !confirm.on_yes;
@@ -106,16 +110,10 @@ impl App {
                 self.overlays.push(Overlay::Sort(at));
             }
             Overlay::Text(mut view) => {
-                view.top = match key.code {
-                    Code::Esc | Code::Enter | Code::Char('q') => return,
-                    Code::Up | Code::Char('k') => view.top.saturating_sub(1),
-                    Code::Down | Code::Char('j') => view.top + 1,
-                    Code::PageUp => view.top.saturating_sub(10),
-                    Code::PageDown | Code::Char(' ') => view.top + 10,
-                    Code::Home | Code::Char('g') => 0,
-                    _ => view.top,
+                if matches!(key.code, Code::Esc | Code::Enter | Code::Char('q')) {
+                    return;
                 }
-                .min(view.text.lines().count().saturating_sub(1));
+                view.top = view.broken(self.size).scrolled(view.top, letters(key.code, true)).unwrap_or(view.top);
                 self.overlays.push(Overlay::Text(view));
             }
             Overlay::Filter { mut input, before } => {
@@ -180,6 +178,11 @@ impl App {
                 return;
             }
             Code::Char('s') if key.ctrl => return self.send_form(form, out),
+            Code::F(2) => {
+                let text = form.outlook_text();
+                self.overlays.push(Overlay::Form(form));
+                return self.read("What will happen".into(), text, Tone::Plain);
+            }
             Code::Char('r') if key.ctrl => {
                 let mut fresh = form.form.clone();
                 for field in &mut fresh.fields {
@@ -256,5 +259,17 @@ impl App {
             Overlay::Confirm(_) | Overlay::Sort(_) | Overlay::Text(_) | Overlay::Hosts(_) => {}
         }
         self.overlays.push(top);
+    }
+}
+
+/// The letters that scroll, as the keys that they stand for, where no text is typed.
+fn letters(code: Code, free: bool) -> Code {
+    match code {
+        Code::Char('k') if free => Code::Up,
+        Code::Char('j') if free => Code::Down,
+        Code::Char(' ') if free => Code::PageDown,
+        Code::Char('g') if free => Code::Home,
+        Code::Char('G') if free => Code::End,
+        other => other,
     }
 }

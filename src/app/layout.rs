@@ -123,6 +123,10 @@ pub fn layout(app: &App) -> Layout {
             out.log = body;
         }
         Level::Inside => inside(app, body, &mut out),
+        Level::Details => {
+            out.title = body.take(1);
+            out.facts = body;
+        }
         Level::List => list(app, body, &mut out),
         Level::Shell => {}
     }

@@ -4,6 +4,7 @@
 mod act;
 mod arrive;
 pub mod compare;
+pub mod details;
 pub mod event;
 pub mod form;
 mod hosts;
@@ -16,7 +17,7 @@ pub mod pane;
 pub mod shell;
 pub mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -24,6 +25,7 @@ use jiff::tz::TimeZone;
 use crate::config::keymap::Keymap;
 use crate::model::{Block, Clock, Detail, Form, Item, ItemId, Order, Phase, Plot, Progress, Safe, Series, Spec, Verb};
 use compare::Against;
+use details::Reading;
 pub use event::{Effect, Event, Wake};
 use logs::LogView;
 use overlay::Overlay;
@@ -58,6 +60,8 @@ pub enum Level {
     List,
     /// The selected thing over the whole screen.
     Inside,
+    /// All that is known of it over the whole screen, to scroll through.
+    Details,
     /// Its log over the whole screen.
     Log,
     /// A terminal on a machine over the whole screen.
@@ -71,6 +75,9 @@ pub enum Tone {
     Good,
     Bad,
 }
+
+/// Messages that are kept to be read again.
+const MESSAGES: usize = 100;
 
 /// A message that goes away by itself.
 #[derive(Clone, Debug)]
@@ -103,6 +110,9 @@ pub struct App {
     pub split_set: bool,
     pub overlays: Vec<Overlay>,
     pub toast: Option<Toast>,
+    /// What has been said, the last one at the end.
+    pub messages: VecDeque<(Timestamp, Tone, Safe)>,
+    pub reading: Reading,
     pub log: Option<LogView>,
     /// Logs read for the curves of what is compared.
     pub watch: Watch,
@@ -147,6 +157,8 @@ impl App {
             split_set: false,
             overlays: Vec::new(),
             toast: None,
+            messages: VecDeque::new(),
+            reading: Reading::default(),
             log: None,
             watch: Watch::default(),
             shells: Shells::default(),
@@ -395,7 +407,15 @@ impl App {
     fn say(&mut self, tone: Tone, text: impl Into<Safe>, out: &mut Vec<Effect>) {
         let text: Safe = text.into();
         let serial = self.next_serial();
-        let millis = if tone == Tone::Bad { 12_000 } else { 5_000 };
+        // What is long takes longer to read: some twenty characters a second.
+        let least = if tone == Tone::Bad { 12_000 } else { 5_000 };
+        let millis = (u64::try_from(text.as_str().len()).unwrap_or(u64::MAX).saturating_mul(50)).clamp(least, 30_000);
+        if self.messages.back().is_none_or(|(_, _, last)| *last != text) {
+            self.messages.push_back((self.clock.now, tone, text.clone()));
+            if self.messages.len() > MESSAGES {
+                self.messages.pop_front();
+            }
+        }
         self.toast = Some(Toast { serial, tone, text });
         out.push(Effect::After { millis, wake: Wake::Toast(serial) });
     }

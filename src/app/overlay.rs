@@ -6,7 +6,8 @@ use super::Tone;
 use super::form::FormView;
 use super::input::Input;
 use crate::config::action::Action;
-use crate::model::{Order, Safe};
+use crate::config::key::Code;
+use crate::model::{Order, Safe, wrap};
 
 /// One layer.
 #[derive(Clone, Debug)]
@@ -38,12 +39,59 @@ pub struct TextView {
     pub top: usize,
 }
 
+/// A text broken into lines for its box, with the rows that there are for them.
+pub struct Broken {
+    pub lines: Vec<Safe>,
+    pub rows: usize,
+}
+
+impl Broken {
+    /// The most lines that can be scrolled away.
+    #[must_use]
+    pub fn end(&self) -> usize {
+        self.lines.len().saturating_sub(self.rows)
+    }
+
+    /// How far one has scrolled after a key that scrolls; `None` for other keys.
+    #[must_use]
+    pub fn scrolled(&self, top: usize, code: Code) -> Option<usize> {
+        let page = self.rows.saturating_sub(1).max(1);
+        let top = match code {
+            Code::Up => top.saturating_sub(1),
+            Code::Down => top + 1,
+            Code::PageUp => top.saturating_sub(page),
+            Code::PageDown => top + page,
+            Code::Home => 0,
+            Code::End => usize::MAX,
+            _ => return None,
+        };
+        Some(top.min(self.end()))
+    }
+}
+
+impl TextView {
+    /// Columns of its box in a window of that width.
+    #[must_use]
+    pub fn width(screen: u16) -> u16 {
+        screen.saturating_sub(4).min(90)
+    }
+
+    /// Its lines in a window of that size. Frame, keys and the line above them take four rows.
+    #[must_use]
+    pub fn broken(&self, (width, height): (u16, u16)) -> Broken {
+        let lines = wrap(&self.text, Self::width(width).saturating_sub(4));
+        Broken { lines, rows: usize::from(height.saturating_sub(5)) }
+    }
+}
+
 /// Something to be sure about.
 #[derive(Clone, Debug)]
 pub struct ConfirmView {
     pub what: Confirmed,
     pub title: Safe,
     pub lines: Vec<Safe>,
+    /// Lines scrolled away.
+    pub top: usize,
     /// The text that has to be typed, and what has been typed.
     pub typed: Option<(String, Input)>,
     /// The cursor is on "yes"; it starts on Cancel.
@@ -72,6 +120,36 @@ pub enum Confirmed {
 pub const ARM_MILLIS: i64 = 300;
 
 impl ConfirmView {
+    /// Columns of its box in a window of that width.
+    #[must_use]
+    pub fn width(screen: u16) -> u16 {
+        screen.saturating_sub(4).min(76)
+    }
+
+    /// What is asked, in lines.
+    #[must_use]
+    pub fn head(&self, screen: u16) -> Vec<Safe> {
+        wrap(&self.title, Self::width(screen).saturating_sub(4))
+    }
+
+    /// What has to be typed, in lines; empty when nothing has.
+    #[must_use]
+    pub fn ask(&self, screen: u16) -> Vec<Safe> {
+        let ask = |(wanted, _): &(String, Input)| format!("Type {} to go on:", Safe::line(wanted)).into();
+        self.typed.as_ref().map(|typed| wrap(&ask(typed), Self::width(screen).saturating_sub(4))).unwrap_or_default()
+    }
+
+    /// What there is to know before, in a window of that size. The question, what has to be typed and the answers always show.
+    #[must_use]
+    pub fn broken(&self, (width, height): (u16, u16)) -> Broken {
+        let inner = Self::width(width).saturating_sub(4);
+        let lines = self.lines.iter().flat_map(|line| wrap(line, inner)).collect();
+        let ask = self.ask(width).len();
+        // The frame, the answers, and what is typed.
+        let taken = self.head(width).len() + ask + usize::from(ask > 0) + 3;
+        Broken { lines, rows: usize::from(height.saturating_sub(1)).saturating_sub(taken) }
+    }
+
     /// The right name was typed, if one is asked for.
     #[must_use]
     pub fn is_typed(&self) -> bool {

@@ -331,6 +331,7 @@ impl App {
             typed: None,
             on_yes: false,
             opened: self.clock.now,
+            top: 0,
         }));
     }
 

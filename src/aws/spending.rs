@@ -5,7 +5,7 @@ mod instances;
 use super::quota::{self, Limit};
 use super::{Aws, Mode, instance_types, pricing, usage};
 use crate::model::show::money;
-use crate::model::{Problem, Safe};
+use crate::model::{Problem, Quota, Safe, Unit};
 
 pub use instances::look as look_at_instance;
 
@@ -13,6 +13,9 @@ pub use instances::look as look_at_instance;
 const OFFERED: usize = 3;
 /// Types whose price is looked up to find them.
 const LOOKED_AT: usize = 8;
+
+/// What is said beside the price of what runs on spare capacity.
+pub const SPOT_PRICE: &str = "has no list price: this is on demand, the bill will be lower";
 
 /// What an instance is wanted for: prices and quotas are by use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,6 +83,7 @@ pub struct Spending {
     pub problems: Vec<Problem>,
     /// US dollars per hour for all instances, where it is known.
     pub per_hour: Option<f64>,
+    pub quota: Option<Quota>,
     /// Where the price is from, and of which day.
     pub source: Option<Safe>,
     /// Not all could be read in time; another look reads on.
@@ -107,7 +111,7 @@ pub async fn look(aws: &Aws, wanted: Use, instance_type: &str, count: i32, secon
             }
             if wanted == Use::Spot {
                 // assumed: a discount shows as fewer billed seconds at this price.
-                fact("spot", "has no list price: this is on demand, the bill will be lower".to_owned());
+                fact("spot", SPOT_PRICE.to_owned());
             }
             out.per_hour = Some(hour);
             out.source = Some(quote.source);
@@ -122,6 +126,7 @@ pub async fn look(aws: &Aws, wanted: Use, instance_type: &str, count: i32, secon
         Limit::Untold(why) => fact("quota", why.to_string()),
     }
     if let Limit::Is(limit) = limit {
+        out.quota = Some(Quota { needs: count, limit, used, unit: Unit::Instances });
         let (problem, more) = Box::pin(judge(aws, wanted, instance_type, count, limit, used)).await;
         out.problems.extend(problem);
         out.more |= more;

@@ -12,7 +12,7 @@ use super::globals::Globals;
 use super::kind::{self, Kind};
 use super::session::{Purpose, Session};
 use super::signals::Signals;
-use super::{ask, json, orders, print};
+use super::{ask, json, launch, orders, print};
 use crate::aws::Mode;
 use crate::model::{Failure, FailureKind, Form, ItemId, Order, Outcome, Recipe, Verb};
 
@@ -88,10 +88,7 @@ async fn deploy(session: &Session, kind: Kind, recipe: &Recipe, args: &Args) -> 
     let preview = kind.0.preview(&session.aws, recipe, &form).await?;
     let problems: Vec<_> = checked.iter().chain(&preview.problems).cloned().collect();
     if args.dry_run {
-        if !args.json {
-            print::facts(&preview);
-        }
-        print::line(preview.request.as_str())?;
+        launch::show(&preview, &problems, args.json)?;
         return orders::report(&form, &problems);
     }
     orders::report(&form, &problems)?;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::model::{Block, Cell, Detail, Item, LogLine, Phase, Safe, Spec, State};
+use crate::model::{Block, Cell, Detail, Item, LogLine, Phase, Preview, Problem, Safe, Spec, State};
 
 /// Prints a value over several lines.
 ///
@@ -56,6 +56,21 @@ pub fn detail(detail: &Detail) -> Value {
         object.insert(title, value);
     }
     Value::Object(object)
+}
+
+/// What would be sent, what it would cost, what it takes of a quota, and what is wrong or unwise.
+#[must_use]
+pub fn preview(preview: &Preview, problems: &[Problem]) -> Value {
+    // What is no JSON is a list of calls, a line each.
+    let request = serde_json::from_str(preview.request.as_str()).unwrap_or_else(|_| json!(preview.request));
+    let facts: Map<String, Value> = preview.facts.iter().map(|(name, value)| (key(name.as_str()), json!(value))).collect();
+    json!({
+        "request": request,
+        "usd_per_hour": preview.per_hour,
+        "quota": preview.quota,
+        "facts": facts,
+        "problems": problems,
+    })
 }
 
 /// One line of a log.

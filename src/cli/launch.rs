@@ -9,7 +9,7 @@ use super::kind::Kind;
 use super::session::Session;
 use super::{ask, attach, json, orders, print};
 use crate::aws::Mode;
-use crate::model::{Block, Detail, Failure, FailureKind, Form, ItemId, Order, Outcome, Preview, Recipe};
+use crate::model::{Block, Detail, Failure, FailureKind, Form, ItemId, Order, Outcome, Preview, Problem, Recipe};
 use crate::resource;
 
 /// Times that a look is repeated as long as it brings more: an account has thousands of quotas to read.
@@ -79,16 +79,10 @@ pub async fn order(session: &Session, recipe: &Recipe, mut form: Form, args: &Ar
     }
     // Who cannot sign in is told that, and not that the project is wrong.
     session.aws.identity().await?;
-    let mut preview = kind.0.preview(&session.aws, recipe, &form).await?;
-    for _ in 0..LOOKS {
-        if !preview.more {
-            break;
-        }
-        preview = kind.0.preview(&session.aws, recipe, &form).await?;
-    }
+    let preview = look(session, kind.0, recipe, &form).await?;
     let problems: Vec<_> = checked.iter().chain(&preview.problems).cloned().collect();
     if args.dry_run {
-        show(&preview, args.json)?;
+        show(&preview, &problems, args.json)?;
         return orders::report(&form, &problems).map(|()| None);
     }
     orders::report(&form, &problems)?;
@@ -107,6 +101,26 @@ pub async fn order(session: &Session, recipe: &Recipe, mut form: Form, args: &Ar
     }
 }
 
+/// What would happen; looks again as long as that brings more.
+///
+/// # Errors
+/// As the service says.
+pub async fn look(
+    session: &Session,
+    resource: &'static dyn resource::Resource,
+    recipe: &Recipe,
+    form: &Form,
+) -> Result<Preview, Failure> {
+    let mut preview = resource.preview(&session.aws, recipe, form).await?;
+    for _ in 0..LOOKS {
+        if !preview.more {
+            break;
+        }
+        preview = resource.preview(&session.aws, recipe, form).await?;
+    }
+    Ok(preview)
+}
+
 /// The local region costs nothing; AWS does.
 async fn confirm(session: &Session, form: &Form, preview: &Preview, yes: bool) -> Result<(), Failure> {
     print::facts(preview);
@@ -117,9 +131,13 @@ async fn confirm(session: &Session, form: &Form, preview: &Preview, yes: bool) -
     ask::confirm(&format!("{}: launch in account {account}, {}?", form.title, session.aws.region()), yes)
 }
 
-fn show(preview: &Preview, as_json: bool) -> Result<(), Failure> {
+/// What a dry run shows: the facts and the request; as JSON all that is known, in one object.
+///
+/// # Errors
+/// When stdout is gone or full.
+pub fn show(preview: &Preview, problems: &[Problem], as_json: bool) -> Result<(), Failure> {
     if as_json {
-        return print::line(preview.request.as_str());
+        return json::print(&json::preview(preview, problems));
     }
     print::facts(preview);
     print::line(preview.request.as_str())

@@ -38,6 +38,7 @@ mod ssh;
 mod stop;
 mod train;
 mod tune;
+mod update;
 mod upload;
 mod watch;
 
@@ -82,6 +83,8 @@ enum Command {
     Stop(stop::Args),
     /// Reboot machines
     Reboot(stop::Args),
+    /// Change what is there: an instance's lease and type, an endpoint's model and size
+    Update(update::Args),
     /// Delete things
     Delete(stop::Args),
     /// Upload a folder or a .zip to S3
@@ -166,6 +169,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Start(args) => stop::run(&globals, Verb::Start, &args).await,
             Command::Reboot(args) => stop::run(&globals, Verb::Reboot, &args).await,
             Command::Stop(args) => stop::run(&globals, Verb::Stop, &args).await,
+            Command::Update(args) => update::run(&globals, &args).await,
             Command::Delete(args) => stop::run(&globals, Verb::Delete, &args).await,
             Command::Upload(args) => upload::run(&globals, &args).await,
             Command::Download(args) => download::run(&globals, &args).await,

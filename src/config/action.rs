@@ -16,6 +16,10 @@ pub enum Action {
     Left,
     Right,
     Open,
+    /// All that is known of the selected.
+    Details,
+    /// What has been said so far.
+    Messages,
     Back,
     /// The n-th tab, from 0.
     Tab(u8),
@@ -106,6 +110,7 @@ pub const ALL: &[Entry] = &[
     ),
     row(A::Verb(Verb::Launch), "launch", &["n"], "launch a new one, from the project file", List, "launch"),
     row(A::Verb(Verb::Clone), "clone", &["c"], "launch a copy of the selected, with changes", List, "clone"),
+    row(A::Details, "details", &["v"], "view all that is known of the selected", List, "details"),
     row(
         A::Verb(Verb::Promote),
         "promote",
@@ -129,6 +134,7 @@ pub const ALL: &[Entry] = &[
     row(A::Verb(Verb::Delete), "delete", &["X"], "delete the selected or marked; its name has to be typed", List, "delete"),
     row(A::Verb(Verb::Logs), "logs", &["l"], "read the log over the whole screen", List, "logs"),
     row(A::Open, "open", &["Enter"], "open the selected", List, "open"),
+    row(A::Messages, "messages", &["M"], "read the messages so far", Everywhere, ""),
     row(A::Back, "back", &["Esc"], "back by one layer", Everywhere, "back"),
     row(A::Up, "up", &["k", "Up"], "up", Everywhere, ""),
     row(A::Down, "down", &["j", "Down"], "down", Everywhere, ""),

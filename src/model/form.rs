@@ -83,4 +83,31 @@ pub struct Preview {
     pub more: bool,
     /// The request in full, pretty-printed JSON.
     pub request: Safe,
+    /// US dollars per hour for all of it, where it is known; what runs on spare capacity costs less.
+    #[serde(default)]
+    pub per_hour: Option<f64>,
+    /// What it takes of the account's quota, where that is known.
+    #[serde(default)]
+    pub quota: Option<Quota>,
+}
+
+/// How much of a quota is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quota {
+    pub needs: u32,
+    /// What the account may have.
+    pub limit: u32,
+    /// What it has now; absent when that is not known.
+    pub used: Option<u32>,
+    pub unit: Unit,
+}
+
+/// What a quota counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unit {
+    #[serde(rename = "instances")]
+    Instances,
+    /// For instances of EC2.
+    #[serde(rename = "vCPU")]
+    Vcpu,
 }

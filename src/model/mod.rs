@@ -11,9 +11,10 @@ pub mod recipe;
 pub mod safe;
 pub mod show;
 pub mod spec;
+mod wrap;
 
 pub use failure::{Failure, FailureKind};
-pub use form::{Field, FieldKind, Form, Preview, Problem};
+pub use form::{Field, FieldKind, Form, Preview, Problem, Quota, Unit};
 pub use item::{
     Axis, Block, Cell, Detail, Dot, Gauge, Item, ItemId, Page, Phase, PhaseSpan, Plot, PlotKind, Point, Scale, Series, State,
 };
@@ -24,3 +25,4 @@ pub use recipe::{Channel, EndpointRecipe, Extras, InstanceRecipe, MetricRule, Ra
 pub use safe::Safe;
 pub use show::Clock;
 pub use spec::{Align, Column, Confirm, Poll, Spec, Verb};
+pub use wrap::{columns, wrap};

@@ -1,6 +1,7 @@
 //! The three bars: where am I and as whom, what is here, what can I do now.
 
 use super::pen::{Pen, columns};
+use super::table::wrap;
 use crate::app::layout::Area;
 use crate::app::pane::Load;
 use crate::app::{App, Level, Tone};
@@ -36,7 +37,11 @@ pub fn top(pen: &mut Pen<'_>, area: Area, app: &App) {
         unknown => format!("{burn} + {unknown} without a price").into(),
     };
     let burn_wide = columns(burn.as_str()) + 1;
-    x += pen.put(x, area.y, room(x).saturating_sub(burn_wide + 1), &who, Role::Text) + 2;
+    // An account with a digit less is another account: what has no room is left out whole.
+    let there = room(x).saturating_sub(burn_wide + 1);
+    let short = who.as_str().split(" · ").map(Safe::line).find(|part| columns(part.as_str()) <= there);
+    let who = if columns(who.as_str()) <= there { Some(who) } else { short };
+    x += who.map_or(0, |who| pen.put(x, area.y, there, &who, Role::Text)) + 2;
     if app.read_only {
         pen.say(x, area.y, room(x).saturating_sub(burn_wide + 1), "read-only", Role::Warning);
     }
@@ -75,9 +80,49 @@ pub fn tabs(pen: &mut Pen<'_>, area: Area, app: &App) {
     }
 }
 
+/// The message, above the footer's line as far as it needs more than that one: its end, the remedy, matters most.
+fn toast(pen: &mut Pen<'_>, rule: Area, area: Area, app: &App) {
+    let Some(toast) = &app.toast else { return };
+    let (mark, role) = match toast.tone {
+        Tone::Plain => ("· ", Role::Accent),
+        Tone::Good => (if pen.ascii { "+ " } else { "✓ " }, Role::Done),
+        Tone::Bad => (if pen.ascii { "x " } else { "✗ " }, Role::Error),
+    };
+    let text = toast.text.lines().map(str::trim).collect::<Vec<_>>().join("  ");
+    let inside = Area { x: area.x + 4, width: area.width.saturating_sub(5), ..area };
+    let y = message(pen, inside, &Safe::line(&text), role, app);
+    pen.clear(Area { x: area.x, y, width: 4, height: area.y + 1 - y });
+    pen.say(area.x + 1, y, area.width, mark, role);
+    if y < area.y && rule.height > 0 {
+        pen.rule(Area { y: y.saturating_sub(1), ..rule });
+    }
+}
+
+/// A message in as many lines as it needs, up to a third of the window, the last of them in that area; returns the row of the
+/// first. What has no room is read with the key for messages.
+pub fn message(pen: &mut Pen<'_>, area: Area, text: &Safe, role: Role, app: &App) -> u16 {
+    let most = usize::from(app.size.1 / 3).max(2);
+    let mut lines = wrap(text, area.width);
+    if lines.len() > most {
+        lines.truncate(most - 1);
+        lines.push(format!("… {} reads all of it", key(app, Action::Messages)).into());
+    }
+    let rows = u16::try_from(lines.len()).unwrap_or(1).min(area.y + 1);
+    let top = area.y + 1 - rows;
+    pen.clear(Area { y: top, height: rows, ..area });
+    for (at, line) in (0..rows).zip(&lines) {
+        pen.put(area.x, top + at, area.width, line, role);
+    }
+    top
+}
+
 /// What can be done now: only keys that work here. A message takes its place for a while.
 pub fn footer(pen: &mut Pen<'_>, rule: Area, area: Area, app: &App) {
     pen.rule(rule);
+    toast(pen, rule, area, app);
+    if app.toast.is_some() {
+        return;
+    }
     if let Some(running) = app.running.values().next_back() {
         let wide = if area.width < 70 { 6 } else { 20 };
         let said = match &running.progress {
@@ -113,26 +158,18 @@ pub fn footer(pen: &mut Pen<'_>, rule: Area, area: Area, app: &App) {
         pen.say(area.x + 1, area.y, area.width, "opening the form …", Role::Accent);
         return;
     }
-    if let Some(toast) = &app.toast {
-        let (mark, role) = match toast.tone {
-            Tone::Plain => ("· ", Role::Accent),
-            Tone::Good => (if pen.ascii { "+ " } else { "✓ " }, Role::Done),
-            Tone::Bad => (if pen.ascii { "x " } else { "✗ " }, Role::Error),
-        };
-        let used = pen.say(area.x + 1, area.y, area.width, mark, role) + 1;
-        let line = toast.text.lines().map(str::trim).collect::<Vec<_>>().join("  ");
-        pen.put(area.x + used, area.y, area.width.saturating_sub(used), &Safe::line(&line), role);
-        return;
-    }
     let mut x = area.x + 1;
     let end = area.x + area.width;
-    for entry in action::ALL {
+    // Who has opened something looks for the way back first.
+    let back = |entry: &&action::Entry| entry.action == Action::Back && app.level != Level::List;
+    let (first, rest): (Vec<_>, Vec<_>) = action::ALL.iter().partition(back);
+    for entry in first.into_iter().chain(rest) {
         let here = entry.place == Place::Everywhere || entry.place == app.place();
         if entry.hint.is_empty() || !here || !app.offers(entry.action) {
             continue;
         }
-        let deeper =
-            app.level == Level::Inside && matches!(entry.action, Action::Open | Action::Mark | Action::Filter | Action::Sort);
+        let deeper = matches!(app.level, Level::Inside | Level::Details)
+            && matches!(entry.action, Action::Open | Action::Details | Action::Mark | Action::Filter | Action::Sort);
         let key = key(app, entry.action);
         if key.is_empty() || deeper {
             continue;

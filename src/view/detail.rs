@@ -15,6 +15,7 @@ pub fn draw(pen: &mut Pen<'_>, places: &Layout, app: &App) {
         title(pen, places.title, app);
     }
     match places.facts.height {
+        _ if app.level == Level::Details => return details(pen, places.facts, app),
         0 => return,
         1 => return hidden_columns(pen, places, app),
         _ => {}
@@ -36,6 +37,28 @@ pub fn draw(pen: &mut Pen<'_>, places: &Layout, app: &App) {
                 phases(pen, places.phases, spans, app);
             }
         }
+    }
+}
+
+/// All of it, scrolled; the last row tells where one is.
+fn details(pen: &mut Pen<'_>, area: Area, app: &App) {
+    if app.detail().is_none() {
+        pen.say(area.x + 1, area.y, area.width, "looking …", Role::Quiet);
+        return;
+    }
+    let lines = app.detail_lines();
+    let rows = app.detail_rows(lines.len());
+    let top = app.reading.top.min(lines.len().saturating_sub(rows));
+    let end = area.x + area.width - 1;
+    for (y, line) in (area.y..area.y + area.height).zip(lines.iter().skip(top).take(rows)) {
+        for (x, text, role) in line {
+            let x = area.x + 1 + x;
+            pen.put(x, y, end.saturating_sub(x), text, *role);
+        }
+    }
+    if lines.len() > rows {
+        let place: Safe = format!(" {} to {} of {} ", top + 1, (top + rows).min(lines.len()), lines.len()).into();
+        pen.put_right(area.x, area.y + area.height - 1, area.width - 1, &place, Role::Accent);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The generic form: fields on the left with the reason for each error under it, on the right what will happen.
 
+use super::bars;
 use super::pen::{Pen, columns, middle};
 use super::table::wrap;
 use crate::app::App;
@@ -30,21 +31,40 @@ pub fn draw(pen: &mut Pen<'_>, screen: Area, view: &FormView, app: &App) {
         outlook(pen, Area { x: body.x + left + 2, width: body.width - left - 2, ..body }, view);
     } else {
         let brief = brief(view);
-        let row = u16::from(!brief.is_empty());
-        fields(pen, Area { height: body.height.saturating_sub(row), ..body }, view);
-        pen.put(body.x, footer.saturating_sub(1), body.width * row, &brief, Role::Money);
+        let brief = if brief.is_empty() { Vec::new() } else { wrap(&brief, body.width) };
+        let rows = u16::try_from(brief.len()).unwrap_or(0).min(2);
+        fields(pen, Area { height: body.height.saturating_sub(rows), ..body }, view);
+        for (at, line) in (0..rows).zip(&brief) {
+            pen.put(body.x, footer - rows + at, body.width, line, Role::Money);
+        }
     }
-    let mut x = inside.x;
-    for (key, word) in [("Ctrl-s", "launch"), ("Tab", "next"), ("Ctrl-r", "start afresh"), ("Esc", "back")] {
-        let word = if word == "launch" { view.form.verb.name() } else { word };
-        x += pen.say(x, footer, (inside.x + inside.width).saturating_sub(x), key, Role::Accent) + 1;
-        x += pen.say(x, footer, (inside.x + inside.width).saturating_sub(x), word, Role::Quiet) + 3;
-    }
+    keys(pen, Area { y: footer, height: 1, ..inside }, view);
     // A message would be hidden behind the form otherwise.
     if let Some(toast) = &app.toast {
-        let line = Safe::line(&toast.text.lines().collect::<Vec<_>>().join(" "));
-        pen.clear(Area { y: footer, height: 1, ..inside });
-        pen.put(inside.x, footer, inside.width, &line, Role::Warning);
+        let said = Safe::line(&toast.text.lines().collect::<Vec<_>>().join(" "));
+        bars::message(pen, Area { y: footer, height: 1, ..inside }, &said, Role::Warning, app);
+    }
+}
+
+/// The form's own keys, as far as there is room for whole ones: those that end it first.
+fn keys(pen: &mut Pen<'_>, area: Area, view: &FormView) {
+    let all = [
+        ("Ctrl-s", view.form.verb.name(), 0),
+        ("Tab", "next", 3),
+        ("F2", "more", 2),
+        ("Ctrl-r", "start afresh", 4),
+        ("Esc", "back", 1),
+    ];
+    let wide = |(key, word, _): &(&str, &str, u8)| columns(key) + columns(word) + 4;
+    let mut shown = all.to_vec();
+    while shown.iter().map(wide).sum::<u16>() > area.width + 3 {
+        let Some(last) = shown.iter().map(|(_, _, rank)| *rank).max() else { return };
+        shown.retain(|(_, _, rank)| *rank != last);
+    }
+    let mut x = area.x;
+    for (key, word, _) in shown {
+        x += pen.say(x, area.y, area.width, key, Role::Accent) + 1;
+        x += pen.say(x, area.y, area.width, word, Role::Quiet) + 3;
     }
 }
 
@@ -62,13 +82,17 @@ fn height(view: &FormView, field: &Field, width: u16) -> u16 {
 }
 
 fn fields(pen: &mut Pen<'_>, area: Area, view: &FormView) {
-    let label = view.form.fields.iter().map(|field| columns(&field.label)).max().unwrap_or(0).min(area.width / 3);
+    let label = view.form.fields.iter().map(|field| columns(&field.label)).max().unwrap_or(0);
+    // A name that is cut is no name.
+    let label = label.min(if area.width < 60 { area.width / 2 } else { area.width / 3 });
     let value_x = area.x + 2 + label + 2;
     let width = area.width.saturating_sub(label + 5);
     // The focused field's help has the last rows; scroll so that the focused field shows.
     let help =
         view.form.fields.get(view.focus).map(|field| wrap(&help_of(field), area.width.saturating_sub(3))).unwrap_or_default();
-    let help_rows = u16::try_from(help.len()).unwrap_or(0).min(3);
+    // A small window shows as much of it as leaves room for the field and what is wrong with it.
+    let most = (area.height / 2).max(3);
+    let help_rows = u16::try_from(help.len()).unwrap_or(0).min(most);
     let room = area.height.saturating_sub(help_rows + 2);
     let heights: Vec<u16> = view.form.fields.iter().map(|field| height(view, field, width)).collect();
     let mut first = 0;
@@ -169,58 +193,27 @@ fn problem_role(problem: &Problem) -> Role {
 fn outlook(pen: &mut Pen<'_>, area: Area, view: &FormView) {
     let mut y = area.y;
     let end = area.y + area.height;
-    let mut row = |pen: &mut Pen<'_>, text: &Safe, role: Role| {
-        for line in wrap(text, area.width) {
-            if y < end {
-                pen.put(area.x, y, area.width, &line, role);
-                y += 1;
-            }
-        }
-    };
-    row(pen, &"What will happen".into(), Role::Head);
-    let preview = match &view.preview {
-        None => return row(pen, &"looking at files and prices …".into(), Role::Quiet),
-        Some(Err(failure)) => {
-            row(pen, &failure.what, Role::Error);
-            return row(pen, &failure.hint, Role::Text);
-        }
-        Some(Ok(preview)) => preview,
-    };
-    let label = preview.facts.iter().map(|(name, _)| columns(name.as_str())).max().unwrap_or(0);
-    for (name, value) in &preview.facts {
-        let lines = wrap(value, area.width.saturating_sub(label + 2));
-        for (at, line) in lines.iter().enumerate() {
-            let text: Safe =
-                format!("{:<width$}  {line}", if at == 0 { name.as_str() } else { "" }, width = usize::from(label)).into();
-            row(pen, &text, Role::Text);
+    let all = view.outlook();
+    let label = all.iter().filter_map(|told| told.name.as_ref()).map(|name| columns(name.as_str())).max().unwrap_or(0);
+    let mut lines: Vec<(Safe, Role)> = vec![("What will happen".into(), Role::Head)];
+    for told in &all {
+        let Some(name) = &told.name else {
+            lines.extend(wrap(&told.text, area.width).into_iter().map(|line| (line, told.role)));
+            continue;
+        };
+        for (at, line) in wrap(&told.text, area.width.saturating_sub(label + 2)).iter().enumerate() {
+            let name = if at == 0 { name.as_str() } else { "" };
+            lines.push((format!("{name:<width$}  {line}", width = usize::from(label)).into(), told.role));
         }
     }
-    for problem in view.problems.iter().chain(&preview.problems).filter(|problem| problem.field.is_empty()) {
-        row(pen, &Safe::default(), Role::Text);
-        row(pen, &problem.message, problem_role(problem));
+    let more = lines.len() > usize::from(area.height);
+    for (line, role) in lines.iter().take(usize::from(area.height.saturating_sub(u16::from(more)))) {
+        pen.put(area.x, y, area.width, line, *role);
+        y += 1;
     }
-    let changed: Vec<_> = view.form.fields.iter().filter(|field| field.value != field.initial).collect();
-    if !changed.is_empty() {
-        row(pen, &Safe::default(), Role::Text);
-        row(
-            pen,
-            &if view.form.verb == crate::model::Verb::Clone { "Different from its parent" } else { "Changed here" }.into(),
-            Role::Head,
-        );
-        for field in changed {
-            for line in difference(field) {
-                row(pen, &line, Role::Marked);
-            }
-        }
-    }
-    if preview.request.is_empty() {
-        row(pen, &"Nothing is sent until what is marked on the left is mended.".into(), Role::Warning);
-        return;
-    }
-    row(pen, &Safe::default(), Role::Text);
-    row(pen, &"Request".into(), Role::Head);
-    for line in preview.request.lines() {
-        row(pen, &Safe::line(line), Role::Quiet);
+    if more && y < end {
+        let rest = lines.len() + 1 - usize::from(area.height);
+        pen.put(area.x, y, area.width, &format!("… {rest} more lines: F2 shows all").into(), Role::Accent);
     }
 }
 
@@ -246,15 +239,4 @@ fn near(options: &[std::borrow::Cow<'static, str>], typed: &str) -> String {
         found = options.iter().map(AsRef::as_ref).take(7).collect();
     }
     found.join("  ")
-}
-
-/// What changed in a field, line by line for areas.
-fn difference(field: &Field) -> Vec<Safe> {
-    if field.kind != FieldKind::Area {
-        return vec![format!("{}: {} -> {}", field.label, field.initial, field.value).into()];
-    }
-    let (old, new): (Vec<&str>, Vec<&str>) = (field.initial.lines().collect(), field.value.lines().collect());
-    let gone = old.iter().filter(|line| !new.contains(line)).map(|line| Safe::line(&format!("- {line}")));
-    let come = new.iter().filter(|line| !old.contains(line)).map(|line| Safe::line(&format!("+ {line}")));
-    gone.chain(come).collect()
 }

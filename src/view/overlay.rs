@@ -1,7 +1,6 @@
 //! What lies over the panes.
 
 use super::pen::{Pen, columns};
-use super::table::wrap;
 use super::{form, hosts};
 use crate::app::layout::Area;
 use crate::app::overlay::{ConfirmView, Confirmed, Overlay, PaletteView, TextView};
@@ -43,13 +42,12 @@ fn prompt(pen: &mut Pen<'_>, screen: Area, label: &'static str, input: &crate::a
 }
 
 fn message(pen: &mut Pen<'_>, screen: Area, view: &TextView) {
-    let width = screen.width.saturating_sub(4).min(90);
-    let lines = wrap(&view.text, width.saturating_sub(4));
+    let broken = view.broken((screen.width, screen.height));
+    let (lines, room) = (&broken.lines, broken.rows);
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(4);
     let role = if view.tone == Tone::Bad { Role::Warning } else { Role::Accent };
-    let inside = boxed(pen, screen, width, height, &view.title, role);
-    let room = usize::from(inside.height.saturating_sub(2));
-    let top = view.top.min(lines.len().saturating_sub(room));
+    let inside = boxed(pen, screen, TextView::width(screen.width), height, &view.title, role);
+    let top = view.top.min(broken.end());
     for (at, line) in lines.iter().skip(top).take(room).enumerate() {
         pen.put(inside.x, inside.y + u16::try_from(at).unwrap_or(0), inside.width, line, Role::Text);
     }
@@ -58,38 +56,48 @@ fn message(pen: &mut Pen<'_>, screen: Area, view: &TextView) {
     let used = pen.say(inside.x + 4, y, inside.width.saturating_sub(4), "back", Role::Quiet);
     if lines.len() > room {
         pen.say(inside.x + used + 7, y, inside.width.saturating_sub(used + 7), "j k", Role::Accent);
-        let place: Safe = format!("scroll  {} to {} of {}", top + 1, (top + room).min(lines.len()), lines.len()).into();
+        let word = if screen.width < 60 { "" } else { "scroll  " };
+        let place: Safe = format!("{word}{} to {} of {}", top + 1, (top + room).min(lines.len()), lines.len()).into();
         pen.put(inside.x + used + 11, y, inside.width.saturating_sub(used + 11), &place, Role::Quiet);
     }
 }
 
 fn confirm(pen: &mut Pen<'_>, screen: Area, view: &ConfirmView) {
-    let width = screen.width.saturating_sub(4).min(76);
-    let inner = width.saturating_sub(4);
-    let title_lines = wrap(&view.title, inner);
-    let body: Vec<Safe> = view.lines.iter().flat_map(|line| wrap(line, inner)).collect();
-    let extra = if view.typed.is_some() { 3 } else { 0 };
-    let height = u16::try_from(title_lines.len() + body.len()).unwrap_or(20) + extra + 5;
-    let inside = boxed(pen, screen, width, height, &"Sure?".into(), Role::Warning);
+    let broken = view.broken((screen.width, screen.height));
+    let (title_lines, ask) = (view.head(screen.width), view.ask(screen.width));
+    let (body, rows) = (&broken.lines, broken.rows);
+    let extra = if ask.is_empty() { 0 } else { ask.len() + 2 };
+    let height = u16::try_from(title_lines.len() + body.len() + extra).unwrap_or(u16::MAX).saturating_add(5);
+    // With little room, empty lines go first.
+    let airy = height < screen.height;
+    let top = view.top.min(broken.end());
+    let title: Safe = if body.len() > rows {
+        format!("Sure? · {} to {} of {}: Up, Down", top + 1, (top + rows).min(body.len()), body.len()).into()
+    } else {
+        "Sure?".into()
+    };
+    let inside = boxed(pen, screen, ConfirmView::width(screen.width), height, &title, Role::Warning);
     let mut y = inside.y;
     let bottom = inside.y + inside.height.saturating_sub(1);
     for line in &title_lines {
         pen.put(inside.x, y, inside.width, line, Role::Head);
         y += 1;
     }
-    y += 1;
-    for line in body.iter().take(usize::from(bottom.saturating_sub(y + extra))) {
+    y += u16::from(airy);
+    for line in body.iter().skip(top).take(rows) {
         pen.put(inside.x, y, inside.width, line, Role::Text);
         y += 1;
     }
     if let Some((wanted, input)) = &view.typed {
-        y += 1;
-        let ask: Safe = format!("Type {} to go on:", Safe::line(wanted)).into();
-        pen.put(inside.x, y, inside.width, &ask, Role::Warning);
-        pen.input(Area { x: inside.x, y: y + 1, width: inside.width, height: 1 }, input, true);
-        if y + 2 < bottom && !input.text().is_empty() && !view.is_typed() {
+        y += u16::from(airy);
+        for line in &ask {
+            pen.put(inside.x, y, inside.width, line, Role::Warning);
+            y += 1;
+        }
+        pen.input(Area { x: inside.x, y, width: inside.width, height: 1 }, input, true);
+        if y + 1 < bottom && !input.text().is_empty() && !view.is_typed() {
             let role = if wanted.starts_with(&input.text()) { Role::Quiet } else { Role::Warning };
-            pen.say(inside.x, y + 2, inside.width, "this does not match yet", role);
+            pen.say(inside.x, y + 1, inside.width, "this does not match yet", role);
         }
     }
     let yes = match view.what {

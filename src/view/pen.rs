@@ -4,10 +4,10 @@
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
 use unicode_segmentation::UnicodeSegmentation;
-use unicode_width::UnicodeWidthStr;
 
 use crate::app::layout::Area;
 use crate::config::theme::{Colour, Look, Role, Theme};
+pub use crate::model::columns;
 use crate::model::{Phase, Safe};
 use crate::term;
 
@@ -182,12 +182,6 @@ pub fn phase_role(phase: Phase) -> Role {
 #[must_use]
 pub fn host_role(host: u16) -> Role {
     [Role::Host0, Role::Host1, Role::Host2, Role::Host3, Role::Host4][usize::from(host) % 5]
-}
-
-/// Terminal columns a text takes.
-#[must_use]
-pub fn columns(text: &str) -> u16 {
-    u16::try_from(text.width()).unwrap_or(u16::MAX)
 }
 
 /// Cuts the middle out of a text that is too wide: names share their beginning and differ at their end.

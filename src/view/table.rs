@@ -6,6 +6,7 @@ use crate::app::layout::{Area, Layout};
 use crate::app::pane::{Load, Pane};
 use crate::config::action::Action;
 use crate::config::theme::Role;
+pub use crate::model::wrap;
 use crate::model::{Align, Cell, Clock, Column, FailureKind, Item, Phase, Safe, show};
 
 /// Columns of the gutter before a row: marker, mark, space.
@@ -280,55 +281,5 @@ fn makers(pen: &mut Pen<'_>, x: u16, y: u16, width: u16, app: &App) {
         let Some(key) = app.setup.keymap.keys(Action::Verb(*verb)).first() else { continue };
         let used = pen.put(x, y, width, &key.to_string().into(), Role::Accent) + 2;
         pen.say(x + used, y, width.saturating_sub(used), verb.help(), Role::Quiet);
-    }
-}
-
-/// Breaks a text into lines of at most `width` columns, between words where it can.
-#[must_use]
-pub fn wrap(text: &Safe, width: u16) -> Vec<Safe> {
-    let mut out = Vec::new();
-    for paragraph in text.lines() {
-        let indent = paragraph.len() - paragraph.trim_start_matches(' ').len();
-        let mut line = " ".repeat(indent.min(usize::from(width / 2)));
-        let mut fresh = true;
-        for word in paragraph[indent..].split(' ') {
-            if !fresh && columns(&line) + 1 + columns(word) > width {
-                out.push(Safe::line(&line));
-                line.clear();
-            } else if !fresh {
-                line.push(' ');
-            }
-            fresh = false;
-            line.push_str(word);
-            while columns(&line) > width && width > 0 {
-                let cut = line
-                    .char_indices()
-                    .take_while(|(at, c)| columns(&line[..at + c.len_utf8()]) <= width)
-                    .last()
-                    .map_or(line.len(), |(at, c)| at + c.len_utf8());
-                let rest = line.split_off(cut.max(1).min(line.len()));
-                out.push(Safe::line(&line));
-                line = rest;
-            }
-        }
-        out.push(Safe::line(&line));
-    }
-    if out.is_empty() {
-        out.push(Safe::default());
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn wrapping_loses_nothing_but_spaces() {
-        let text: Safe = "a long sentence with anunbreakablewordinside and an end".into();
-        let lines = wrap(&text, 10);
-        assert!(lines.iter().all(|line| columns(line.as_str()) <= 10), "{lines:?}");
-        let joined: String = lines.iter().map(|line| line.as_str().replace(' ', "")).collect();
-        assert_eq!(joined, text.as_str().replace(' ', ""));
     }
 }

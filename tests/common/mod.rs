@@ -306,6 +306,7 @@ pub fn preview() -> Preview {
         problems: Vec::new(),
         more: false,
         request: "{\n  \"TrainingJobName\": \"digits-2026-11-22-14-03-00-000\"\n}".into(),
+        ..Preview::default()
     }
 }
 

@@ -197,6 +197,7 @@ impl App {
             typed: None,
             on_yes: false,
             opened: self.clock.now,
+            top: 0,
         }));
     }
 

@@ -165,5 +165,6 @@ fn question(session: &Session, text: &str, at_once: bool, now: jiff::Timestamp) 
         typed: None,
         on_yes: false,
         opened: now,
+        top: 0,
     }
 }

@@ -5,7 +5,7 @@ use crate::aws::machines::Machine;
 use crate::aws::quota::{self, Limit};
 use crate::aws::{Aws, Mode, instance_types, price, pricing, usage};
 use crate::model::show::money;
-use crate::model::{Problem, Safe};
+use crate::model::{Problem, Quota, Safe, Unit};
 
 /// The name of the quota that a type counts against (EC2 User Guide, "EC2 instance type quotas").
 pub(super) fn quota(instance_type: &str, spot: bool) -> String {
@@ -48,13 +48,14 @@ pub async fn look(aws: &Aws, spot: bool, machine: &Machine, seconds: i64) -> Spe
     match quote {
         Some(quote) => {
             let free = if aws.mode() == Mode::Local { " on AWS · free here" } else { "" };
-            fact("price", format!("{}/h{free}", money(quote.per_hour)));
+            let most = if spot { "at most " } else { "" };
+            fact("price", format!("{most}{}/h{free}", money(quote.per_hour)));
             let length = super::length(i32::try_from(seconds).unwrap_or(i32::MAX));
             #[expect(clippy::cast_precision_loss, reason = "leases are days at most")]
             let whole = quote.per_hour * seconds as f64 / 3600.0;
-            fact("for the lease", format!("{} ({length})", money(whole)));
+            fact("for the lease", format!("{most}{} ({length})", money(whole)));
             if spot {
-                fact("spot", "has no list price: this is on demand, the bill will be lower".to_owned());
+                fact("spot", super::SPOT_PRICE.to_owned());
             }
             out.per_hour = Some(quote.per_hour);
             out.source = Some(quote.source);
@@ -73,6 +74,7 @@ pub async fn look(aws: &Aws, spot: bool, machine: &Machine, seconds: i64) -> Spe
         Limit::Untold(why) => fact("quota", why.to_string()),
     }
     if let Limit::Is(limit) = limit {
+        out.quota = Some(Quota { needs: machine.vcpus, limit, used, unit: Unit::Vcpu });
         out.problems.extend(judge(aws, wanted, machine, limit, used).await);
     }
     out

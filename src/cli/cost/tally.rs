@@ -93,7 +93,7 @@ impl Tally {
                     so_far: spent,
                 });
             } else if !is_a_job(spec) {
-                // What it has cost until it was stopped, nobody tells.
+                // A machine is of no project by its name; its own row and details say what it has cost.
                 continue;
             } else if self.project.as_ref().is_none_or(|project| row.id.0.starts_with(project.as_str())) {
                 add(self.ended.entry(kind.clone()).or_default(), spent);

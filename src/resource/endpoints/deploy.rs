@@ -117,7 +117,7 @@ pub(super) async fn preview(aws: &Aws, recipe: &Recipe, form: &Form) -> Preview 
     preview.facts.extend(spending.facts);
     preview.facts.extend(plan.model.facts());
     preview.facts.extend(spending.source.map(|source| ("prices".into(), source)));
-    preview.more = spending.more;
+    (preview.per_hour, preview.quota, preview.more) = (spending.per_hour, spending.quota, spending.more);
     preview.problems.extend(spending.problems);
     preview.problems.extend(lint::of_serving(aws, recipe, &plan.model.python, form.value("entry_point")).await);
     preview.problems.extend(smoke_problems(recipe, form));

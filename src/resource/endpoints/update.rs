@@ -75,6 +75,7 @@ async fn look(aws: &Aws, recipe: &Recipe, form: &Form, preview: &mut Preview) ->
     preview.facts.push(("instances".into(), Safe::line(&format!("{instances} × {}", form.value("instance_type")))));
     let spending = spending::look(aws, Use::Endpoint, form.value("instance_type"), instances, None).await;
     preview.facts.extend(spending.facts);
+    (preview.per_hour, preview.quota) = (spending.per_hour, spending.quota);
     preview.problems.extend(spending.problems);
     let (tags, capture) = (tags(recipe, name), Capture::default());
     let draft = if change.model { Some(Draft::of(aws, recipe, form, name).await?) } else { None };

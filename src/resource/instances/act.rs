@@ -1,19 +1,26 @@
 //! Starting, stopping, rebooting and terminating.
 
+use std::time::{Duration, Instant as Moment};
+
 use aws_sdk_ec2::types::Instance;
 use jiff::Timestamp;
 
-use super::{invalid, lease, list, look};
-use crate::aws::{Aws, fault};
-use crate::model::show::seconds_between;
-use crate::model::{Failure, Order, Outcome, Verb};
+use super::{invalid, lease, list, look, passes};
+use crate::aws::{Aws, Mode, fault};
+use crate::model::show::{seconds_between, span};
+use crate::model::{Failure, FailureKind, Order, Outcome, Progress, Safe, Verb};
 use crate::resource::cannot;
 
 /// Less than this is left of a lease: to start with it is to lose the instance.
 const LEFT: f64 = 600.0;
+/// How long an instance may take to stop before it is no longer waited for. AWS forces one that hangs after some minutes.
+const STOPS: Duration = Duration::from_mins(10);
+
+/// Tells how far an order has come.
+type Tell<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 
 /// Does it with each target; one that refuses does not keep the others from it.
-pub(super) async fn act(aws: &Aws, order: &Order) -> Result<Outcome, Failure> {
+pub(super) async fn act(aws: &Aws, order: &Order, progress: Tell<'_>) -> Result<Outcome, Failure> {
     let (mut said, mut failed) = (Vec::new(), Vec::new());
     for target in &order.targets {
         // By its name, it could be another one by now: who acts on several names one by its id.
@@ -21,9 +28,9 @@ pub(super) async fn act(aws: &Aws, order: &Order) -> Result<Outcome, Failure> {
             let it = look::one(aws, target.as_str()).await?;
             let id = look::id(&it);
             let doing = match order.verb {
-                Verb::Start => start(aws, &it).await?,
+                Verb::Start => start(aws, it.clone(), progress).await?,
                 Verb::Stop => stop(aws, &it).await?,
-                Verb::Reboot => reboot(aws, id).await?,
+                Verb::Reboot => reboot(aws, &it).await?,
                 Verb::Delete => terminate(aws, id).await?,
                 verb => return Err(cannot(verb)),
             };
@@ -38,22 +45,82 @@ pub(super) async fn act(aws: &Aws, order: &Order) -> Result<Outcome, Failure> {
     Outcome::of_many(&said, failed, order.targets.len())
 }
 
-async fn start(aws: &Aws, it: &Instance) -> Result<&'static str, Failure> {
-    let id = look::id(it);
-    if let Some(end) = look::lease_end(it)
+async fn start(aws: &Aws, it: Instance, progress: Tell<'_>) -> Result<&'static str, Failure> {
+    if let Some(end) = look::lease_end(&it)
         && seconds_between(Timestamp::now(), end) < LEFT
     {
         return Err(invalid(
-            &format!("the lease of {id} ends at {}: started now, it would end itself, with its disk", lease::written(end)),
-            "give it a longer lease first: update (e), lease from now",
+            &format!(
+                "the lease of {} ends at {}: started now, it would end itself, with its disk",
+                look::id(&it),
+                lease::written(end)
+            ),
+            &format!(
+                "give it a longer one first: lease from now, under update (e); footplate update instances {} --set lease=4h",
+                look::id(&it)
+            ),
         ));
+    }
+    let it = stopped(aws, it, progress).await?;
+    let id = look::id(&it);
+    if is_over(&it) {
+        return Err(gone(&it));
+    }
+    if look::name_of_state(&it) == "running" {
+        return Ok("running already:");
     }
     let asked = aws.ec2.start_instances().instance_ids(id).send().await;
     asked.map(|_| "starting").map_err(|error| fault::tell(&format!("starting {id}"), &error))
 }
 
+/// What is just stopping is waited for: EC2 starts only what has stopped, and who starts it means then.
+async fn stopped(aws: &Aws, mut it: Instance, progress: Tell<'_>) -> Result<Instance, Failure> {
+    let period = match aws.mode() {
+        Mode::Local => Duration::from_millis(200),
+        Mode::Aws => Duration::from_secs(3),
+    };
+    let begun = Moment::now();
+    while look::name_of_state(&it) == "stopping" {
+        let id = look::id(&it).to_owned();
+        if begun.elapsed() > STOPS {
+            return Err(Failure::new(
+                FailureKind::Timeout,
+                format!("{id} is still stopping after {}; it was not started", span(STOPS.as_secs_f64())),
+                "start it again once it is stopped",
+            ));
+        }
+        let said = format!("{id} is still stopping; it is started once it has stopped ({})", span(begun.elapsed().as_secs_f64()));
+        progress(Progress { said: Safe::line(&said), done: 0, total: 0 });
+        tokio::time::sleep(period).await;
+        it = match look::one(aws, &id).await {
+            Ok(now) => now,
+            Err(failure) if passes(failure.kind) => it,
+            Err(failure) => return Err(failure),
+        };
+    }
+    Ok(it)
+}
+
+/// It does not come back.
+fn is_over(it: &Instance) -> bool {
+    matches!(look::name_of_state(it), "shutting-down" | "terminated")
+}
+
+fn gone(it: &Instance) -> Failure {
+    invalid(
+        &format!("{} is {}: it does not come back", look::id(it), look::name_of_state(it)),
+        &format!("launch one like it: clone (c); footplate instance --like {}", look::id(it)),
+    )
+}
+
 async fn stop(aws: &Aws, it: &Instance) -> Result<&'static str, Failure> {
     let id = look::id(it);
+    match look::name_of_state(it) {
+        _ if is_over(it) => return Ok("over already:"),
+        "stopped" => return Ok("stopped already:"),
+        "pending" => return Err(invalid(&format!("{id} is starting just now"), "stop it once it runs: in a minute")),
+        _ => {}
+    }
     if list::is_spot(it) {
         return Err(invalid(
             &format!("{id} is a spot instance of one time: it cannot be stopped"),
@@ -64,7 +131,19 @@ async fn stop(aws: &Aws, it: &Instance) -> Result<&'static str, Failure> {
     asked.map(|_| "stopping").map_err(|error| fault::tell(&format!("stopping {id}"), &error))
 }
 
-async fn reboot(aws: &Aws, id: &str) -> Result<&'static str, Failure> {
+async fn reboot(aws: &Aws, it: &Instance) -> Result<&'static str, Failure> {
+    let id = look::id(it);
+    match look::name_of_state(it) {
+        _ if is_over(it) => return Err(gone(it)),
+        word @ ("stopped" | "stopping") => {
+            return Err(invalid(
+                &format!("{id} is {word}: only what runs can be rebooted"),
+                &format!("start it: S; footplate start instances {id}"),
+            ));
+        }
+        "pending" => return Err(invalid(&format!("{id} is starting just now"), "reboot it once it runs, if need be")),
+        _ => {}
+    }
     let asked = aws.ec2.reboot_instances().instance_ids(id).send().await;
     asked.map(|_| "rebooting").map_err(|error| fault::tell(&format!("rebooting {id}"), &error))
 }

@@ -4,7 +4,7 @@ use aws_sdk_ec2::types::{Filter, Instance, InstanceStatus, Volume};
 use jiff::Timestamp;
 
 use super::{image, lease, list, look, network};
-use crate::aws::spending::Use;
+use crate::aws::spending::{self, Use};
 use crate::aws::{Aws, Mode, fault, machines, price, pricing, time};
 use crate::model::show::{money, span};
 use crate::model::{Block, Cell, Detail, Failure, ItemId, Safe};
@@ -43,32 +43,15 @@ pub(super) async fn detail(aws: &Aws, id: &ItemId) -> Result<Detail, Failure> {
         status(aws, &it),
         network::diagnosis(aws, &it),
     );
-    let mut facts = Facts::default();
-    facts.text("id", it.instance_id());
-    facts.text("name", look::tag(&it, "Name"));
-    let kind = look::kind(&it);
-    facts.text("type", Some(&machine.map_or_else(|_| kind.to_owned(), |machine| format!("{kind} · {}", machine.said()))));
-    facts.text("bought", Some(if list::is_spot(&it) { "spot" } else { "on demand" }));
-    let named = image.as_ref().map_or("", |image| image.name.as_str());
-    facts.text("image", Some(format!("{} {named}", it.image_id().unwrap_or_default()).trim()));
-    facts.text("zone", Some(look::zone(&it)));
-    if let Some(at) = it.launch_time() {
-        facts.add("started", Cell::Time(time::ours(at)));
-    }
-    if look::name_of_state(&it) == "running" {
-        facts.text("checks", Some(&checks(status.as_ref())));
-    }
-    facts.text("reason", it.state_reason().and_then(|reason| reason.message()));
-    facts.text("changed", it.state_transition_reason());
-    lease(&mut facts, &it);
-    facts.text("profile", it.iam_instance_profile().and_then(|profile| profile.arn()));
-    facts.text("token", it.client_token());
+    let machine = machine.ok().map(|machine| machine.said());
+    // What one looks for first comes first; the console's output is the log, below all of it.
     let blocks = [
-        facts.block("instance"),
-        runs::gauges::gauges(aws, &ItemId(look::id(&it).to_owned())).await,
+        first(&it, machine.as_deref(), &way).block("instance"),
         cost(aws, &it, volumes.as_deref()).block("cost"),
-        way_in(&it, &way).block("the way in"),
+        runs::gauges::gauges(aws, &ItemId(look::id(&it).to_owned())).await,
+        network(&it).block("network"),
         volumes.as_deref().and_then(|volumes| table(aws, volumes)),
+        more(&it, image.as_ref().map_or("", |image| image.name.as_str()), status.as_ref()).block("more"),
         tags(&it),
     ];
     Ok(Detail {
@@ -79,6 +62,48 @@ pub(super) async fn detail(aws: &Aws, id: &ItemId) -> Result<Detail, Failure> {
         metrics: Vec::new(),
         log: true,
     })
+}
+
+/// What it is called, how it does, where it is and how one gets in.
+fn first(it: &Instance, machine: Option<&str>, way: &str) -> Facts {
+    let mut facts = Facts::default();
+    facts.text("name", look::tag(it, "Name"));
+    facts.text("id", it.instance_id());
+    facts.text("state", Some(&state(it)));
+    facts.text("public", it.public_ip_address());
+    facts.text("IPv6", it.ipv6_address());
+    facts.text("private", it.private_ip_address());
+    if look::name_of_state(it) == "running" {
+        facts.text("log in", Some(&format!("s · footplate ssh {}", look::name(it))));
+    }
+    if look::name_of_state(it) != "terminated" {
+        facts.text("way in", Some(way));
+    }
+    let kind = look::kind(it);
+    facts.text("type", Some(&machine.map_or_else(|| kind.to_owned(), |machine| format!("{kind} · {machine}"))));
+    facts
+}
+
+/// Its state, and why, where EC2 gives a reason that says more.
+fn state(it: &Instance) -> String {
+    let word = look::name_of_state(it);
+    let why = it.state_reason().and_then(|reason| reason.message()).filter(|why| !why.is_empty() && *why != word);
+    // `Client.UserInitiatedShutdown: User initiated shutdown`: the code stands before the words.
+    let why = why.map(|why| why.split_once(": ").map_or(why, |(_, words)| words));
+    why.map_or_else(|| word.to_owned(), |why| format!("{word}: {why}"))
+}
+
+/// What is seldom asked for.
+fn more(it: &Instance, image: &str, status: Option<&InstanceStatus>) -> Facts {
+    let mut facts = Facts::default();
+    if look::name_of_state(it) == "running" {
+        facts.text("checks", Some(&checks(status)));
+    }
+    facts.text("image", Some(format!("{} {image}", it.image_id().unwrap_or_default()).trim()));
+    facts.text("changed", it.state_transition_reason());
+    facts.text("profile", it.iam_instance_profile().and_then(|profile| profile.arn()));
+    facts.text("token", it.client_token());
+    facts
 }
 
 async fn volumes(aws: &Aws, it: &Instance) -> Option<Vec<Volume>> {
@@ -115,13 +140,15 @@ fn checks(status: Option<&InstanceStatus>) -> String {
 }
 
 fn lease(facts: &mut Facts, it: &Instance) {
+    let word = look::name_of_state(it);
     let Some(end) = look::lease_end(it) else {
-        facts.text("lease", Some("none: it runs until somebody ends it"));
+        if !matches!(word, "shutting-down" | "terminated") {
+            facts.text("lease", Some("none: it runs until somebody ends it"));
+        }
         return;
     };
-    facts.add("lease ends", Cell::Time(end));
     let left = lease::left(end, Timestamp::now());
-    let said = match look::name_of_state(it) {
+    let said = match word {
         "stopped" | "stopping" => "its timer rests while it is stopped; storage goes on costing".to_owned(),
         "running" | "pending" if left > 0.0 => format!("ends itself in {}", span(left)),
         "running" | "pending" => {
@@ -130,26 +157,51 @@ fn lease(facts: &mut Facts, it: &Instance) {
         _ => return,
     };
     facts.text("lease", Some(&said));
+    facts.add("lease ends", Cell::Time(end));
 }
 
 fn cost(aws: &Aws, it: &Instance, volumes: Option<&[Volume]>) -> Facts {
     let mut facts = Facts::default();
-    let wanted = if list::is_spot(it) { Use::SpotInstance } else { Use::Instance };
+    let spot = list::is_spot(it);
+    let wanted = if spot { Use::SpotInstance } else { Use::Instance };
     let quote = pricing::known(aws, wanted, look::kind(it));
     let storage: Option<f64> = volumes.map(|volumes| volumes.iter().filter_map(|volume| monthly(aws, volume)).sum());
     let free = if aws.mode() == Mode::Local { " on AWS · free here" } else { "" };
+    let most = if spot { "at most " } else { "" };
     match &quote {
-        Some(quote) => facts.text("price", Some(&format!("{}/h{free} ({})", money(quote.per_hour), quote.source))),
+        Some(quote) => facts.text("price", Some(&format!("{most}{}/h{free} ({})", money(quote.per_hour), quote.source))),
         None => facts.text("price", Some(&format!("not known in {}", aws.region()))),
     }
-    if list::is_spot(it) {
-        facts.text("spot", Some("has no list price: this is on demand, the bill will be lower"));
+    if spot {
+        facts.text("spot", Some(spending::SPOT_PRICE));
     }
+    let now = Timestamp::now();
+    let since = it.launch_time().map(time::ours);
     let runs = matches!(look::name_of_state(it), "running" | "pending");
-    if let (Some(quote), Some(since), true) = (&quote, it.launch_time(), runs) {
-        facts.add("so far", Cell::Accrues { since: time::ours(since), per_hour: quote.per_hour });
+    match (&quote, since, look::ran(it, now)) {
+        (Some(quote), Some(since), _) if runs => {
+            facts.add("so far", Cell::Accrues { since, per_hour: quote.per_hour });
+        }
+        (Some(quote), _, Some(seconds)) => {
+            facts.add("has cost", Cell::Money(quote.per_hour * seconds / 3600.0));
+            let said = format!(
+                "{} from its last start to its end, at {most}{}/h; its disk comes on top",
+                span(seconds),
+                money(quote.per_hour)
+            );
+            facts.text("estimate", Some(&said));
+        }
+        (None, _, Some(seconds)) => facts.text("ran", Some(&span(seconds))),
+        _ => {}
+    }
+    lease(&mut facts, it);
+    facts.text("bought", Some(if spot { "spot" } else { "on demand" }));
+    if let Some(since) = since {
+        facts.add("started", Cell::Time(since));
+    }
+    if let Some(quote) = quote.filter(|_| runs) {
         let month = quote.per_hour * price::MONTH + storage.unwrap_or(0.0);
-        facts.text("left on", Some(&format!("{} a month", money(month))));
+        facts.text("left on", Some(&format!("{most}{} a month", money(month))));
     }
     if let Some(storage) = storage.filter(|storage| *storage > 0.0) {
         facts.text("storage", Some(&format!("{} a month, also while it is stopped", money(storage))));
@@ -157,11 +209,9 @@ fn cost(aws: &Aws, it: &Instance, volumes: Option<&[Volume]>) -> Facts {
     facts
 }
 
-fn way_in(it: &Instance, way: &str) -> Facts {
+fn network(it: &Instance) -> Facts {
     let mut facts = Facts::default();
-    facts.text("public", it.public_ip_address());
-    facts.text("IPv6", it.ipv6_address());
-    facts.text("private", it.private_ip_address());
+    facts.text("zone", Some(look::zone(it)));
     facts.text("host", it.public_dns_name());
     facts.text("vpc", it.vpc_id());
     facts.text("subnet", it.subnet_id());
@@ -170,9 +220,6 @@ fn way_in(it: &Instance, way: &str) -> Facts {
         .iter()
         .map(|group| format!("{} ({})", group.group_id().unwrap_or_default(), group.group_name().unwrap_or_default()));
     facts.text("groups", Some(&groups.collect::<Vec<_>>().join(", ")));
-    if look::name_of_state(it) != "terminated" {
-        facts.text("ssh", Some(way));
-    }
     facts
 }
 

@@ -116,7 +116,7 @@ impl InstanceDoor {
         Err(Failure::new(
             FailureKind::Network,
             format!("there is no way to {}: {why}", self.id),
-            "its details (Enter, the way in) say what its network has; a rule or an endpoint is made in the AWS console",
+            "its details (v; footplate show instances) say what its network has; a rule or an endpoint is made in the AWS console",
         ))
     }
 

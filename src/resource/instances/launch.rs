@@ -46,7 +46,7 @@ pub(super) async fn preview(aws: &Aws, recipe: &Recipe, form: &Form) -> Preview 
         Box::pin(twins(aws, &draft))
     );
     preview.facts = facts(aws, &draft, &spent);
-    preview.more = spent.more;
+    (preview.per_hour, preview.quota, preview.more) = (spent.per_hour, spent.quota, spent.more);
     preview.problems.extend(spent.problems);
     let mut id = TO_BE_MADE.to_owned();
     match group {

@@ -65,11 +65,21 @@ pub(super) fn is_spot(instance: &Instance) -> bool {
     instance.instance_lifecycle() == Some(&InstanceLifecycleType::Spot)
 }
 
+/// What it has cost by the hour since its last start: until now, or until it ended.
+fn cost(it: &Instance, since: Option<Timestamp>, hourly: Option<f64>, now: Timestamp) -> Cell {
+    let Some((since, per_hour)) = since.zip(hourly) else { return Cell::Absent };
+    if matches!(look::name_of_state(it), "pending" | "running") {
+        return Cell::Accrues { since, per_hour };
+    }
+    look::ran(it, now).map_or(Cell::Absent, |seconds| Cell::Money(per_hour * seconds / 3600.0))
+}
+
 fn item(aws: &Aws, it: &Instance, now: Timestamp, storage: Option<f64>) -> Item {
     let state = look::state(it);
     let text = |text: &str| if text.is_empty() { Cell::Absent } else { Cell::Text(Safe::line(text)) };
     let runs = matches!(look::name_of_state(it), "pending" | "running");
-    let per_hour = hourly(aws, it).filter(|_| runs);
+    let hourly = hourly(aws, it);
+    let per_hour = hourly.filter(|_| runs);
     // Of the last start: a stopped instance that is started again has a new one.
     let since = it.launch_time().map(time::ours);
     let left = look::lease_end(it).filter(|_| look::name_of_state(it) != "terminated");
@@ -83,7 +93,7 @@ fn item(aws: &Aws, it: &Instance, now: Timestamp, storage: Option<f64>) -> Item 
         text(look::zone(it)),
         since.filter(|_| runs).map_or(Cell::Absent, Cell::Since),
         per_hour.or(storage).map_or(Cell::Absent, Cell::Money),
-        since.zip(per_hour).map_or(Cell::Absent, |(since, per_hour)| Cell::Accrues { since, per_hour }),
+        cost(it, since, hourly, now),
         left.unwrap_or(Cell::Absent),
         text(look::tag(it, look::OWNER).unwrap_or_default()),
         text(&gpu.unwrap_or_default()),

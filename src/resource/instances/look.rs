@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::{invalid, lease};
 use crate::aws::{Aws, Mode, fault, machines};
+use crate::model::show::seconds_between;
 use crate::model::{Failure, FailureKind, Phase, Safe, State};
 
 /// The tag with who launched it.
@@ -160,9 +161,44 @@ pub(super) fn ended(instance: &Instance) -> Option<Timestamp> {
     format!("{}Z", text.replacen(' ', "T", 1)).parse().ok()
 }
 
+/// Seconds from its last start to its end, for one that does not run any more; none where nothing tells when it ended.
+///
+/// assumed: an end of its own (`shutdown`, as its lease does) leaves no time in the reason; then it is taken to be its
+/// lease's end, once that has passed. Of one that was stopped before it was terminated only the later end is told, so this may be too long.
+pub(super) fn ran(instance: &Instance, now: Timestamp) -> Option<f64> {
+    if !matches!(name_of_state(instance), "stopping" | "stopped" | "shutting-down" | "terminated") {
+        return None;
+    }
+    let start = instance.launch_time().map(crate::aws::time::ours)?;
+    let end = ended(instance).or_else(|| lease_end(instance).filter(|end| *end <= now))?;
+    // The reason tells whole seconds.
+    (end.as_second() >= start.as_second()).then(|| seconds_between(start, end))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn how_long_it_ran_is_known_when_it_has_ended() {
+        use aws_sdk_ec2::types::{InstanceState, Tag};
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let now = at("2026-11-22T20:00:00Z");
+        let started = aws_smithy_types::DateTime::from_secs(at("2026-11-22T16:00:00Z").as_second());
+        let ran = |state: &str, reason: &str, lease: Option<&str>| {
+            let state = InstanceState::builder().name(InstanceStateName::from(state)).build();
+            let tag = lease.map(|end| Tag::builder().key(lease::LEASE).value(end).build());
+            let it = Instance::builder().state(state).state_transition_reason(reason).launch_time(started);
+            super::ran(&it.set_tags(tag.map(|tag| vec![tag])).build(), now)
+        };
+        assert_eq!(ran("terminated", "User initiated (2026-11-22 17:00:00 GMT)", None), Some(3600.0));
+        assert_eq!(ran("stopped", "User initiated (2026-11-22 16:30:00 GMT)", Some("2026-11-23T00:00:00Z")), Some(1800.0));
+        assert_eq!(ran("terminated", "", Some("2026-11-22T18:00:00Z")), Some(7200.0));
+        // Its lease had not ended: nothing tells when it did.
+        assert_eq!(ran("terminated", "", Some("2026-11-23T00:00:00Z")), None);
+        assert_eq!(ran("terminated", "", None), None);
+        assert_eq!(ran("running", "User initiated (2026-11-22 16:30:00 GMT)", None), None);
+    }
 
     #[test]
     fn the_end_is_read_from_the_reason() {

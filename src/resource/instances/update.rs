@@ -89,7 +89,7 @@ pub(super) async fn preview(aws: &Aws, form: &Form) -> Preview {
             fact("machine", &machine.said());
             let spent = spending::look_at_instance(aws, list::is_spot(&change.instance), &machine, 3600).await;
             preview.facts.extend(spent.facts.into_iter().filter(|(name, _)| matches!(name.as_str(), "price" | "quota")));
-            preview.more = spent.more;
+            (preview.per_hour, preview.quota, preview.more) = (spent.per_hour, spent.quota, spent.more);
             // It counts when it is started, which is asked for by itself.
             preview.problems.extend(spent.problems.into_iter().map(|problem| Problem { fatal: false, ..problem }));
         }

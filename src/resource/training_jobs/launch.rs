@@ -48,7 +48,7 @@ pub(super) async fn preview(aws: &Aws, recipe: &Recipe, form: &Form) -> Preview 
     };
     let before = before_spending(aws, &draft).await;
     preview.facts = facts(&draft, &before);
-    preview.more = before.more;
+    (preview.per_hour, preview.quota, preview.more) = (before.per_hour, before.quota, before.more);
     preview.problems.extend(before.problems);
     preview.problems.extend(warnings(aws, recipe, &draft).await);
     preview.request = Safe::text(&draft.job.json(&aws.sagemaker).await);

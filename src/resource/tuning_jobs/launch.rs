@@ -49,7 +49,7 @@ pub(super) async fn preview(aws: &Aws, recipe: &Recipe, form: &Form) -> Preview 
     };
     let (facts, spending) = facts(aws, &draft).await;
     preview.facts = facts;
-    preview.more = spending.more;
+    (preview.per_hour, preview.quota, preview.more) = (spending.per_hour, spending.quota, spending.more);
     preview.problems.extend(spending.problems);
     preview.problems.extend(warnings(aws, recipe, &draft).await);
     preview.request = Safe::text(&draft.tuning.json(&aws.sagemaker).await);
