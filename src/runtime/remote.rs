@@ -16,6 +16,8 @@ const NAME: &str = "shell-";
 pub struct Plan {
     /// How it goes on without us; without that it is a plain login.
     pub held: Option<Holder>,
+    /// Names of others that are there and that nobody looks at, when any was wanted.
+    pub others: Vec<String>,
 }
 
 /// What holds a terminal there.
@@ -44,14 +46,22 @@ pub async fn plan(connection: &Connection, wanted: Option<&str>, fresh: bool) ->
     // Anything unexpected is as no tmux: a login shell is always there.
     let listed = String::from_utf8_lossy(&ran.out);
     if ran.status != Some(0) || version(&listed) < VERSION {
-        return Ok(Plan { held: None });
+        return Ok(Plan { held: None, others: Vec::new() });
     }
-    let (name, again) = choose(&listed, wanted, fresh);
-    Ok(Plan { held: Some(Holder { command: start(&name), name, again }) })
+    let Choice { name, again, others } = choose(&listed, wanted, fresh);
+    Ok(Plan { held: Some(Holder { command: start(&name), name, again }), others })
 }
 
-/// The terminal wanted, else one that nobody looks at, else a new one; and whether it is there.
-fn choose(listed: &str, wanted: Option<&str>, fresh: bool) -> (String, bool) {
+/// A terminal by its name, whether it is there, and which others wait to be taken up, too.
+#[derive(Debug, PartialEq, Eq)]
+struct Choice {
+    name: String,
+    again: bool,
+    others: Vec<String>,
+}
+
+/// The terminal wanted, else one that nobody looks at, else a new one.
+fn choose(listed: &str, wanted: Option<&str>, fresh: bool) -> Choice {
     let there: Vec<(u32, bool)> = listed
         .lines()
         .filter_map(|line| {
@@ -60,15 +70,21 @@ fn choose(listed: &str, wanted: Option<&str>, fresh: bool) -> (String, bool) {
         })
         .collect();
     let numbered = |name: &str| name.strip_prefix(NAME).and_then(|number| number.parse::<u32>().ok());
+    let named = |number: u32| format!("{NAME}{number}");
     if let Some(number) = wanted.and_then(numbered) {
-        return (format!("{NAME}{number}"), there.iter().any(|(known, _)| *known == number));
+        return Choice { name: named(number), again: there.iter().any(|(known, _)| *known == number), others: Vec::new() };
     }
-    let idle = there.iter().filter(|(_, watched)| !watched).map(|(number, _)| *number).min();
-    if let Some(number) = idle.filter(|_| !fresh) {
-        return (format!("{NAME}{number}"), true);
+    if !fresh {
+        let mut idle: Vec<u32> = there.iter().filter(|(_, watched)| !watched).map(|(number, _)| *number).collect();
+        idle.sort_unstable();
+        idle.dedup();
+        let mut names = idle.into_iter().map(named);
+        if let Some(name) = names.next() {
+            return Choice { name, again: true, others: names.collect() };
+        }
     }
     let free = (1..=u32::MAX).find(|number| !there.iter().any(|(known, _)| known == number)).unwrap_or(1);
-    (format!("{NAME}{free}"), false)
+    Choice { name: named(free), again: false, others: Vec::new() }
 }
 
 /// `tmux 3.3a` is 3; what is no number is 0, but tmux's own next version.
@@ -109,16 +125,20 @@ mod tests {
     }
 
     #[test]
-    fn the_terminal_that_nobody_looks_at_is_taken_up() {
-        let choose = |listed: &str, wanted, fresh| choose(listed, wanted, fresh);
-        assert_eq!(choose("", None, false), ("shell-1".to_owned(), false));
-        assert_eq!(choose("shell-1 1\nshell-2 0\n", None, false), ("shell-2".to_owned(), true));
-        assert_eq!(choose("shell-1 1\nshell-2 0\n", None, true), ("shell-3".to_owned(), false));
-        assert_eq!(choose("shell-1 1\nshell-3 1\n", None, false), ("shell-2".to_owned(), false));
-        assert_eq!(choose("shell-1 1\n", Some("shell-1"), false), ("shell-1".to_owned(), true));
-        assert_eq!(choose("", Some("shell-4"), false), ("shell-4".to_owned(), false));
+    fn the_terminals_that_nobody_looks_at_are_taken_up() {
+        let chosen = |listed: &str, wanted, fresh, name: &str, again, others: &[&str]| {
+            let others = others.iter().map(|name| (*name).to_owned()).collect();
+            assert_eq!(choose(listed, wanted, fresh), Choice { name: name.to_owned(), again, others }, "{listed:?} {wanted:?}");
+        };
+        chosen("", None, false, "shell-1", false, &[]);
+        chosen("shell-1 1\nshell-2 0\n", None, false, "shell-2", true, &[]);
+        chosen("shell-10 0\nshell-3 1\nshell-9 0\nshell-2 0\n", None, false, "shell-2", true, &["shell-9", "shell-10"]);
+        chosen("shell-1 1\nshell-2 0\n", None, true, "shell-3", false, &[]);
+        chosen("shell-1 1\nshell-3 1\n", None, false, "shell-2", false, &[]);
+        chosen("shell-1 1\nshell-2 0\n", Some("shell-1"), false, "shell-1", true, &[]);
+        chosen("", Some("shell-4"), false, "shell-4", false, &[]);
         // What the machine says is hostile until proven harmless.
-        assert_eq!(choose("shell-1;reboot 0\nshell-$(id) 0\n", None, false), ("shell-1".to_owned(), false));
-        assert_eq!(choose("", Some("shell-1;reboot"), false), ("shell-1".to_owned(), false));
+        chosen("shell-1;reboot 0\nshell-$(id) 0\nshell-7 0\nshell-7 0\n", None, false, "shell-7", true, &[]);
+        chosen("", Some("shell-1;reboot"), false, "shell-1", false, &[]);
     }
 }

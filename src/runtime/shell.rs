@@ -208,7 +208,8 @@ impl Line {
         };
         let name = held.as_ref().map(|holder| Safe::line(&holder.name));
         let again = held.as_ref().is_some_and(|holder| holder.again);
-        self.tell(News::Opened(Opened { title, name, again })).await;
+        let others = plan.others.iter().map(|name| Safe::line(name)).collect();
+        self.tell(News::Opened(Opened { title, name, again, others })).await;
         let (input, mut output) = shell.split();
         let mut input = Typing { input, held: held.is_some() };
         let mut reading = held.as_ref().map(|_| Held::new(again));
