@@ -106,23 +106,23 @@ const LEADER: &str = "\x1d";
 fn at_the_terminal(home: &Home, shows: &[&str]) -> Terminal {
     let mut term = Terminal::start(home, (120, 40), &["--local"]);
     term.shows(&["000000000000"]);
-    term.press("4").shows(&["● Running"]);
+    term.press("4").shows(&["● running"]);
     term.press("s").shows(shows);
     term
 }
 
 /// Leaves the cockpit; what is in its terminals goes on.
 fn leave(mut term: Terminal) {
-    term.press(LEADER).press("l").shows(&["● Running"]);
+    term.press(LEADER).press("l").shows(&["● running"]);
     term.press("q");
-    yes(&mut term);
+    yes(&mut term, "y: do it");
     assert_eq!(term.ends(Duration::from_secs(20)), 0);
     term.is_restored();
 }
 
 /// Answers a question with yes, once it takes an answer: 300 ms after it came, so that no key typed ahead can.
-fn yes(term: &mut Terminal) {
-    term.shows(&["y: do it"]);
+fn yes(term: &mut Terminal, question: &str) {
+    term.shows(&[question]);
     std::thread::sleep(Duration::from_millis(350));
     term.press("y");
 }
@@ -166,7 +166,9 @@ fn a_line_that_is_dead_and_says_nothing_is_noticed_and_taken_up_again() {
     assert_eq!(number_after(&screen, "went on in ").as_ref(), Some(&shell), "{screen}");
     term.press(LEADER).press("s");
     // Once as it is typed and once as cat has it.
-    term.until("what was unsent, sent", |screen| screen.matches("typed into the void").count() == 2 && !screen.contains("not sent"));
+    term.until("what was unsent, sent", |screen| {
+        screen.matches("typed into the void").count() == 2 && !screen.contains("not sent")
+    });
     leave(term);
 }
 
@@ -182,16 +184,16 @@ fn all_terminals_come_back_and_a_second_cockpit_leaves_them_alone() {
     if !has_tmux() {
         return;
     }
-    let (home, _served, _) = instance();
+    let (home, _served, id) = instance();
+    let way = Way::before(&home, &id);
     let mut term = at_the_terminal(&home, &["$ "]);
     for (at, word) in ["first", "second", "third"].into_iter().enumerate() {
         if at > 0 {
             term.press(LEADER).press("n").until("another one", |screen| screen.contains(&format!(" {} ●", at + 1)));
             term.shows(&["$ "]);
         }
-        term.press(&format!("clear; echo this is the {word}; cat\r")).until("it", |screen| {
-            screen.contains(&format!("this is the {word}")) && !screen.contains("echo")
-        });
+        term.press(&format!("clear; echo this is the {word}; cat\r"))
+            .until("it", |screen| screen.contains(&format!("this is the {word}")) && !screen.contains("echo"));
     }
     leave(term);
 
@@ -208,6 +210,25 @@ fn all_terminals_come_back_and_a_second_cockpit_leaves_them_alone() {
     term.press("still\r").until("an echo", |screen| screen.matches("still").count() == 2);
     assert!(!term.screen().contains("ended"), "{}", term.screen());
     leave(other);
+
+    // A machine that is gone without a word: on the instance it seems that somebody looks at them still.
+    way.swallow();
+    term.signal("SIGKILL");
+    assert!(term.ends_somehow(Duration::from_secs(20)).is_err());
+    drop(term);
+    way.mend();
+    let deadline = Instant::now() + 2 * terminal::PATIENCE;
+    let format = "tmux -L footplate list-sessions -F '#{session_attached} #{@footplate-seen}'; cut -d. -f1 /proc/uptime";
+    loop {
+        let told = home.run(&["--local", "ssh", &id, "--", format]).out;
+        let numbers: Vec<u64> = told.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        let [1, first, 1, second, 1, third, 0, _, now] = numbers[..] else { panic!("{told}") };
+        if [first, second, third].iter().all(|seen| seen + 36 <= now) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "they are still looked at: {told}");
+    }
+    let term = at_the_terminal(&home, &["4 terminals went on without you", "this is the first"]);
     leave(term);
 }
 
@@ -218,12 +239,12 @@ fn an_instance_that_stops_ends_its_terminals_and_nothing_else() {
     let stopped = home.run(&["--local", "stop", "instances", &id, "--yes"]);
     assert_eq!(stopped.code, 0, "{}", stopped.err);
     term.shows(&[&format!("ended: {id} is stop"), "Esc goes back to the list"]);
-    term.press(LEADER).press("l").shows(&["Stopped"]);
+    term.press(LEADER).press("l").shows(&["■ stopped"]);
     // A new one is not tried, and why is told.
     term.press("s").shows(&["is stopped"]);
-    let started = home.run(&["--local", "start", "instances", &id, "--yes", "--wait"]);
+    let started = home.run(&["--local", "start", "instances", &id, "--yes"]);
     assert_eq!(started.code, 0, "{}", started.err);
-    term.shows(&["● Running"]);
+    term.shows(&["● running"]);
     term.press("s").shows(&["$ "]);
     term.press("exit\r").shows(&["ended: exit 0"]);
     term.press(LEADER).press("lq");
@@ -243,8 +264,8 @@ fn a_megabyte_pasted_arrives_and_a_storm_of_sizes_ends_with_the_last() {
     assert!(text.len() > 1_000_000);
     let program = format!("stty -echo; clear; echo gives; cat > {}; echo has all; mv {0} {}", came.display(), there.display());
     term.press(&format!("{program}\r")).until("it", |screen| screen.contains("gives") && !screen.contains("echo"));
-    term.press(&format!("\x1b[200~{text}\x1b[201~")).shows(&["Paste into", "9000 lines", "y: do it"]);
-    yes(&mut term);
+    term.press(&format!("\x1b[200~{text}\x1b[201~")).shows(&["Paste into", "9000 lines"]);
+    yes(&mut term, "y: paste");
     term.shows(&["pasting"]);
     term.hides(&["pasting"]);
     term.press("\x04").shows(&["has all"]);

@@ -63,7 +63,9 @@ impl Way {
         self.down.store(true, Ordering::SeqCst);
         let passing = std::mem::take(&mut *self.passing.lock().unwrap());
         assert!(!passing.is_empty(), "nothing goes by here");
-        passing.iter().for_each(|open| open.store(false, Ordering::SeqCst));
+        for open in passing {
+            open.store(false, Ordering::SeqCst);
+        }
     }
 
     /// New ones come through again; those before are swallowed for good.

@@ -116,7 +116,9 @@ impl App {
                 let (all, leader) = (more + 1, self.leader());
                 Some(format!("{all} terminals went on without you and are back: {leader} Tab goes to the next."))
             }
-            (false, true) if !brought => Some("This terminal went on without you; n after the leader opens a new one.".to_owned()),
+            (false, true) if !brought => {
+                Some("This terminal went on without you; n after the leader opens a new one.".to_owned())
+            }
             (false, _) => None,
         };
         if let Some(text) = text {
