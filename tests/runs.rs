@@ -461,7 +461,7 @@ async fn data_in_s3_comes_to_the_instance() {
     footplate::aws::with_order("order-bucket".into(), make).await.unwrap();
     for (key, text) in [("sets/numbers/one", "1"), ("sets/numbers/two", "22"), ("sets/letters/a", "a")] {
         let put = aws.s3.put_object().bucket("numbers-in-s3").key(key).body(text.as_bytes().to_vec().into()).send();
-        footplate::aws::with_order("order-put".into(), put).await.unwrap();
+        Box::pin(footplate::aws::with_order("order-put".into(), put)).await.unwrap();
     }
     for (name, said) in [("cold", "fetched from S3 through this machine"), ("warm", "there already")] {
         bench.launch(name, &[("data", "s3://numbers-in-s3/sets/numbers/"), ("arguments", "epochs = 1")]).await.unwrap();
