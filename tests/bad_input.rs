@@ -337,3 +337,49 @@ fn a_quota_of_zero_is_told_with_what_the_account_may_have() {
 fn a_lease_that_is_none_is_told() {
     no_instance(&["lease=forever"], &["lease: 'forever' is no length of time from 10m to 30d"]);
 }
+
+/// An instance whose disk is a small one in truth: the local region's folder is on it.
+#[test]
+fn a_full_disk_of_an_instance_is_told_with_the_remedy_and_nothing_runs_on() {
+    let home = Home::new();
+    let toml = "[project]\nname = \"tiny\"\n[code]\nsource_dir = \"code\"\nentry_point = \"train.py\"\n[instance]\ninstance_type = \"t3.medium\"\n\
+                [instance.run]\nscript = \"train.py\"\nenvironment = \"system\"\n";
+    home.write("footplate.toml", toml);
+    home.write("code/train.py", "print('begun', flush=True)\nwhile True:\n    print('x' * 99_999, flush=True)\n");
+    // Nothing that packing would make small.
+    let noise: Vec<u8> =
+        (0..40_000_000_u32 / 4).flat_map(|n| n.wrapping_mul(2_654_435_761).rotate_left(n % 31).to_be_bytes()).collect();
+    home.write("site/big.bin", &noise);
+    let zip = "import zipfile; zipfile.ZipFile('big.zip', 'w', zipfile.ZIP_DEFLATED).writestr('zeros', bytes(40_000_000))";
+    let zipped = home.prepare("python3").args(["-c", zip]).current_dir(home.path("site")).status().unwrap();
+    assert!(zipped.success());
+    let script = r#"
+{ python3 -u -m http.server 0 --bind 127.0.0.1 --directory site > web 2> /dev/null & } ; web=$!
+"$FOOTPLATE" local serve > served & region=$!
+until [ -s web ] && [ -s served ]; do sleep 0.05; done
+port=$(sed 's/.*port \([0-9]*\).*/\1/;q' web)
+"$FOOTPLATE" --local instance --yes --wait --set name=it || exit
+on() { name=$1; shift; "$FOOTPLATE" --local train --on it --wait --yes --set "name=$name" "$@" > "$name.out"; echo "$name $?"; }
+on sent --set data=site/big.bin
+on fetched --set "data=http://127.0.0.1:$port/big.bin"
+on unpacked --set "data=http://127.0.0.1:$port/big.zip"
+on logged
+on more
+"$FOOTPLATE" --local ls runs "$("$FOOTPLATE" --local ls instances --json | grep -o 'i-[0-9a-f]*' | head -n 1)"
+kill $web $region; wait
+"#;
+    let Some(ran) = on_a_small_disk(&home, "24m", &format!("{{ {script} }}")) else { return };
+    ran.expect(0, &["sent 3", "fetched 3", "unpacked 3", "logged 1", "more 3"]);
+    for words in [
+        "the instance's disk is too small: it needs",
+        "the instance's disk is too small: the data set has 39062 kB",
+        "the instance's disk is too small: unpacked it has 39062 kB",
+        "launch an instance with more storage",
+        "the instance's disk was full: free some of it",
+        "the instance's disk is full",
+    ] {
+        assert!(ran.err.contains(words), "lacks {words:?}\n{}", ran.err);
+    }
+    assert!(!ran.out.contains("Running"), "something runs on");
+    home.nothing_runs();
+}

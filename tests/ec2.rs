@@ -158,7 +158,7 @@ async fn an_instance_has_an_address_of_its_own_that_answers_while_it_runs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_made_is_not_seen_at_once_when_that_is_rehearsed() {
     let folder = tempfile::tempdir().unwrap();
-    let fixture = Fixture::open(folder.path(), Ec2Options { unseen: Duration::from_secs(1) }).await;
+    let fixture = Fixture::open(folder.path(), Ec2Options { unseen: Duration::from_secs(1), ..Ec2Options::default() }).await;
     let before = Instant::now();
     let launched = fixture.launch().client_token("a").send().await.unwrap();
     let id = id(launched.instances());

@@ -1,14 +1,18 @@
 //! `footplate ssh` and `footplate cp` against the local region's instances: logins, streams, exit codes, files both ways, and
-//! what is told when there is no way.
+//! what is told when there is no way. And the cockpit's terminals on them, with what networks and people do to them.
 
 mod binary;
 mod terminal;
+#[path = "login/way.rs"]
+mod way;
 
 use std::io::Write;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use binary::{Home, Served};
 use terminal::Terminal;
+use way::Way;
 
 /// A region that is served, and a running instance in it.
 fn instance() -> (Home, Served, String) {
@@ -181,4 +185,193 @@ fn a_full_disk_there_is_told_and_leaves_no_part() {
         disk.display()
     );
     unshare(&script).expect(0, &["its disk is full", "what is complete stays", "cp 1\nsmall\n"]);
+}
+
+/// The leader, as the terminals here send it.
+const LEADER: &str = "\x1d";
+
+/// The cockpit with a terminal on the only instance, which has shown its prompt or what it showed before.
+fn at_the_terminal(home: &Home, shows: &[&str]) -> Terminal {
+    let mut term = Terminal::start(home, (120, 40), &["--local"]);
+    term.shows(&["000000000000"]);
+    term.press("4").shows(&["● running"]);
+    term.press("s").shows(shows);
+    term
+}
+
+/// Leaves the cockpit; what is in its terminals goes on.
+fn leave(mut term: Terminal) {
+    term.press(LEADER).press("l").shows(&["● running"]);
+    term.press("q");
+    yes(&mut term, "y: do it");
+    assert_eq!(term.ends(Duration::from_secs(20)), 0);
+    term.is_restored();
+}
+
+/// Answers a question with yes, once it takes an answer: 300 ms after it came, so that no key typed ahead can.
+fn yes(term: &mut Terminal, question: &str) {
+    term.shows(&[question]);
+    std::thread::sleep(Duration::from_millis(350));
+    term.press("y");
+}
+
+/// What holds terminals is not everywhere.
+fn has_tmux() -> bool {
+    let there = std::process::Command::new("tmux").arg("-V").output().is_ok_and(|ran| ran.status.success());
+    if !there {
+        println!("not tried: this machine has no tmux");
+    }
+    there
+}
+
+#[test]
+fn a_line_that_is_dead_and_says_nothing_is_noticed_and_taken_up_again() {
+    if !has_tmux() {
+        return;
+    }
+    let (home, _served, id) = instance();
+    let way = Way::before(&home, &id);
+    let mut term = at_the_terminal(&home, &["$ "]);
+    // It goes on by itself when a file comes, and then repeats what is typed.
+    let go = home.path("go");
+    let program = format!("clear; n=0; until [ -e {} ]; do n=$((n+1)); sleep 0.02; done; echo went on in $$; cat", go.display());
+    term.press("echo shell $$\r").until("its number", |screen| number_after(screen, "shell ").is_some());
+    let shell = number_after(&term.screen(), "shell ").unwrap();
+    term.press(&format!("{program}\r")).hides(&["echo shell"]);
+
+    way.swallow();
+    let begun = Instant::now();
+    term.press("typed into ");
+    let screen = term.shows(&["lost, reconnecting"]);
+    assert!(begun.elapsed() <= Duration::from_secs(20), "noticed after {:?}", begun.elapsed());
+    assert!(screen.contains("not sent: typed into"), "{screen}");
+    term.press("the void\r").shows(&["not sent: typed into the void"]);
+    term.shows(&["reconnecting (2)"]);
+    std::fs::write(&go, "").unwrap();
+    way.mend();
+
+    let screen = term.shows(&["went on in", "not sent: typed into the void", "s sends it"]);
+    assert_eq!(number_after(&screen, "went on in ").as_ref(), Some(&shell), "{screen}");
+    term.press(LEADER).press("s");
+    // Once as it is typed and once as cat has it.
+    term.until("what was unsent, sent", |screen| {
+        screen.matches("typed into the void").count() == 2 && !screen.contains("not sent")
+    });
+    leave(term);
+}
+
+/// The digits behind these words, at the beginning of a line.
+fn number_after(screen: &str, words: &str) -> Option<String> {
+    let rest = screen.lines().find_map(|line| line.strip_prefix(words))?;
+    let number: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    (!number.is_empty()).then_some(number)
+}
+
+#[test]
+fn all_terminals_come_back_and_a_second_cockpit_leaves_them_alone() {
+    if !has_tmux() {
+        return;
+    }
+    let (home, _served, id) = instance();
+    let way = Way::before(&home, &id);
+    let mut term = at_the_terminal(&home, &["$ "]);
+    for (at, word) in ["first", "second", "third"].into_iter().enumerate() {
+        if at > 0 {
+            term.press(LEADER).press("n").until("another one", |screen| screen.contains(&format!(" {} ●", at + 1)));
+            term.shows(&["$ "]);
+        }
+        term.press(&format!("clear; echo this is the {word}; cat\r"))
+            .until("it", |screen| screen.contains(&format!("this is the {word}")) && !screen.contains("echo"));
+    }
+    leave(term);
+
+    let mut term = at_the_terminal(&home, &["3 terminals went on without you", "this is the first"]);
+    for (key, word) in [("2", "second"), ("3", "third"), ("1", "first")] {
+        term.press(LEADER).press(key).shows(&[&format!("this is the {word}")]);
+        term.press(&format!("{word} hears\r"));
+        term.until("an echo", |screen| screen.matches(&format!("{word} hears")).count() == 2);
+    }
+    // Another cockpit on the same instance gets one of its own, and theirs stay theirs.
+    let mut other = at_the_terminal(&home, &["$ "]);
+    assert!(!other.screen().contains("went on without you"), "{}", other.screen());
+    other.press("clear; echo this is the fourth; cat\r").shows(&["this is the fourth"]);
+    term.press("still\r").until("an echo", |screen| screen.matches("still").count() == 2);
+    assert!(!term.screen().contains("ended"), "{}", term.screen());
+    leave(other);
+
+    // A machine that is gone without a word: on the instance it seems that somebody looks at them still.
+    way.swallow();
+    term.signal("SIGKILL");
+    assert!(term.ends_somehow(Duration::from_secs(20)).is_err());
+    drop(term);
+    way.mend();
+    let deadline = Instant::now() + 2 * terminal::PATIENCE;
+    let format = "tmux -L footplate list-sessions -F '#{session_attached} #{@footplate-seen}'; cut -d. -f1 /proc/uptime";
+    loop {
+        let told = home.run(&["--local", "ssh", &id, "--", format]).out;
+        let numbers: Vec<u64> = told.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        let [1, first, 1, second, 1, third, 0, _, now] = numbers[..] else { panic!("{told}") };
+        if [first, second, third].iter().all(|seen| seen + 36 <= now) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "they are still looked at: {told}");
+    }
+    let term = at_the_terminal(&home, &["4 terminals went on without you", "this is the first"]);
+    leave(term);
+}
+
+#[test]
+fn an_instance_that_stops_ends_its_terminals_and_nothing_else() {
+    let (home, _served, id) = instance();
+    let mut term = at_the_terminal(&home, &["$ "]);
+    let stopped = home.run(&["--local", "stop", "instances", &id, "--yes"]);
+    assert_eq!(stopped.code, 0, "{}", stopped.err);
+    term.shows(&[&format!("ended: {id} is stop"), "Esc goes back to the list"]);
+    term.press(LEADER).press("l").shows(&["■ stopped"]);
+    // A new one is not tried, and why is told.
+    term.press("s").shows(&["is stopped"]);
+    let started = home.run(&["--local", "start", "instances", &id, "--yes"]);
+    assert_eq!(started.code, 0, "{}", started.err);
+    term.shows(&["● running"]);
+    term.press("s").shows(&["$ "]);
+    term.press("exit\r").shows(&["ended: exit 0"]);
+    term.press(LEADER).press("lq");
+    assert_eq!(term.ends(Duration::from_secs(20)), 0);
+    term.is_restored();
+}
+
+#[test]
+fn a_megabyte_pasted_arrives_and_a_storm_of_sizes_ends_with_the_last() {
+    use sha2::Digest;
+    let (home, _served, _) = instance();
+    let mut term = at_the_terminal(&home, &["$ "]);
+    let (came, there) = (home.path("came"), home.path("there"));
+    // Lines that a terminal takes, as many as make a megabyte.
+    let line = |number: usize| format!("{number:08} {}\n", "abcdefghijklmnopqrstuvwxyz ".repeat(4).trim_end());
+    let text: String = (0..).map(line).take(9_000).collect();
+    assert!(text.len() > 1_000_000);
+    let program = format!("stty -echo; clear; echo gives; cat > {}; echo has all; mv {0} {}", came.display(), there.display());
+    term.press(&format!("{program}\r")).until("it", |screen| screen.contains("gives") && !screen.contains("echo"));
+    term.press(&format!("\x1b[200~{text}\x1b[201~")).shows(&["Paste into", "9000 lines"]);
+    yes(&mut term, "y: paste");
+    term.shows(&["pasting"]);
+    term.hides(&["pasting"]);
+    term.press("\x04").shows(&["has all"]);
+    let deadline = Instant::now() + terminal::PATIENCE;
+    while !there.exists() {
+        assert!(Instant::now() < deadline, "nothing came");
+        std::thread::yield_now();
+    }
+    let arrived = std::fs::read(&there).unwrap();
+    let hash = |bytes: &[u8]| hex::encode(sha2::Sha256::digest(bytes));
+    assert_eq!((arrived.len(), hash(&arrived)), (text.len(), hash(text.as_bytes())));
+
+    term.press("stty echo; clear\r").shows(&["$ "]);
+    for round in 0..60_u16 {
+        term.resize((40 + round * 7 % 90, 8 + round * 5 % 40));
+    }
+    term.resize((100, 30));
+    // A line for the tabs and one for the keys.
+    term.press("stty size\r").shows(&["28 100"]);
+    leave(term);
 }

@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use footplate::aws::Aws;
+use footplate::local::Ec2Options;
 use footplate::model::{
     Block, Cell, Detail, FailureKind, InstanceRecipe, Item, ItemId, LogBatch, Outcome, Phase, RunRecipe, Scalar, TailNote, Verb,
 };
 use region::{Place, found, order_of, set};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
 
 /// Nothing here takes nearly as long; a machine under load may.
@@ -47,7 +49,10 @@ struct Bench {
 impl Bench {
     /// A region, a project, and an instance that runs.
     async fn up(image: &str) -> Self {
-        let mut place = Place::new("").await;
+        Self::on(Place::new("").await, image).await
+    }
+
+    async fn on(mut place: Place, image: &str) -> Self {
         let root = place.recipe.root.clone();
         std::fs::write(root.join("code/solution.py"), SCRIPT).unwrap();
         std::fs::write(root.join("code/helper.py"), "WORD = 'helped'\n").unwrap();
@@ -174,9 +179,17 @@ impl Bench {
 /// A way to the instance that can be cut: what goes by it is handed on.
 struct Way(Arc<std::sync::Mutex<Vec<tokio::task::AbortHandle>>>);
 
+/// Keeps what a client says until this says that it may go on.
+type Held = dyn Fn() -> bool + Send + Sync;
+
 impl Way {
     /// Stands at the instance's address, at a port of its own, which the instance's tag names from now on.
     async fn before(bench: &Bench) -> Self {
+        Self::slow(bench, Arc::new(|| false)).await
+    }
+
+    /// What a client says is kept for as long as `held` says so.
+    async fn slow(bench: &Bench, held: Arc<Held>) -> Self {
         let aws = &bench.place.aws;
         let told = aws.ec2.describe_instances().instance_ids(&bench.instance).send().await.unwrap();
         let it = &told.reservations()[0].instances()[0];
@@ -195,10 +208,28 @@ impl Way {
         let carried: Arc<std::sync::Mutex<Vec<tokio::task::AbortHandle>>> = Arc::default();
         let all = Arc::clone(&carried);
         tokio::spawn(async move {
-            while let Ok((mut near, _)) = listener.accept().await {
+            while let Ok((near, _)) = listener.accept().await {
+                let held = Arc::clone(&held);
                 let task = tokio::spawn(async move {
-                    let mut far = tokio::net::TcpStream::connect((address, port)).await.unwrap();
-                    tokio::io::copy_bidirectional(&mut near, &mut far).await.ok();
+                    let far = tokio::net::TcpStream::connect((address, port)).await.unwrap();
+                    let ((mut said, mut answer), (mut answered, mut told)) = (near.into_split(), far.into_split());
+                    let there = async {
+                        let mut buffer = vec![0; 65_536];
+                        while let Ok(count @ 1..) = said.read(&mut buffer).await {
+                            while held() {
+                                tokio::time::sleep(Duration::from_millis(10)).await;
+                            }
+                            if told.write_all(&buffer[..count]).await.is_err() {
+                                break;
+                            }
+                        }
+                        told.shutdown().await.ok();
+                    };
+                    let back = async {
+                        tokio::io::copy(&mut answered, &mut answer).await.ok();
+                        answer.shutdown().await.ok();
+                    };
+                    tokio::join!(there, back);
                 });
                 all.lock().unwrap().push(task.abort_handle());
             }
@@ -389,5 +420,60 @@ async fn what_goes_wrong_is_told_with_its_remedy() {
     let form = bench.place.form("runs", Verb::Launch, Some(&bench.instance)).await;
     let refused = found("runs").run(&locked, &bench.place.recipe, &order_of(form, &[]), &|_| {}).await.unwrap_err();
     assert_eq!(refused.kind, FailureKind::Refused);
+    bench.place.region.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_went_out_of_use_before_the_login_is_announced_anew() {
+    let life = |life: Duration| Place::rehearsing("", Ec2Options { key_life: Some(life), ..Ec2Options::default() });
+    let announced =
+        |bench: &Bench| bench.place.wire.asked.lock().unwrap().iter().filter(|asked| asked.contains("ublicKey")).count();
+    // Good for no time at all: it is tried twice and not for ever, and says what to see to.
+    let bench = Bench::on(life(Duration::ZERO).await, VENV).await;
+    let instance = ItemId(bench.instance.clone());
+    let refused = found("runs").list(&bench.place.aws, Some(&instance), &|_| {}).await.unwrap_err();
+    assert_eq!((refused.kind, announced(&bench)), (FailureKind::Denied, 2), "{refused}");
+    for part in ["does not let the user 'ubuntu' in", "counts for 60 seconds only"] {
+        assert!(refused.to_string().contains(part) || refused.hint.as_str().contains(part), "{part}: {refused} {}", refused.hint);
+    }
+    bench.place.region.close().await;
+
+    // A line so slow that the first key is no longer good when the login gets there.
+    let short = Duration::from_secs(3);
+    let bench = Bench::on(life(short).await, VENV).await;
+    let asked = Arc::clone(&bench.place.wire.asked);
+    let first: Arc<std::sync::OnceLock<Instant>> = Arc::default();
+    let held = move || {
+        let pushed = asked.lock().unwrap().iter().any(|asked| asked.contains("ublicKey"));
+        pushed && first.get_or_init(Instant::now).elapsed() <= short
+    };
+    let _way = Way::slow(&bench, Arc::new(held)).await;
+    assert_eq!(bench.rows(&bench.place.aws).await, []);
+    assert_eq!(announced(&bench), 2);
+    bench.place.region.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_in_s3_comes_to_the_instance() {
+    let bench = Bench::up(VENV).await;
+    let aws = &bench.place.aws;
+    let make = aws.s3.create_bucket().bucket("numbers-in-s3").send();
+    footplate::aws::with_order("order-bucket".into(), make).await.unwrap();
+    for (key, text) in [("sets/numbers/one", "1"), ("sets/numbers/two", "22"), ("sets/letters/a", "a")] {
+        let put = aws.s3.put_object().bucket("numbers-in-s3").key(key).body(text.as_bytes().to_vec().into()).send();
+        Box::pin(footplate::aws::with_order("order-put".into(), put)).await.unwrap();
+    }
+    for (name, said) in [("cold", "fetched from S3 through this machine"), ("warm", "there already")] {
+        bench.launch(name, &[("data", "s3://numbers-in-s3/sets/numbers/"), ("arguments", "epochs = 1")]).await.unwrap();
+        let detail = bench.until(name, |detail| !detail.state.phase.is_live()).await;
+        let text = told(&detail);
+        assert!(text.contains(said) && detail.state.phase == Phase::Done, "{text}");
+        assert_eq!(bench.log(aws, name).await[0], LINES[0]);
+    }
+    let none = bench.launch("none", &[("data", "s3://numbers-in-s3/nothing/")]).await.unwrap_err();
+    assert!(
+        none.kind == FailureKind::NotFound && none.what.as_str().contains("there is nothing at s3://numbers-in-s3/nothing/"),
+        "{none}"
+    );
     bench.place.region.close().await;
 }

@@ -44,7 +44,13 @@ fn news(stage: &mut Stage, news: News) {
 }
 
 fn opened(name: Option<&str>, again: bool) -> News {
-    News::Opened(Opened { title: "dogs-gpu (i-0123456789abcdef0)".into(), name: name.map(Into::into), again })
+    with_others(name, again, &[])
+}
+
+/// With others that wait there.
+fn with_others(name: Option<&str>, again: bool, others: &[&str]) -> News {
+    let others = others.iter().map(|name| (*name).into()).collect();
+    News::Opened(Opened { title: "dogs-gpu (i-0123456789abcdef0)".into(), name: name.map(Into::into), again, others })
 }
 
 /// A terminal that is connected, under tmux.
@@ -374,6 +380,56 @@ fn a_program_that_ends_leaves_its_last_words() {
     assert_eq!(stage.app.level, Level::List);
     stage.press("q");
     assert!(stage.asks(|effect| *effect == Effect::Quit), "what is over is not asked about");
+}
+
+#[test]
+fn all_terminals_that_went_on_come_back_with_the_first() {
+    let mut stage = pane(120, 40);
+    stage.press("s");
+    stage.effects.clear();
+    news(&mut stage, with_others(Some("shell-1"), true, &["shell-3", "shell-4"]));
+    let asked: Vec<String> = wishes(&stage)
+        .iter()
+        .filter_map(|wish| match wish {
+            Wish::Open { id, size: (120, 38), attach: Attach::Again(name), .. } if id.as_str() == ID => Some(name.to_string()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(asked, ["shell-3", "shell-4"]);
+    assert!(stage.app.shells.current == 0 && stage.app.shells.sessions.len() == 3, "the one that was asked for shows");
+    assert!(stage.screen().contains("3 terminals went on without you"), "{}", stage.screen());
+    let second = stage.app.shells.sessions[1].number;
+    stage.send(Event::Shell { session: second, news: opened(Some("shell-3"), true) });
+    assert!(stage.screen().contains("3 terminals went on without you"), "said once: {}", stage.screen());
+    // One that is not reached says so behind its tab, and is tried again by the same name.
+    let third = stage.app.shells.sessions[2].number;
+    stage.send(Event::Shell { session: third, news: broken() });
+    stage.press("Ctrl-] 3");
+    assert!(stage.screen().contains("ended: the connection was cut"), "{}", stage.screen());
+    stage.effects.clear();
+    stage.press("Enter");
+    let again = |wish: &Wish| matches!(wish, Wish::Open { attach: Attach::Again(name), .. } if name.as_str() == "shell-4");
+    assert!(wishes(&stage).iter().any(again), "{:?}", stage.effects);
+    // More than there are digits for do not come.
+    let mut stage = pane(120, 40);
+    stage.press("s");
+    let many: Vec<String> = (2..20).map(|number| format!("shell-{number}")).collect();
+    news(&mut stage, with_others(Some("shell-1"), true, &many.iter().map(String::as_str).collect::<Vec<_>>()));
+    assert_eq!(stage.app.shells.sessions.len(), 9);
+}
+
+#[test]
+fn a_new_one_does_not_take_what_another_has_lost_for_the_moment() {
+    let mut stage = connected(120, 40);
+    stage.press("Ctrl-] n");
+    news(&mut stage, opened(Some("shell-2"), false));
+    news(&mut stage, News::Ended("exit 0".into()));
+    stage.press("Ctrl-] 1");
+    news(&mut stage, broken());
+    stage.press("Ctrl-] 2");
+    stage.effects.clear();
+    stage.press("Enter");
+    assert!(wishes(&stage).iter().any(|wish| matches!(wish, Wish::Open { attach: Attach::New, .. })), "{:?}", stage.effects);
 }
 
 #[test]

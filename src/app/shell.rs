@@ -200,8 +200,16 @@ impl App {
                 None => return self.say(Tone::Plain, format!("There are {MOST} terminals already; end one first."), out),
             }
         }
+        let number = self.add_shell(resource, id, title, (80, 24));
+        self.shells.current = self.shells.sessions.len() - 1;
+        self.enter_shell();
+        self.size_shell();
+        self.connect(number, attach, out);
+    }
+
+    fn add_shell(&mut self, resource: String, id: ItemId, title: Safe, (columns, rows): (u16, u16)) -> u64 {
         let number = self.next_serial();
-        let mut screen = Screen::new(80, 24);
+        let mut screen = Screen::new(columns, rows);
         screen.allow_clipboard(self.setup.clipboard);
         self.shells.sessions.push(Session {
             number,
@@ -222,22 +230,49 @@ impl App {
             query: String::new(),
             releasing: false,
         });
-        self.shells.current = self.shells.sessions.len() - 1;
-        self.enter_shell();
-        self.size_shell();
-        self.connect(number, attach, out);
+        number
+    }
+
+    /// Terminals of these names, beside the one that was opened on their machine, as far as there is room; how many.
+    fn bring_back(&mut self, at: usize, names: Vec<Safe>, out: &mut Vec<Effect>) -> usize {
+        let session = &self.shells.sessions[at];
+        let (resource, id, title, size) =
+            (session.resource.clone(), session.id.clone(), session.title.clone(), session.screen.size());
+        let room = MOST.saturating_sub(self.shells.sessions.len());
+        let names: Vec<Safe> = names.into_iter().take(room).collect();
+        let count = names.len();
+        for name in names {
+            let number = self.add_shell(resource.clone(), id.clone(), title.clone(), size);
+            if let Some(session) = self.shells.find(number) {
+                session.name = Some(name.clone());
+            }
+            self.connect(number, Attach::Again(name), out);
+        }
+        count
     }
 
     /// The same machine again, in the same place.
     fn reopen_shell(&mut self, out: &mut Vec<Effect>) {
         let number = self.next_serial();
+        let Some(session) = self.shells.session() else { return };
+        let beside = |other: &Session| other.resource == session.resource && other.id == session.id && !other.is_over();
+        let attach = match &session.name {
+            // It was to be taken up, and its machine was not reached.
+            Some(name) if !session.was_open => Attach::Again(name.clone()),
+            // What another one of ours has lost for the moment, nobody has open.
+            _ if self.shells.sessions.iter().any(beside) => Attach::New,
+            _ => Attach::Any,
+        };
         let Some(session) = self.shells.session_mut() else { return };
         // What still comes of the former one is not for this one.
         session.number = number;
         session.link = Link::Opening;
         session.was_open = false;
         session.steps.clear();
-        self.connect(number, Attach::Any, out);
+        if !matches!(attach, Attach::Again(_)) {
+            session.name = None;
+        }
+        self.connect(number, attach, out);
     }
 
     fn connect(&mut self, number: u64, attach: Attach, out: &mut Vec<Effect>) {

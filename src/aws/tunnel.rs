@@ -3,6 +3,9 @@
 //! The AWS CLI's protocol (`awscli/customizations/ec2instanceconnect/eicesigner.py`): a presigned GET of
 //! `wss://HOST/openTunnel`, signed for the service `ec2-instance-connect`, good for one minute. No operation of an API, so no
 //! client has it.
+//!
+//! assumed: that the service accepts what is signed here. The signatures are botocore's own, byte for byte (the tests below),
+//! but no real endpoint has ever been asked.
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};

@@ -132,7 +132,7 @@ impl LocalRegion {
         let buckets = Buckets::open(&folder.join("s3")).map_err(unreadable)?;
         let logs = Arc::new(Logs::open(&folder.join("logs"), &region).map_err(unreadable)?);
         let metrics = Arc::new(Metrics::open(&folder.join("metrics")).map_err(unreadable)?);
-        let keys = Arc::new(Keyring::default());
+        let keys = Arc::new(rehearsed.key_life.map_or_else(Keyring::default, Keyring::lasting));
         let ec2 = Ec2::open(&folder.join("ec2"), &region, &engine, Arc::clone(&keys), rehearsed);
         let ec2 = ec2.map_err(|fault| OpenError::State(fault.message))?;
         let sagemaker =

@@ -245,6 +245,13 @@ async fn here(home: &std::path::Path, command: &str, input: Option<Vec<u8>>) -> 
     use tokio::io::AsyncWriteExt;
     let mut shell = tokio::process::Command::new("bash");
     shell.args(["-c", command]).current_dir(home).env("HOME", home).env_remove("XDG_RUNTIME_DIR").env_remove("TMUX");
+    // Programs that the instance has, and this machine may not.
+    let path = std::env::var("PATH").unwrap_or_default();
+    shell.env("PATH", format!("{}:{path}", home.join("bin").display()));
+    // Where the user has a manager of their own.
+    if home.join("user").is_dir() {
+        shell.env("XDG_RUNTIME_DIR", home.join("user"));
+    }
     shell.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     let mut child = shell.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();

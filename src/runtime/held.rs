@@ -132,6 +132,9 @@ pub fn untyped(said: &[u8]) -> Vec<u8> {
     typed.flat_map(|line| line.split(' ').filter_map(|byte| u8::from_str_radix(byte, 16).ok())).collect()
 }
 
+/// The command that lets go of the terminal.
+pub const LET_GO: &[u8] = b"detach-client\n";
+
 /// The command that tells the size.
 pub fn resized(columns: u16, rows: u16) -> Vec<u8> {
     format!("refresh-client -C {columns},{rows}\n").into_bytes()

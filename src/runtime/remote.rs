@@ -1,6 +1,8 @@
 //! What is run on a machine so that a terminal there goes on without us: tmux, where it is and new enough, as a mere holder of
 //! terminals; it shows nothing of its own.
 
+use std::time::{Duration, Instant, SystemTime};
+
 use crate::model::Failure;
 use crate::ssh::Connection;
 
@@ -16,6 +18,10 @@ const NAME: &str = "shell-";
 pub struct Plan {
     /// How it goes on without us; without that it is a plain login.
     pub held: Option<Holder>,
+    /// Names of others that are there and that nobody looks at, when any was wanted.
+    pub others: Vec<String>,
+    /// How it is told there that somebody looks at it; `None` where the machine has no such clock.
+    pub pulse: Option<Pulse>,
 }
 
 /// What holds a terminal there.
@@ -29,9 +35,40 @@ pub struct Holder {
     pub again: bool,
 }
 
-/// Which terminals there are, as tmux lists them: name, and how many look at it.
-const LIST: &str = "command -v tmux >/dev/null 2>&1 || exit 9; tmux -V; \
-                    tmux -L footplate list-sessions -F '#{session_name} #{session_attached}' 2>/dev/null; exit 0";
+/// Tells tmux that a terminal is looked at.
+///
+/// tmux alone does not know: of a line that died without a word, the machine's SSH server learns after hours, and until then
+/// the terminal seems to be somebody's. So who looks at one says so all the time, in seconds since the machine was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pulse {
+    uptime: u64,
+    read: (Instant, SystemTime),
+}
+
+impl Pulse {
+    /// Between two beats.
+    pub const PACE: Duration = Duration::from_secs(10);
+    /// Seconds without one after which nobody looks at it any more.
+    const SILENCE: u64 = 35;
+
+    fn new(uptime: u64) -> Self {
+        Self { uptime, read: (Instant::now(), SystemTime::now()) }
+    }
+
+    /// The command that says it.
+    #[must_use]
+    pub fn beat(&self) -> Vec<u8> {
+        // While this machine sleeps, one of its clocks stands still; the other one can be set back.
+        let passed = self.read.0.elapsed().max(self.read.1.elapsed().unwrap_or_default());
+        format!("set @{SERVER}-seen {}\n", self.uptime + passed.as_secs()).into_bytes()
+    }
+}
+
+/// Seconds since the machine was started, and which terminals there are, as tmux lists them: name, how many look at it, and
+/// when that was last said. It is asked twice, as it counts anew only when somebody goes.
+const LIST: &str = "command -v tmux >/dev/null 2>&1 || exit 9; tmux -V; echo \"up $(cut -d. -f1 /proc/uptime 2>/dev/null)\"; \
+                    tmux -L footplate list-sessions >/dev/null 2>&1; \
+                    tmux -L footplate list-sessions -F '#{session_name} #{session_attached} #{@footplate-seen}' 2>/dev/null; exit 0";
 /// The first version that takes bytes to type by their numbers.
 const VERSION: u32 = 3;
 
@@ -44,31 +81,53 @@ pub async fn plan(connection: &Connection, wanted: Option<&str>, fresh: bool) ->
     // Anything unexpected is as no tmux: a login shell is always there.
     let listed = String::from_utf8_lossy(&ran.out);
     if ran.status != Some(0) || version(&listed) < VERSION {
-        return Ok(Plan { held: None });
+        return Ok(Plan { held: None, others: Vec::new(), pulse: None });
     }
-    let (name, again) = choose(&listed, wanted, fresh);
-    Ok(Plan { held: Some(Holder { command: start(&name), name, again }) })
+    let Choice { name, again, others } = choose(&listed, wanted, fresh);
+    Ok(Plan { held: Some(Holder { command: start(&name), name, again }), others, pulse: uptime(&listed).map(Pulse::new) })
 }
 
-/// The terminal wanted, else one that nobody looks at, else a new one; and whether it is there.
-fn choose(listed: &str, wanted: Option<&str>, fresh: bool) -> (String, bool) {
+/// A terminal by its name, whether it is there, and which others wait to be taken up, too.
+#[derive(Debug, PartialEq, Eq)]
+struct Choice {
+    name: String,
+    again: bool,
+    others: Vec<String>,
+}
+
+/// The terminal wanted, else one that nobody looks at, else a new one.
+fn choose(listed: &str, wanted: Option<&str>, fresh: bool) -> Choice {
+    let now = uptime(listed);
     let there: Vec<(u32, bool)> = listed
         .lines()
         .filter_map(|line| {
-            let (name, watched) = line.strip_prefix(NAME)?.split_once(' ')?;
-            Some((name.parse().ok()?, watched.trim() != "0"))
+            let (name, rest) = line.strip_prefix(NAME)?.split_once(' ')?;
+            let (watched, seen) = rest.split_once(' ').unwrap_or((rest, ""));
+            let silent =
+                now.zip(seen.trim().parse::<u64>().ok()).is_some_and(|(now, seen)| now > seen.saturating_add(Pulse::SILENCE));
+            Some((name.parse().ok()?, watched.trim() != "0" && !silent))
         })
         .collect();
     let numbered = |name: &str| name.strip_prefix(NAME).and_then(|number| number.parse::<u32>().ok());
+    let named = |number: u32| format!("{NAME}{number}");
     if let Some(number) = wanted.and_then(numbered) {
-        return (format!("{NAME}{number}"), there.iter().any(|(known, _)| *known == number));
+        return Choice { name: named(number), again: there.iter().any(|(known, _)| *known == number), others: Vec::new() };
     }
-    let idle = there.iter().filter(|(_, watched)| !watched).map(|(number, _)| *number).min();
-    if let Some(number) = idle.filter(|_| !fresh) {
-        return (format!("{NAME}{number}"), true);
+    if !fresh {
+        let mut idle: Vec<u32> = there.iter().filter(|(_, watched)| !watched).map(|(number, _)| *number).collect();
+        idle.sort_unstable();
+        idle.dedup();
+        let mut names = idle.into_iter().map(named);
+        if let Some(name) = names.next() {
+            return Choice { name, again: true, others: names.collect() };
+        }
     }
     let free = (1..=u32::MAX).find(|number| !there.iter().any(|(known, _)| known == number)).unwrap_or(1);
-    (format!("{NAME}{free}"), false)
+    Choice { name: named(free), again: false, others: Vec::new() }
+}
+
+fn uptime(listed: &str) -> Option<u64> {
+    listed.lines().find_map(|line| line.strip_prefix("up "))?.trim().parse().ok()
 }
 
 /// `tmux 3.3a` is 3; what is no number is 0, but tmux's own next version.
@@ -109,16 +168,24 @@ mod tests {
     }
 
     #[test]
-    fn the_terminal_that_nobody_looks_at_is_taken_up() {
-        let choose = |listed: &str, wanted, fresh| choose(listed, wanted, fresh);
-        assert_eq!(choose("", None, false), ("shell-1".to_owned(), false));
-        assert_eq!(choose("shell-1 1\nshell-2 0\n", None, false), ("shell-2".to_owned(), true));
-        assert_eq!(choose("shell-1 1\nshell-2 0\n", None, true), ("shell-3".to_owned(), false));
-        assert_eq!(choose("shell-1 1\nshell-3 1\n", None, false), ("shell-2".to_owned(), false));
-        assert_eq!(choose("shell-1 1\n", Some("shell-1"), false), ("shell-1".to_owned(), true));
-        assert_eq!(choose("", Some("shell-4"), false), ("shell-4".to_owned(), false));
+    fn the_terminals_that_nobody_looks_at_are_taken_up() {
+        let chosen = |listed: &str, wanted, fresh, name: &str, again, others: &[&str]| {
+            let others = others.iter().map(|name| (*name).to_owned()).collect();
+            assert_eq!(choose(listed, wanted, fresh), Choice { name: name.to_owned(), again, others }, "{listed:?} {wanted:?}");
+        };
+        chosen("", None, false, "shell-1", false, &[]);
+        chosen("shell-1 1\nshell-2 0\n", None, false, "shell-2", true, &[]);
+        chosen("shell-10 0\nshell-3 1\nshell-9 0\nshell-2 0\n", None, false, "shell-2", true, &["shell-9", "shell-10"]);
+        chosen("shell-1 1\nshell-2 0\n", None, true, "shell-3", false, &[]);
+        chosen("shell-1 1\nshell-3 1\n", None, false, "shell-2", false, &[]);
+        chosen("shell-1 1\nshell-2 0\n", Some("shell-1"), false, "shell-1", true, &[]);
+        chosen("", Some("shell-4"), false, "shell-4", false, &[]);
+        // Who has not said for long that they look at it is gone; where nothing is said, tmux is believed.
+        let said = "up 1000\nshell-1 1 995\nshell-2 1 900\nshell-3 1 \nshell-4 0 \nshell-5 1 9999\n";
+        chosen(said, None, false, "shell-2", true, &["shell-4"]);
+        chosen("up \nshell-1 1 5\n", None, false, "shell-2", false, &[]);
         // What the machine says is hostile until proven harmless.
-        assert_eq!(choose("shell-1;reboot 0\nshell-$(id) 0\n", None, false), ("shell-1".to_owned(), false));
-        assert_eq!(choose("", Some("shell-1;reboot"), false), ("shell-1".to_owned(), false));
+        chosen("shell-1;reboot 0\nshell-$(id) 0\nshell-7 0\nshell-7 0\n", None, false, "shell-7", true, &[]);
+        chosen("", Some("shell-1;reboot"), false, "shell-1", false, &[]);
     }
 }

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::hands::{known, order_number, recipe};
 use super::held::{self, Held, Said};
-use super::remote::{self, Plan, TERM};
+use super::remote::{self, Plan, Pulse, TERM};
 use crate::app::Event;
 use crate::app::shell::talk::{Attach, News, Opened, Raw, Stranger, Wish};
 use crate::aws::{Aws, with_order};
@@ -27,6 +27,8 @@ const PIECE: usize = 64 * 1024;
 const GREETING: Duration = Duration::from_secs(3);
 /// So long after its last byte the prompt stands; what is typed before is shown twice.
 const QUIET: Duration = Duration::from_millis(250);
+/// How long it may take to let go of what goes on.
+const LETTING_GO: Duration = Duration::from_secs(1);
 /// How long the farewell of a session may take.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -208,7 +210,8 @@ impl Line {
         };
         let name = held.as_ref().map(|holder| Safe::line(&holder.name));
         let again = held.as_ref().is_some_and(|holder| holder.again);
-        self.tell(News::Opened(Opened { title, name, again })).await;
+        let others = plan.others.iter().map(|name| Safe::line(name)).collect();
+        self.tell(News::Opened(Opened { title, name, again, others })).await;
         let (input, mut output) = shell.split();
         let mut input = Typing { input, held: held.is_some() };
         let mut reading = held.as_ref().map(|_| Held::new(again));
@@ -254,7 +257,7 @@ impl Line {
                         let _ = timeout(GREETING, prompted).await;
                         let _ = input.send(format!("{line}\r").into_bytes()).await;
                     }
-                    self.say(&mut input, says).await
+                    self.say(&mut input, says, plan.pulse.filter(|_| held.is_some())).await
                 } => {
                     end = asked;
                     None
@@ -266,9 +269,18 @@ impl Line {
             Some(Ok(How::Left(why))) => Some(News::Ended(Safe::line(&why))),
             Some(Err(failure)) => Some(News::Lost { failure, unanswered: Raw(input.unanswered()) }),
             None => {
-                // Asked to end, not just left: what goes on there ends, too.
-                if let Some(holder) = held.filter(|_| end) {
-                    let _ = timeout(FAREWELL, connection.run(&remote::end(&holder.name), None)).await;
+                match held {
+                    // Asked to end, not just left: what goes on there ends, too.
+                    Some(holder) if end => drop(timeout(FAREWELL, connection.run(&remote::end(&holder.name), None)).await),
+                    // Said and waited for, so that whoever comes next finds it free.
+                    Some(_) => {
+                        let gone = async {
+                            let _ = input.input.send(held::LET_GO).await;
+                            while !matches!(output.next().await, Heard::Ended(_) | Heard::Lost(_)) {}
+                        };
+                        let _ = timeout(LETTING_GO, gone).await;
+                    }
+                    None => {}
                 }
                 None
             }
@@ -276,8 +288,19 @@ impl Line {
     }
 
     /// Types what it is told to, until it is told to end, or nobody is there any more; which of both.
-    async fn say(&self, input: &mut Typing, says: &mut UnboundedReceiver<Say>) -> bool {
-        while let Some(say) = says.recv().await {
+    async fn say(&self, input: &mut Typing, says: &mut UnboundedReceiver<Say>, pulse: Option<Pulse>) -> bool {
+        let mut beats = tokio::time::interval(Pulse::PACE);
+        loop {
+            let say = tokio::select! {
+                say = says.recv() => say,
+                _ = beats.tick() => {
+                    if let Some(pulse) = &pulse {
+                        let _ = input.input.send(pulse.beat()).await;
+                    }
+                    continue;
+                }
+            };
+            let Some(say) = say else { return false };
             // Where the line is gone, the hearing half says so.
             let _ = match say {
                 Say::Bytes(bytes) => input.send(bytes).await,
@@ -290,7 +313,6 @@ impl Line {
                 Say::End => return true,
             };
         }
-        false
     }
 
     async fn show(&self, bytes: &[u8]) {

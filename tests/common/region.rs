@@ -15,7 +15,7 @@ use aws_smithy_types::body::SdkBody;
 use footplate::aws::{Aws, Connect, LocalAccess, Mode, with_order};
 use footplate::journal::Journal;
 use footplate::local::sagemaker::EngineOptions;
-use footplate::local::{Body, LocalRegion, Options};
+use footplate::local::{Body, Ec2Options, LocalRegion, Options};
 use footplate::model::{
     Channel, EndpointRecipe, Failure, Form, Intent, Item, ItemId, Ledger, MetricRule, Order, Outcome, Page, Recipe, Scalar,
     Settled, Verb,
@@ -150,6 +150,11 @@ pub struct Place {
 impl Place {
     /// A region and a project whose script is `python`.
     pub async fn new(python: &str) -> Self {
+        Self::rehearsing(python, Ec2Options::default()).await
+    }
+
+    /// With more of EC2 to rehearse.
+    pub async fn rehearsing(python: &str, ec2: Ec2Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let project = folder.path().join("project");
         std::fs::create_dir_all(project.join("code")).unwrap();
@@ -165,7 +170,7 @@ impl Place {
             seconds: None,
         };
         let options = Options { folder: folder.path().join("local"), region: "us-east-1".to_owned(), engine };
-        let region = LocalRegion::open(options).await.unwrap();
+        let region = LocalRegion::open_with(options, ec2).await.unwrap();
         let wire = Wire { region: Arc::clone(&region), asked: Arc::default(), losing: Arc::default(), muting: Arc::default() };
         let journal = Journal::open(&folder.path().join("journal.db")).unwrap();
         let witness = Arc::new(Witness { journal, intents: Mutex::default(), settled: Mutex::default() });

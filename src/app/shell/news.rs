@@ -92,6 +92,8 @@ impl App {
     fn opened(&mut self, at: usize, opened: Opened, out: &mut Vec<Effect>) {
         let session = &mut self.shells.sessions[at];
         let back = std::mem::replace(&mut session.was_open, true);
+        // Another one was asked for, and this one came with it.
+        let brought = !back && session.name.is_some();
         session.link = Link::Live;
         session.steps.clear();
         session.title = opened.title;
@@ -106,11 +108,18 @@ impl App {
         // The size may have changed while the connection was made.
         let (columns, rows) = session.screen.size();
         out.push(Effect::Shell { session: session.number, wish: Wish::Resize(columns, rows) });
+        let more = self.bring_back(at, opened.others, out);
         let text = match (back, opened.again) {
-            (true, true) => Some("Back: it is as you left it."),
-            (true, false) => Some("Connected again, in a new login: what ran there has ended."),
-            (false, true) => Some("This terminal went on without you; n after the leader opens a new one."),
-            (false, false) => None,
+            (true, true) => Some("Back: it is as you left it.".to_owned()),
+            (true, false) => Some("Connected again, in a new login: what ran there has ended.".to_owned()),
+            (false, true) if more > 0 => {
+                let (all, leader) = (more + 1, self.leader());
+                Some(format!("{all} terminals went on without you and are back: {leader} Tab goes to the next."))
+            }
+            (false, true) if !brought => {
+                Some("This terminal went on without you; n after the leader opens a new one.".to_owned())
+            }
+            (false, _) => None,
         };
         if let Some(text) = text {
             self.say(Tone::Good, text, out);

@@ -46,7 +46,7 @@ impl From<&[u8]> for Raw {
 /// Which of the terminals that go on at the other end is wanted. Only where the machine has tmux do they go on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Attach {
-    /// One that nobody has open, else a new one.
+    /// All that nobody has open, the first of them here and the others told by [`Opened::others`]; else a new one.
     Any,
     New,
     /// This one; a new one of that name if it is gone.
@@ -103,6 +103,9 @@ pub struct Opened {
     pub name: Option<Safe>,
     /// It was there before: what ran in it still runs.
     pub again: bool,
+    /// Names of others there that went on without anybody, and come back with it.
+    #[serde(default)]
+    pub others: Vec<Safe>,
 }
 
 /// A machine whose host key nothing vouches for.

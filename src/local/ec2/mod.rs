@@ -59,6 +59,8 @@ pub struct Ec2Options {
     /// How long what was made is not seen by calls that look for it: AWS is eventually consistent (EC2 API Reference,
     /// "Eventual consistency").
     pub unseen: Duration,
+    /// How long a pushed key may be used to log in, where that is not the service's minute.
+    pub key_life: Option<Duration>,
 }
 
 /// The service.

@@ -325,3 +325,59 @@ fn broken(named: &str, why: &str) -> Failure {
     };
     Failure::new(kind, what, hint)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::aws::scripted::Scripted;
+    use crate::resource::line;
+
+    /// `aws` as far as it is asked here, over a folder that plays S3: who one is, and what is copied.
+    const AWS: &str = r#"#!/bin/bash
+echo "$@" >> "$HOME/asked"
+[ -e "$HOME/denied" ] && { echo 'fatal error: An error occurred (403) when calling the HeadObject operation: Forbidden' >&2; exit 1; }
+case "$1 $2" in
+    'sts get-caller-identity') exit 0 ;;
+    's3 sync') cp -r "$HOME/s3/${4#s3://}." "$5" ;;
+    's3 cp') cp "$HOME/s3/${4#s3://}" "$5" ;;
+esac
+"#;
+
+    /// The scripts that fetch from S3 on the instance, under a real shell; the service is played by a folder.
+    #[tokio::test]
+    async fn s3_is_fetched_by_the_instance_itself_where_it_may() {
+        let place = tempfile::tempdir().unwrap();
+        let home = place.path();
+        for folder in ["bin", "s3/dogs/train/ada"] {
+            std::fs::create_dir_all(home.join(folder)).unwrap();
+        }
+        std::fs::write(home.join("bin/aws"), AWS).unwrap();
+        std::fs::set_permissions(home.join("bin/aws"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::write(home.join("s3/dogs/train/ada/1.jpg"), "woof").unwrap();
+        let aws = Scripted::new(|_| (400, Vec::new())).connect(false, None).await;
+        let instance = ItemId("i-1".into());
+        line::hold_here(&aws, &instance, home).await;
+        let line = line::line(&aws, &instance).await.unwrap();
+        let getting = Getting { aws: &aws, line: &line, named: "s3://dogs/", instance: &instance, python: "", progress: &|_| {} };
+        assert!(getting.has_credentials().await.unwrap());
+
+        let folder = ["s3://dogs/train/", Kind::Folder.word(), "train", ""];
+        assert!(!getting.fetched("train-1", Some(4), &folder).await.unwrap());
+        assert_eq!(std::fs::read_to_string(home.join("footplate/data/train-1/files/train/ada/1.jpg")).unwrap(), "woof");
+        let asked = std::fs::read_to_string(home.join("asked")).unwrap();
+        assert!(asked.contains("s3 sync --only-show-errors s3://dogs/train/ new/train"), "{asked}");
+        assert!(getting.fetched("train-1", Some(4), &folder).await.unwrap(), "there already");
+        let one = ["s3://dogs/train/ada/1.jpg", Kind::Plain.word(), "1.jpg", ""];
+        getting.fetched("one-1", Some(4), &one).await.unwrap();
+        assert_eq!(std::fs::read_to_string(home.join("footplate/data/one-1/files/1.jpg")).unwrap(), "woof");
+
+        // Whose role may not read it is told so, and it comes by way of here.
+        std::fs::write(home.join("denied"), "").unwrap();
+        assert!(!getting.has_credentials().await.unwrap());
+        let denied = getting.fetched("two-1", Some(4), &folder).await.unwrap_err();
+        assert!(denied.kind == FailureKind::NotFound && denied.what.as_str().contains("Forbidden"), "{denied}");
+        assert!(!home.join("footplate/data/two-1/files").exists());
+    }
+}

@@ -34,12 +34,17 @@ pub(super) async fn detail(aws: &Aws, id: &ItemId) -> Result<Detail, Failure> {
     Ok(Detail { id: id.clone(), state: run.standing.state(), blocks, metrics: run.record.metrics, log })
 }
 
+/// What is said of a run that ended on a full disk: that may be all its fault, and nothing else could be written down.
+const FULL: &str = "\nthe instance's disk was full: free some of it (footplate delete runs …, or rm in a terminal), or launch an instance with more \
+                    storage";
+
 /// What there is to say about a run that did not end well, or not yet begin.
 fn why(run: &Run) -> Option<Safe> {
     let said = match run.standing {
         How::Failed(code) => {
             let signal = if code > 128 { format!(" (signal {})", code - 128) } else { String::new() };
-            format!("exit code {code}{signal}\n{}", run.last.join("\n"))
+            let full = if run.full { FULL } else { "" };
+            format!("exit code {code}{signal}{full}\n{}", run.last.join("\n"))
         }
         How::Lost => format!(
             "its process is gone and has left no exit code: it was killed with its keeper, or the instance went down or ran out of memory\n{}",

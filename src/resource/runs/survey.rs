@@ -34,6 +34,8 @@ pub(super) struct Run {
     pub pid: Option<u32>,
     pub started: Option<Timestamp>,
     pub ended: Option<Timestamp>,
+    /// There was no room left on the instance's disk when it ended.
+    pub full: bool,
     pub standing: How,
     pub steps: Vec<Noted>,
     /// Bytes.
@@ -132,7 +134,7 @@ fn read(said: &str, known: &HashMap<String, Run>) -> Vec<Run> {
         if let ["now", time] = fields[..] {
             now = seconds(time).unwrap_or(now);
         }
-        let [name, pid, alive, code, ended, started, stopped, log, record, steps, tail] = fields[..] else { continue };
+        let [name, pid, alive, code, ended, full, started, stopped, log, record, steps, tail] = fields[..] else { continue };
         if !is_name(name) || !seen.insert(name.to_owned()) {
             continue;
         }
@@ -144,6 +146,7 @@ fn read(said: &str, known: &HashMap<String, Run>) -> Vec<Run> {
             pid: pid.parse().ok(),
             started: seconds(started),
             ended: seconds(ended),
+            full: full.trim() == "full",
             standing: How::Preparing,
             steps,
             log: log.parse().unwrap_or(0),

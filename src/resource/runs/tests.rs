@@ -359,3 +359,38 @@ fn of_many_runners_one_goes_on() {
     let exit = std::fs::read_to_string(place.path().join("exit")).unwrap();
     assert!(exit.starts_with("7 "), "{exit}");
 }
+
+/// Puts a program of bash on the instance.
+fn program(home: &Path, name: &str, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::create_dir_all(home.join("bin")).unwrap();
+    let path = home.join("bin").join(name);
+    std::fs::write(&path, format!("#!/bin/bash\n{text}\n")).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// This machine has no systemd that could be asked: its part is played by a stand-in that really detaches what it is given.
+#[tokio::test]
+async fn where_the_users_manager_lingers_it_keeps_the_run() {
+    let bench = Bench::new().await;
+    let home = bench.home();
+    std::fs::create_dir_all(home.join("user")).unwrap();
+    program(&home, "systemd-run", "echo \"$@\" >> \"$HOME/asked\"; while [[ $1 == --* ]]; do shift; done; exec setsid -f \"$@\"");
+    program(&home, "loginctl", "cat \"$HOME/linger\"");
+    std::fs::write(home.join("linger"), "yes\n").unwrap();
+    bench.launch("unit", &[]).await.unwrap();
+    let detail = bench.until("unit", |detail| detail.state.phase == Phase::Done).await;
+    assert!(said(&detail).contains("detached by systemd-run"), "{}", said(&detail));
+    let asked = std::fs::read_to_string(home.join("asked")).unwrap();
+    assert_eq!(asked.trim(), format!("--user --collect --quiet bash {}/footplate/runs/unit/runner.sh", home.display()));
+    // A manager that ends with the login would end the run; and one that does not do it is not waited for twice.
+    std::fs::write(home.join("linger"), "no\n").unwrap();
+    bench.launch("login", &[]).await.unwrap();
+    let detail = bench.until("login", |detail| detail.state.phase == Phase::Done).await;
+    assert!(!said(&detail).contains("systemd-run"), "{}", said(&detail));
+    std::fs::write(home.join("linger"), "yes\n").unwrap();
+    program(&home, "systemd-run", "echo 'Failed to connect to bus' >&2; exit 1");
+    bench.launch("broken", &[]).await.unwrap();
+    let detail = bench.until("broken", |detail| detail.state.phase == Phase::Done).await;
+    assert!(said(&detail).contains("detached by") && !said(&detail).contains("systemd-run"), "{}", said(&detail));
+}

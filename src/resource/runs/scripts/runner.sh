@@ -3,7 +3,7 @@
 #   started/at  seconds since 1970; the folder is made in one step, so that only the first runner goes on
 #   pid         the script's process and the runner's, each with its start in clock ticks; and the boot they belong to
 #   log, times  what the script says, and when the log was how long: milliseconds since 1970, bytes
-#   exit        the exit code and when; its place on the disk is taken beforehand, so that a full disk cannot keep it away
+#   exit        the exit code, when, and `full` where there was no room left on the disk then; its place on the disk is taken beforehand, so that a full disk cannot keep it away
 cd "$(dirname "$0")" || exit 1
 umask 077
 mkdir started 2> /dev/null || exit 0
@@ -39,5 +39,6 @@ while :; do
     # Above 128 it may be that a signal has only ended the waiting.
     [ "$code" -gt 128 ] && kill -0 "$child" 2> /dev/null || break
 done
-printf '%-40s\n' "$code $(date +%s)" 1<> exit.new
+full=$(df -Pk . | awk 'NR == 2 && $4 < 1024 { print "full" }')
+printf '%-40s\n' "$code $(date +%s) $full" 1<> exit.new
 mv exit.new exit

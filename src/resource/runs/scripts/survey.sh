@@ -8,17 +8,17 @@ printf 'now\t%s\n' "$(date +%s)"
 for name in ${2:-*}; do
     [ -f "$name/run.json" ] || continue
     # Read before the pid is looked at: a run that ends between is told as ended.
-    pid=- alive=no code=- ended=-
+    pid=- alive=no code=- ended=- full=
     if read -r pid began runner runs booted 2> /dev/null < "$name/pid"; then
         [ "$booted" = "$boot" ] && [ "$(ticks "$runner")" = "$runs" ] && alive=yes
     fi
-    read -r code ended _ 2> /dev/null < "$name/exit"
+    read -r code ended full 2> /dev/null < "$name/exit"
     begun=-
     [ -e "$name/started" ] && begun=$(cat "$name/started/at" 2> /dev/null || stat -c %Y "$name/started")
     tail=
     case " $1 " in *" $name "*) ;; *) tail=$(tail -c "$3" "$name/log" 2> /dev/null | pack) ;; esac
     stopped=no
     [ -e "$name/stopped" ] && stopped=yes
-    printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$name" "${pid:--}" "$alive" "${code:--}" "${ended:--}" "$begun" "$stopped" \
+    printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$name" "${pid:--}" "$alive" "${code:--}" "${ended:--}" "${full:--}" "$begun" "$stopped" \
         "$(stat -c %s "$name/log" 2> /dev/null || echo 0)" "$(pack < "$name/run.json")" "$(tail -n 60 "$name/steps" 2> /dev/null | pack)" "$tail"
 done
