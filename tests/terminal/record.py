@@ -34,6 +34,8 @@ def train(model, loader, epochs=3, rate=0.001):
             print(f"epoch {epoch} step {step} loss={loss.item():.4f}")
     return model
 """
+# Suites, by what ends their waiting for a key; each of their screens is judged.
+SUITES = {"vttest"}
 # DEC special graphics, from ` on (VT100 user guide, table 3-9).
 GRAPHICS = {ord("`") + at: drawn for at, drawn in enumerate("◆▒␉␌␍␊°±␤␋┘┐┌└┼⎺⎻─⎼⎽├┤┴┬│≤≥π≠£·")}
 # Columns and rows, where they are not 80 and 24.
@@ -48,6 +50,9 @@ PROGRAMS = {
     # Only processes of its own: what else runs on the machine is nobody's business.
     "htop": (["sh", "-c", "sleep 77 & a=$!; sleep 78 & b=$!; exec htop -p $a,$b,$$"], [(2, "")]),
     # What trains is a process of its own, too. F6 opens a list, Escape leaves it.
+    # Menus 1 (cursor), 2 (screen), 3 (character sets) and 8 (insert, delete), all of their screens. A terminal would answer what it is.
+    "vttest": (["vttest", "24x80.80"], [(0.5, "\x1b[?6c"), (1.5, "1\r"), *[(0.6, "\r")] * 6, (0.6, "2\r"), *[(0.6, "\r")] * 15,
+               (0.6, "8\r"), *[(0.6, "\r")] * 14, (0.6, "0\r")]),
     "nvtop": (["sh", "-c", "sleep 79 & FOOTPLATE_TRAINS=$! exec nvtop"], [(5, "\x1b[17~"), (1, "\x1b"), (4, "")]),
 }
 
@@ -101,25 +106,38 @@ def drawn(part):
 
 
 def judge(name):
-    """What tmux shows at the recording's end."""
+    """What tmux shows at the recording's end; of a suite, wherever it asks to be looked at."""
     columns, rows = SIZES.get(name, (80, 24))
     file = Path(__file__).with_name(f"{name}.bin")
+    recording = file.read_bytes()
+    ends = [len(recording)]
+    if name in SUITES:
+        ends = [asked.end() for asked in re.finditer(b"Push <RETURN>", recording)]
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "conf").write_text("set -g status off\nset -g default-terminal tmux-256color\n")
-        tmux = ["tmux", "-S", f"{folder}/socket", "-f", f"{folder}/conf"]
-        play = f"stty raw -echo; cat '{file}'; tmux -S {folder}/socket wait-for -S played; sleep 9"
+        for start, end in zip([0, *ends], ends):
+            Path(folder, f"{end}.piece").write_bytes(recording[start:end])
+        command = f"tmux -S {folder}/socket"
+        play = f"cd {folder}; stty raw -echo; for end in {' '.join(map(str, ends))}; do cat $end.piece; {command} wait-for -S played; {command} wait-for on; done"
+        tmux = [*command.split(), "-u", "-f", f"{folder}/conf"]
         env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TERM": "xterm-256color"}
-        subprocess.run([*tmux, "-u", "new-session", "-d", "-x", str(columns), "-y", str(rows), play], env=env, check=True)
-        subprocess.run([*tmux, "wait-for", "played"], env=env, check=True)
-        time.sleep(0.5)
-        shown = subprocess.run([*tmux, "-u", "capture-pane", "-p", "-e", "-N"], env=env, check=True, capture_output=True).stdout.decode()
-        subprocess.run([*tmux, "kill-server"], env=env, check=True)
-    # tmux tells lines as the letters that stand for them in the VT100's graphics set, between shift out and shift in.
-    parts = re.split("(\x0e[^\x0f]*\x0f?)", shown)
-    shown = "".join(drawn(part) if part.startswith("\x0e") else part for part in parts)
-    file.with_suffix(".ans").write_text(shown)
-    rows = (re.sub("\x1b\\[[0-9;:]*m", "", row).rstrip() for row in shown.split("\n"))
-    file.with_suffix(".txt").write_text("\n".join(rows))
+        subprocess.run([*tmux, "new-session", "-d", "-x", str(columns), "-y", str(rows), play], env=env, check=True)
+        looks = []
+        for _ in ends:
+            subprocess.run([*tmux, "wait-for", "played"], env=env, check=True)
+            time.sleep(0.3)
+            shown = subprocess.run([*tmux, "capture-pane", "-p", "-e", "-N"], env=env, check=True, capture_output=True).stdout.decode()
+            # tmux tells lines as the letters that stand for them in the VT100's graphics set, between shift out and shift in.
+            parts = re.split("(\x0e[^\x0f]*\x0f?)", shown)
+            looks.append("".join(drawn(part) if part.startswith("\x0e") else part for part in parts))
+            subprocess.run([*tmux, "wait-for", "-S", "on"], env=env, check=True)
+        subprocess.run([*tmux, "kill-server"], env=env, stderr=subprocess.DEVNULL)
+    if name in SUITES:
+        file.with_suffix(".ans").write_text("".join(f"== {end}\n{look}" for end, look in zip(ends, looks)))
+        return
+    file.with_suffix(".ans").write_text(looks[0])
+    text = (re.sub("\x1b\\[[0-9;:]*m", "", row).rstrip() for row in looks[0].split("\n"))
+    file.with_suffix(".txt").write_text("\n".join(text))
 
 
 only_judge = sys.argv[1:2] == ["judge"]
