@@ -426,7 +426,7 @@ mod recorded {
             recording[done..end].chunks(7).for_each(|piece| drop(screen.feed(piece)));
             done = end;
             let text = screen.text();
-            let rows: Vec<&str> = text.lines().collect();
+            let rows: Vec<&str> = text.split('\n').collect();
             // Where tmux 3.3a does not do what vttest's own words ask for, they are the judge.
             if rows[1].ends_with("The left/right margins should have letters in order:") {
                 let letters = rows[2..20].iter().map(|row| (row.chars().next(), row.chars().nth(79), row.len()));

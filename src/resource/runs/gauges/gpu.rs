@@ -45,7 +45,7 @@ const REBOOT: &str = "reboot the instance; if that does not help, launch a new o
 /// What helps against a broken device: a stopped instance is started on other hardware, as a rule (EC2 user guide, "Stop and start
 /// instances"; AWS re:Post, "How do I troubleshoot Xid errors on my NVIDIA GPU-accelerated EC2 Linux instance?").
 const OTHER_HARDWARE: &str =
-    "save what you need, then reboot; if it comes back, stop and start the instance: that gives it other hardware";
+    "save what you need and reboot; if the error comes back, stop and start the instance: that gives it other hardware";
 /// Nothing is broken: it is not for this user, or not with MIG.
 const HARMLESS: &str = "Insufficient Permissions";
 
