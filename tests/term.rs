@@ -432,8 +432,8 @@ mod recorded {
                 let letters = rows[2..20].iter().map(|row| (row.chars().next(), row.chars().nth(79), row.len()));
                 let right = ('I'..='Z').map(|letter| (Some(letter), Some(letter.to_ascii_lowercase()), 80));
                 assert_eq!(letters.collect::<Vec<_>>(), right.collect::<Vec<_>>());
-            } else if rows[23].starts_with("Origin mode test. This line should be at the bottom") {
-                assert!(rows[22].starts_with("This line should be the one above the bottom"), "{text}");
+            } else if rows[22].starts_with("This line should be the one above the bottom") {
+                assert!(rows[23].starts_with("Origin mode test. This line should be at the bottom"), "{text}");
             } else {
                 wrong.extend(differs(&screen, cells).map(|what| format!("byte {end}: {what}\n{text}")));
             }
