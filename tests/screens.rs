@@ -3,10 +3,8 @@
 
 mod common;
 
-use std::fs;
-use std::path::Path;
-
-use common::{Stage, busy, form, jobs, preview, svg};
+use common::svg::picture;
+use common::{Stage, busy, form, jobs, preview};
 use footplate::app::{Effect, Event};
 use footplate::model::{Cell, Failure, FailureKind, Item, ItemId, Page, Phase, State};
 
@@ -16,17 +14,6 @@ fn check(name: &str, stage: impl Fn(u16, u16) -> Stage) {
     for (width, height) in SIZES {
         insta::assert_snapshot!(format!("{name}_{width}x{height}"), stage(width, height).screen());
     }
-}
-
-/// The picture in `screenshots/` is the one that this program draws.
-fn picture(name: &str, stage: &Stage) {
-    let drawn = svg::picture(&stage.buffer("night"));
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("screenshots").join(format!("{name}.svg"));
-    if std::env::var_os("FOOTPLATE_PICTURES").is_some() {
-        fs::write(&path, &drawn).expect("the picture is written");
-    }
-    let kept = fs::read_to_string(&path).unwrap_or_default();
-    assert!(kept == drawn, "screenshots/{name}.svg is out of date: run FOOTPLATE_PICTURES=1 cargo test --release --test screens");
 }
 
 fn failing(kind: FailureKind, what: &str, hint: &str, width: u16, height: u16) -> Stage {

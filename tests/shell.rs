@@ -830,8 +830,22 @@ fn vim_over_the_whole_screen() {
         insta::assert_snapshot!(format!("shell_vim_{width}x{height}"), with_vim(width, height).screen());
     }
     let stage = with_vim(120, 40);
-    let drawn = svg::picture(&stage.buffer("night"));
+    let drawn = svg::draw(&stage.buffer("night"));
     assert!(drawn.contains("create_model"));
+}
+
+#[test]
+fn nvtop_over_the_whole_screen() {
+    let mut stage = connected(120, 40);
+    for piece in include_bytes!("terminal/nvtop.bin").chunks(997) {
+        hears(&mut stage, piece);
+    }
+    stage.wait(10_000);
+    stage.app.toast = None;
+    let screen = stage.screen();
+    let shown: Vec<&str> = screen.lines().skip(1).take(38).map(str::trim_end).collect();
+    assert_eq!(shown, include_str!("terminal/nvtop.txt").lines().collect::<Vec<_>>());
+    svg::picture("nvtop", &stage);
 }
 
 #[test]

@@ -85,6 +85,17 @@ mod honest {
         shows(&format!("{FULL}\x1b[2;4r\x1b[S"), "1|3|4||5", (0, 0));
         shows(&format!("{FULL}\x1b[2;4r\x1b[T"), "1||2|3|5", (0, 0));
         shows(&format!("{FULL}\x1b[2;4r\x1b[?6hx\x1b[9;1Hy"), "1|x|3|y|5", (1, 3));
+        // Up and down stop at a margin from within, and from the other side of it.
+        shows(&format!("{FULL}\x1b[2;4r\x1b[3;1H\x1b[9Ax"), "1|x|3|4|5", (1, 1));
+        shows(&format!("{FULL}\x1b[2;4r\x1b[3;1H\x1b[9Bx"), "1|2|3|x|5", (1, 3));
+        shows(&format!("{FULL}\x1b[2;4r\x1b[3;4H\x1b[9Ex"), "1|2|3|x|5", (1, 3));
+        shows(&format!("{FULL}\x1b[2;4r\x1b[3;4H\x1b[9Fx"), "1|x|3|4|5", (1, 1));
+        shows(&format!("{FULL}\x1b[2;4r\x1b[9Bx"), "1|2|3|x|5", (1, 3));
+        shows(&format!("{FULL}\x1b[2;4r\x1b[5;1H\x1b[9Ax"), "1|x|3|4|5", (1, 1));
+        shows(&format!("{FULL}\x1b[3;4r\x1b[2;1H\x1b[Ax"), "x|2|3|4|5", (1, 0));
+        shows(&format!("{FULL}\x1b[2;3r\x1b[4;1H\x1b[9Bx"), "1|2|3|4|x", (1, 4));
+        shows(&format!("{FULL}\x1b[2;4r\x1b[?6h\x1b[2;1H\x1b[Ax"), "1|x|3|4|5", (1, 1));
+        shows(&format!("{FULL}\x1b[2;4r\x1b[?6h\x1b[2;1H\x1b[3Gx"), "1|2|3 x|4|5", (3, 2));
         // A region of one line, or upside down, is none.
         shows(&format!("{FULL}\x1b[3;3r\x1b[5;1H\n"), "2|3|4|5", (0, 4));
         shows(&format!("{FULL}\x1b[4;2r\x1b[5;1H\n"), "2|3|4|5", (0, 4));
@@ -298,40 +309,90 @@ mod shown {
     }
 }
 
-/// vim 9.0, less 590, tmux 3.3a and htop 3.2.2 of Debian 12, written down by tests/terminal/record.py. What they look like is in
-/// the texts beside the recordings. nvtop was not recorded: it needs a GPU.
+/// vim 9.0, less 590, tmux 3.3a, htop 3.2.2 and nvtop 3.0.1 of Debian 12, written down by tests/terminal/record.py. What they look
+/// like is told by another terminal, tmux 3.3a, in the files beside the recordings: text, and cells with their colours. Nvtop's
+/// bytes are its own; the two GPUs it shows are a stand-in for NVIDIA's library (tests/terminal/nvml.c).
 mod recorded {
     use super::*;
 
-    fn play(bytes: &[u8]) -> Screen {
-        let mut screen = Screen::new(80, 24);
+    /// Plays a recording; every cell has to be what tmux made of it.
+    #[track_caller]
+    fn play((columns, rows): (u16, u16), bytes: &[u8], text: &str, cells: &str) -> Screen {
+        let mut screen = Screen::new(columns, rows);
         // As a network brings it.
         bytes.chunks(7).for_each(|piece| drop(screen.feed(piece)));
+        assert_eq!(screen.text(), text.strip_suffix('\n').unwrap());
+        assert_eq!(differs(&screen, cells), None);
         screen
+    }
+
+    /// The first cell that is another than tmux shows, and both.
+    fn differs(screen: &Screen, cells: &str) -> Option<String> {
+        let (columns, rows) = screen.size();
+        // Nothing but text and colours: read by a third terminal.
+        let mut judge = vt100::Parser::new(rows, columns, 0);
+        judge.process(cells.strip_suffix('\n').unwrap().replace('\n', "\r\n").as_bytes());
+        let colour = |colour: Colour| match colour {
+            Colour::Default => vt100::Color::Default,
+            Colour::Indexed(index) => vt100::Color::Idx(index),
+            Colour::Rgb(r, g, b) => vt100::Color::Rgb(r, g, b),
+        };
+        (0..rows).flat_map(|row| screen.glyphs(row).map(move |(column, glyph)| (row, column, glyph))).find_map(
+            |(row, column, glyph)| {
+                let cell = judge.screen().cell(row, column).unwrap();
+                let is = (glyph.text, colour(glyph.fg), colour(glyph.bg), glyph.bold, glyph.reverse, glyph.underline, glyph.wide);
+                // Tmux does not tell the ground of what was only erased, at the end of a row.
+                let right = if cell.has_contents() {
+                    (
+                        cell.contents(),
+                        cell.fgcolor(),
+                        cell.bgcolor(),
+                        cell.bold(),
+                        cell.inverse(),
+                        cell.underline(),
+                        cell.is_wide(),
+                    )
+                } else {
+                    (" ", is.1, is.2, is.3, is.4, is.5, false)
+                };
+                (is != right).then(|| format!("row {row}, column {column}: {is:?}, not {right:?}"))
+            },
+        )
+    }
+
+    macro_rules! play {
+        ($name:literal, $size:expr) => {
+            play(
+                $size,
+                include_bytes!(concat!("terminal/", $name, ".bin")),
+                include_str!(concat!("terminal/", $name, ".txt")),
+                include_str!(concat!("terminal/", $name, ".ans")),
+            )
+        };
+    }
+
+    /// What has another colour of letters than the user's own.
+    fn coloured(screen: &Screen, row: u16) -> String {
+        screen.glyphs(row).filter(|(_, glyph)| glyph.fg != Colour::Default).map(|(_, glyph)| glyph.text).collect()
     }
 
     #[test]
     fn vim_splits_colours_and_edits() {
-        let screen = play(include_bytes!("terminal/vim.bin"));
-        assert_eq!(screen.text(), include_str!("terminal/vim.txt").strip_suffix('\n').unwrap());
+        let screen = play!("vim", (80, 24));
         assert!(screen.alternate());
         let reversed = screen.glyphs(11).filter(|(_, glyph)| glyph.reverse && glyph.bold).count();
         assert_eq!(reversed, 80, "the status line of the window with the cursor");
-        let coloured: String =
-            screen.glyphs(8).filter(|(_, glyph)| glyph.fg != Colour::Default).map(|(_, glyph)| glyph.text).collect();
-        assert_eq!(coloured, " 14 ", "the number of the line has a colour of its own");
+        assert_eq!(coloured(&screen, 8), " 14 ", "the number of the line has a colour of its own");
     }
 
     #[test]
     fn less_numbers_lines_and_finds() {
-        let screen = play(include_bytes!("terminal/less.bin"));
-        assert_eq!(screen.text(), include_str!("terminal/less.txt").strip_suffix('\n').unwrap());
+        play!("less", (80, 24));
     }
 
     #[test]
     fn tmux_has_panes_with_frames() {
-        let screen = play(include_bytes!("terminal/tmux.bin"));
-        assert_eq!(screen.text(), include_str!("terminal/tmux.txt").strip_suffix('\n').unwrap());
+        let screen = play!("tmux", (80, 24));
         let status = screen.glyphs(23).filter(|(_, glyph)| glyph.bg == Colour::Indexed(2)).count();
         assert_eq!(status, 80, "its status line is green");
         let red: String =
@@ -341,10 +402,57 @@ mod recorded {
 
     #[test]
     fn htop_has_meters_and_a_table() {
-        let screen = play(include_bytes!("terminal/htop.bin"));
-        assert_eq!(screen.text(), include_str!("terminal/htop.txt").strip_suffix('\n').unwrap());
+        let screen = play!("htop", (80, 24));
+        let heads = screen.glyphs(7).filter(|(_, glyph)| glyph.bg == Colour::Indexed(2)).count();
+        assert_eq!(
+            heads,
+            80 - " CPU%▽".chars().count(),
+            "the heads are on green to the end of the row, but for the one sorted by"
+        );
         assert_eq!(screen.mouse(), MouseWanted::Clicks);
         assert_eq!(screen.cursor(), None);
+    }
+
+    /// Screens of vttest 2.7's menus 1, 2 and 8, each at its "Push <RETURN>".
+    #[test]
+    fn vttest_looks_right() {
+        let recording = include_bytes!("terminal/vttest.bin");
+        let mut screen = Screen::new(80, 24);
+        let mut done = 0;
+        let mut wrong = Vec::new();
+        for look in include_str!("terminal/vttest.ans").split("== ").skip(1) {
+            let (end, cells) = look.split_once('\n').unwrap();
+            let end: usize = end.parse().unwrap();
+            recording[done..end].chunks(7).for_each(|piece| drop(screen.feed(piece)));
+            done = end;
+            let text = screen.text();
+            let rows: Vec<&str> = text.split('\n').collect();
+            // Where tmux 3.3a does not do what vttest's own words ask for, they are the judge.
+            if rows[1].ends_with("The left/right margins should have letters in order:") {
+                let letters = rows[2..20].iter().map(|row| (row.chars().next(), row.chars().nth(79), row.len()));
+                let right = ('I'..='Z').map(|letter| (Some(letter), Some(letter.to_ascii_lowercase()), 80));
+                assert_eq!(letters.collect::<Vec<_>>(), right.collect::<Vec<_>>());
+            } else if rows[22].starts_with("This line should be the one above the bottom") {
+                assert!(rows[23].starts_with("Origin mode test. This line should be at the bottom"), "{text}");
+            } else {
+                wrong.extend(differs(&screen, cells).map(|what| format!("byte {end}: {what}\n{text}")));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        assert!(screen.text().contains("Push <RETURN>"));
+    }
+
+    #[test]
+    fn nvtop_has_meters_and_curves() {
+        let screen = play!("nvtop", (120, 38));
+        assert!(screen.alternate());
+        assert_eq!(screen.cursor(), None);
+        let text = screen.text();
+        for word in ["[NVIDIA A10G]", "[Tesla T4]", "GPU0 mem%", "┌", "°C", "Compute"] {
+            assert!(text.contains(word), "{word}");
+        }
+        let curves = (0..38).flat_map(|row| coloured(&screen, row).chars().collect::<Vec<_>>());
+        assert!(curves.filter(|drawn| "─│┌┐└┘┴┼".contains(*drawn)).count() > 100, "the curves have colours of their own");
     }
 }
 

@@ -490,6 +490,11 @@ mod tests {
                 match step {
                     // A region that ends below the screen is cut here as xterm does it, not as alacritty does.
                     Step::Bytes(bytes) if bytes.ends_with(b"r") && screen.size().1 < 5 => {}
+                    // Up and down stop at margins here, and columns leave the line alone, as xterm does it.
+                    Step::Bytes(bytes)
+                        if screen.machine.region != (0, screen.machine.rows())
+                            && bytes.starts_with(b"\x1b[")
+                            && bytes.last().is_some_and(|last| b"ABeEFG`".contains(last)) => {}
                     Step::Bytes(bytes) => {
                         processor.advance(&mut term, bytes);
                         screen.feed(bytes);

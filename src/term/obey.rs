@@ -89,6 +89,27 @@ impl Machine {
         }
     }
 
+    /// Lines up (negative) or down, and not over a margin from within, as the VT100 does it. `Term` goes over them, and counts the
+    /// region's top twice when lines are counted from there.
+    fn climb(&mut self, lines: i32) {
+        let at = below_cursor(self.term.grid()) - 1;
+        let top = if at >= self.region.0 { self.region.0 } else { 0 };
+        let bottom = if at < self.region.1 { self.region.1 } else { self.rows() } - 1;
+        let distance = usize::try_from(lines.unsigned_abs()).unwrap_or(usize::MAX);
+        let to = if lines < 0 { at.saturating_sub(distance).max(top) } else { at.saturating_add(distance).min(bottom) };
+        let cursor = &mut self.term.grid_mut().cursor;
+        cursor.point.line = line(to);
+        cursor.input_needs_wrap = false;
+    }
+
+    /// `Term` counts the region's top for this, too.
+    fn go_to_column(&mut self, column: usize) {
+        let last = self.columns() - 1;
+        let cursor = &mut self.term.grid_mut().cursor;
+        cursor.point.column = Column(column.min(last));
+        cursor.input_needs_wrap = false;
+    }
+
     fn return_carriage(&mut self) {
         let cursor = &mut self.term.grid_mut().cursor;
         cursor.point.column = Column(0);
@@ -196,16 +217,23 @@ impl Machine {
         let count = usize::from(params.or(0, 1));
         // More tabs than there are columns do what as many do.
         let tabs = params.or(0, 1).min(u16::try_from(self.columns()).unwrap_or(u16::MAX));
-        let line = i32::from(params.or(0, 1)) - 1;
+        let lines = i32::from(params.or(0, 1));
+        let line = lines - 1;
         match last {
             b'@' => self.term.insert_blank(count),
-            b'A' => self.term.move_up(count),
-            b'B' | b'e' => self.term.move_down(count),
+            b'A' => self.climb(-lines),
+            b'B' | b'e' => self.climb(lines),
             b'C' | b'a' => self.term.move_forward(count),
             b'D' => self.term.move_backward(count),
-            b'E' => self.term.move_down_and_cr(count),
-            b'F' => self.term.move_up_and_cr(count),
-            b'G' | b'`' => self.term.goto_col(count - 1),
+            b'E' => {
+                self.climb(lines);
+                self.return_carriage();
+            }
+            b'F' => {
+                self.climb(-lines);
+                self.return_carriage();
+            }
+            b'G' | b'`' => self.go_to_column(count - 1),
             b'H' | b'f' => self.term.goto(line, usize::from(params.or(1, 1)) - 1),
             b'I' => self.term.move_forward_tabs(tabs),
             b'J' => self.clear_screen(params.or(0, 0)),

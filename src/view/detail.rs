@@ -178,9 +178,11 @@ fn gauges(pen: &mut Pen<'_>, area: Area, gauges: &[Gauge], note: &Safe, app: &Ap
         }
         y += 1;
     }
-    if !note.is_empty() && y < end {
-        pen.put(area.x, y, area.width, note, Role::Warning);
-        y += 1;
+    if !note.is_empty() {
+        for line in wrap(note, area.width).iter().take(usize::from(end.saturating_sub(y))) {
+            pen.put(area.x, y, area.width, line, Role::Warning);
+            y += 1;
+        }
     }
     y
 }

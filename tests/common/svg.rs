@@ -1,16 +1,35 @@
 //! A screen as a picture: SVG text on coloured grounds, one row a line.
 
 use std::fmt::Write;
+use std::fs;
+use std::path::Path;
 
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
+
+use super::Stage;
 
 const CELL: (f32, f32) = (8.4, 18.0);
 const GROUND: &str = "#101216";
 const INK: &str = "#c9cdd4";
 
+/// The picture in `screenshots/` is the one that this program draws; with `FOOTPLATE_PICTURES` it is made anew.
+#[track_caller]
+pub fn picture(name: &str, stage: &Stage) {
+    let drawn = draw(&stage.buffer("night"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("screenshots").join(format!("{name}.svg"));
+    if std::env::var_os("FOOTPLATE_PICTURES").is_some() {
+        fs::write(&path, &drawn).expect("the picture is written");
+    }
+    let kept = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        kept == drawn,
+        "screenshots/{name}.svg is out of date: run the tests `screens` and `shell` with FOOTPLATE_PICTURES=1"
+    );
+}
+
 /// The buffer as SVG.
-pub fn picture(buffer: &Buffer) -> String {
+pub fn draw(buffer: &Buffer) -> String {
     let area = buffer.area;
     let (width, height) = (f32::from(area.width) * CELL.0 + 16.0, f32::from(area.height) * CELL.1 + 16.0);
     let mut out = format!(

@@ -61,13 +61,7 @@ async fn output(command: &mut Command) -> (Option<i32>, String, String) {
 }
 
 fn is_there() -> bool {
-    let there = ["ssh", "scp", "sftp"].iter().all(|name| {
-        std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).any(|folder| folder.join(name).exists())
-    });
-    if !there {
-        eprintln!("skipped: OpenSSH's clients are not installed (Debian: openssh-client)");
-    }
-    there
+    crate::skip::installed(&["ssh", "scp", "sftp"], "openssh-client")
 }
 
 fn noise(path: &Path, bytes: usize) -> Vec<u8> {

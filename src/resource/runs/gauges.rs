@@ -1,13 +1,15 @@
-//! What an instance is doing: GPUs by `nvidia-smi`, processors, memory and disk by /proc and df. One sample each time its
-//! detail is looked at, over the line that is held anyway.
+//! What an instance is doing: GPUs by `nvidia-smi`, and what is wrong with them; processors, memory and disk by /proc and df. One
+//! sample each time its detail is looked at, over the line that is held anyway.
 
+mod gpu;
 mod sample;
 
 use std::collections::{HashMap, VecDeque};
 
 use jiff::Timestamp;
 
-use self::sample::{Gpu, Sample};
+use self::gpu::Gpu;
+use self::sample::Sample;
 use crate::aws::Aws;
 use crate::model::show::{seconds_between, size};
 use crate::model::{Block, Gauge, ItemId, Safe};
@@ -35,8 +37,13 @@ struct Past {
 /// The gauges of an instance; `None` while no line to it is held: to look at an instance does not connect to it.
 pub(in crate::resource) async fn gauges(aws: &Aws, instance: &ItemId) -> Option<Block> {
     let line = held(aws, instance)?;
-    let said = line.told("looking at the gauges", include_str!("scripts/gauges.sh"), &[], None).await.ok()?;
-    let sample = sample::read(&said);
+    let sample = match line.told("looking at the gauges", include_str!("scripts/gauges.sh"), &[], None).await {
+        Ok(said) => sample::read(&said),
+        Err(failure) => {
+            let note = Safe::line(&format!("no gauges: {}; {}", failure.what, failure.hint));
+            return Some(Block::Gauges { title: "gauges".into(), gauges: Vec::new(), note });
+        }
+    };
     Some(aws.memo(MEMO, |past: &mut HashMap<String, Past>| {
         past.entry(instance.as_str().to_owned()).or_default().block(&sample, Timestamp::now())
     }))
@@ -45,10 +52,17 @@ pub(in crate::resource) async fn gauges(aws: &Aws, instance: &ItemId) -> Option<
 impl Past {
     fn block(&mut self, sample: &Sample, now: Timestamp) -> Block {
         let mut gauges = Vec::new();
-        for gpu in &sample.gpus {
+        if sample.gpus.all.is_empty() && sample.gpus.trouble().is_some() {
+            gauges.push(self.gauge("GPU", None, "unknown"));
+        }
+        for gpu in &sample.gpus.all {
             gauges.push(self.gauge(&format!("GPU {}", gpu.index), gpu.busy, &words(gpu)));
             let memory = gpu.memory.map(|(used, total)| share(used, total));
-            let said = gpu.memory.map_or_else(String::new, |(used, total)| format!("{} of {}", size(used), size(total)));
+            let said = match (gpu.memory, &gpu.reason) {
+                (Some((used, total)), _) => format!("{} of {}", size(used), size(total)),
+                (None, Some(reason)) => reason.clone(),
+                (None, None) => "not told by the device".to_owned(),
+            };
             gauges.push(self.gauge(&format!("GPU {} memory", gpu.index), memory, &said));
         }
         let before = std::mem::replace(&mut self.ticks, sample.ticks);
@@ -70,27 +84,35 @@ impl Past {
         Gauge { name: Safe::line(name), share, said: Safe::line(said), way: way.iter().copied().collect() }
     }
 
-    /// What stands out: GPUs that are paid for and do nothing.
+    /// What stands out: GPUs or a driver that do not work, and GPUs that are paid for and do nothing.
     fn note(&mut self, sample: &Sample, now: Timestamp) -> String {
-        for gpu in &sample.gpus {
+        let trouble = sample.gpus.trouble().map(|trouble| format!("{}: {}", trouble.what, trouble.remedy));
+        trouble.into_iter().chain(self.idle(sample, now)).collect::<Vec<_>>().join("; ")
+    }
+
+    fn idle(&mut self, sample: &Sample, now: Timestamp) -> Option<String> {
+        let gpus = &sample.gpus.all;
+        for gpu in gpus {
             if sample.runs > 0 && gpu.busy.is_some_and(|busy| busy < IDLE) {
                 self.idle.entry(gpu.index).or_insert(now);
             } else {
                 self.idle.remove(&gpu.index);
             }
         }
+        // One that is gone does not idle.
+        self.idle.retain(|index, _| gpus.iter().any(|gpu| gpu.index == *index));
         let mut idle: Vec<(u32, f64)> = self.idle.iter().map(|(index, since)| (*index, seconds_between(*since, now))).collect();
         idle.retain(|(_, seconds)| *seconds >= TELL_IDLE);
         idle.sort_by_key(|(index, _)| *index);
-        let Some(longest) = idle.iter().map(|(_, seconds)| *seconds).reduce(f64::min) else { return String::new() };
+        let longest = idle.iter().map(|(_, seconds)| *seconds).reduce(f64::min)?;
         let which = match idle[..] {
-            [_] if sample.gpus.len() == 1 => "GPU idle".to_owned(),
+            [_] if gpus.len() == 1 => "GPU idle".to_owned(),
             _ => format!("GPU {} idle", idle.iter().map(|(index, _)| index.to_string()).collect::<Vec<_>>().join(", ")),
         };
-        format!(
+        Some(format!(
             "{which} for {:.0} minutes while a run is at work: does the script move model and data to the GPU, or wait for data?",
             (longest / 60.0).floor()
-        )
+        ))
     }
 }
 
@@ -99,6 +121,7 @@ fn words(gpu: &Gpu) -> String {
     let mut words = vec![gpu.name.clone()];
     words.extend(gpu.celsius.map(|celsius| format!("{celsius:.0} °C")));
     words.extend(gpu.watts.map(|watts| format!("{watts:.0} W")));
+    words.extend(gpu.busy.is_none().then(|| gpu.reason.clone().unwrap_or_else(|| "use not told".to_owned())));
     words.join(", ")
 }
 
@@ -109,6 +132,7 @@ fn share(part: u64, whole: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::gpu::Gpus;
     use super::*;
 
     fn sample(runs: usize, busy: &[f64]) -> Sample {
@@ -119,10 +143,11 @@ mod tests {
             memory: Some((6 << 30, 24 << 30)),
             celsius: Some(61.0),
             watts: None,
+            reason: None,
         };
         Sample {
             runs,
-            gpus: busy.iter().enumerate().map(gpu).collect(),
+            gpus: Gpus { all: busy.iter().enumerate().map(gpu).collect(), ..Gpus::default() },
             ticks: Some((10, 100)),
             cores: 8,
             memory: Some((1, 4)),
@@ -151,6 +176,30 @@ mod tests {
         let mut two = Past::default();
         two.block(&sample(1, &[0.9, 0.0]), at(0));
         assert!(note(&two.block(&sample(1, &[0.9, 0.0]), at(300))).starts_with("GPU 1 idle for 5 minutes"));
+    }
+
+    #[test]
+    fn a_driver_that_fails_is_told_and_what_it_said_before_stays_away() {
+        let mut past = Past::default();
+        past.block(&sample(1, &[0.0]), at(0));
+        let mut gone = sample(1, &[]);
+        gone.gpus.read("Failed to initialize NVML: Driver/library version mismatch");
+        gone.gpus.read("nvidia-smi ended 18");
+        let block = past.block(&gone, at(300));
+        assert!(
+            note(&block).starts_with("Failed to initialize NVML: Driver/library version mismatch: reboot"),
+            "{}",
+            note(&block)
+        );
+        let Block::Gauges { gauges, .. } = &block else { panic!() };
+        assert_eq!((gauges[0].name.as_str(), gauges[0].share, gauges[0].said.as_str()), ("GPU", None, "unknown"));
+        assert_eq!(note(&past.block(&sample(1, &[0.0]), at(310))), "", "it was gone, it did not idle");
+        let mut forbidden = sample(0, &[0.0]);
+        forbidden.gpus.all[0] =
+            Gpu { busy: None, memory: None, reason: Some("Insufficient Permissions".into()), ..forbidden.gpus.all[0].clone() };
+        let Block::Gauges { gauges, .. } = past.block(&forbidden, at(320)) else { panic!() };
+        assert_eq!(gauges[0].said.as_str(), "NVIDIA A10G, 61 °C, Insufficient Permissions");
+        assert_eq!(gauges[1].said.as_str(), "Insufficient Permissions");
     }
 
     #[test]

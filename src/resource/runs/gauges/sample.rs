@@ -1,14 +1,13 @@
-//! One sample as the instance tells it: /proc/stat and /proc/meminfo (proc(5)), `df -P` (POSIX), and `nvidia-smi` with
-//! `--query-gpu=index,name,utilization.gpu,memory.used,memory.total,temperature.gpu,power.draw
-//! --format=csv,noheader,nounits` (its own --help-query-gpu: per cent, MiB, °C, W; `[N/A]` or `[Not Supported]` where the
-//! device does not tell).
+//! One sample as the instance tells it: /proc/stat and /proc/meminfo (proc(5)), `df -P` (POSIX), and GPUs (see [`super::gpu`]).
+
+use super::gpu::Gpus;
 
 /// What was measured at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Sample {
     /// Runs at work.
     pub runs: usize,
-    pub gpus: Vec<Gpu>,
+    pub gpus: Gpus,
     /// Processor time, busy and all, in ticks since the boot.
     pub ticks: Option<(u64, u64)>,
     pub cores: u32,
@@ -16,19 +15,6 @@ pub(super) struct Sample {
     pub memory: Option<(u64, u64)>,
     /// Of the home folder's file system.
     pub disk: Option<(u64, u64)>,
-}
-
-/// One GPU.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Gpu {
-    pub index: u32,
-    pub name: String,
-    /// 0.0 to 1.0.
-    pub busy: Option<f64>,
-    /// Used and all, in bytes.
-    pub memory: Option<(u64, u64)>,
-    pub celsius: Option<f64>,
-    pub watts: Option<f64>,
 }
 
 /// Reads what the script says; what is missing or odd is not known.
@@ -53,7 +39,7 @@ pub(super) fn read(said: &str) -> Sample {
                 // What is kept for root counts as used, as df's own per cent has it.
                 sample.disk = number(3).zip(number(2)).map(|(used, free)| (used, used + free));
             }
-            ("gpu", _) => sample.gpus.extend(gpu(line)),
+            ("gpu", _) => sample.gpus.read(line),
             _ => {}
         }
     }
@@ -69,21 +55,6 @@ fn ticks(line: &str) -> Option<(u64, u64)> {
     Some((all.saturating_sub(idle), all))
 }
 
-fn gpu(line: &str) -> Option<Gpu> {
-    let cells: Vec<&str> = line.split(", ").map(str::trim).collect();
-    let [index, name, busy, used, total, celsius, watts] = cells[..] else { return None };
-    let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
-    let mebibytes = |text: &str| text.parse::<u64>().ok().map(|number| number << 20);
-    Some(Gpu {
-        index: index.parse().ok()?,
-        name: name.to_owned(),
-        busy: number(busy).map(|percent| (percent / 100.0).clamp(0.0, 1.0)),
-        memory: mebibytes(used).zip(mebibytes(total)),
-        celsius: number(celsius),
-        watts: number(watts),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,7 +67,7 @@ mod tests {
         assert_eq!((sample.runs, sample.ticks, sample.cores), (1, Some((150, 1000)), 8));
         assert_eq!(sample.memory, Some((8_000_000 * 1024, 32_000_000 * 1024)));
         assert_eq!(sample.disk, Some((20_000_000 * 1024, 51_816_616 * 1024)));
-        let [a10, t4] = &sample.gpus[..] else { panic!("{:?}", sample.gpus) };
+        let [a10, t4] = &sample.gpus.all[..] else { panic!("{:?}", sample.gpus) };
         assert_eq!((a10.name.as_str(), a10.busy, a10.celsius, a10.watts), ("NVIDIA A10G", Some(0.97), Some(61.0), Some(219.88)));
         assert_eq!(a10.memory, Some((15360 << 20, 23028 << 20)));
         assert_eq!((t4.index, t4.busy, t4.watts), (1, None, None));
@@ -104,14 +75,10 @@ mod tests {
 
     #[test]
     fn what_is_no_sample_is_unknown() {
-        for said in [
-            "",
-            "gpu\nNVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n",
-            "cpu\nnonsense\ndisk\n\nmemory\n",
-        ] {
+        for said in ["", "cpu\nnonsense\ndisk\n\nmemory\n"] {
             let sample = read(said);
             assert!(
-                sample.gpus.is_empty() && sample.memory.is_none() && sample.disk.is_none() && sample.ticks.is_none(),
+                sample.gpus.all.is_empty() && sample.memory.is_none() && sample.disk.is_none() && sample.ticks.is_none(),
                 "{said}"
             );
         }

@@ -11,5 +11,14 @@ grep -E '^(MemTotal|MemAvailable):' /proc/meminfo
 echo 'disk'
 df -Pk "$HOME" | tail -n 1
 echo 'gpu'
-command -v nvidia-smi > /dev/null && timeout 10 nvidia-smi --query-gpu=index,name,utilization.gpu,memory.used,memory.total,temperature.gpu,power.draw --format=csv,noheader,nounits
+# NVIDIA's display and 3D controllers (sysfs of PCI), which are there without a driver, too.
+cards=0
+for card in /sys/bus/pci/devices/*/; do
+    read -r vendor 2> /dev/null < "$card/vendor" && read -r class < "$card/class" && [ "$vendor ${class%????}" = '0x10de 0x03' ] && cards=$((cards + 1))
+done
+echo "cards $cards"
+if command -v nvidia-smi > /dev/null; then
+    timeout -k 2 10 nvidia-smi --query-gpu=index,name,utilization.gpu,memory.used,memory.total,temperature.gpu,power.draw --format=csv,noheader,nounits 2>&1
+    echo "nvidia-smi ended $?"
+fi
 exit 0
