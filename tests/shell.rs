@@ -10,7 +10,12 @@ use footplate::app::shell::mouse::{Button, Did, Mouse};
 use footplate::app::shell::talk::{Attach, News, Opened, Raw, Stranger, Wish};
 use footplate::app::{Effect, Event, Level};
 use footplate::config::keymap::Keymap;
+use footplate::config::theme::Theme;
 use footplate::model::{Cell, Failure, FailureKind, Item, ItemId, Page, Phase, State};
+use footplate::runtime::sheet::Sheet;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+use unicode_width::UnicodeWidthStr as _;
 
 const ID: &str = "i-0123456789abcdef0";
 
@@ -740,4 +745,65 @@ fn the_terminal_at_every_stage_at_three_sizes() {
         });
         at("gone", &stage);
     }
+}
+
+#[test]
+fn a_frame_of_changed_rows_is_the_frame_of_all() {
+    let fed: [&[u8]; 14] = [
+        b"ada$ ",
+        b"l",
+        b"s\r\n",
+        "日本\x1b[44m語\x1b[0m\r\n".as_bytes(),
+        b"\x1b[1;3Hx",
+        "\x1b[4;1He\u{301}👍\u{1f3fd}".as_bytes(),
+        b"\x1b[?1049h\x1b[H\x1b[2J\x1b[7mfull\x1b[0m",
+        b"\x1b]2;a title\x07",
+        b"\x1b[?1049l",
+        b"\x1b[40;1H\n\n\nat the end\x1b[?25l",
+        b"\x1b[2;5Hhere\x1b[?25h",
+        b"\x07",
+        b"\x1b[5;1H\x1b[2K\x1b[41mred\x1b[K\x1b[0m",
+        b"\x1b[?2026hheld",
+    ];
+    for (width, height, steps) in [(120, 36, ""), (60, 16, ""), (200, 50, "Ctrl-] v"), (100, 30, "Ctrl-] [ k k")] {
+        let mut stage = connected(width, height);
+        if !steps.is_empty() {
+            stage.press(steps);
+        }
+        let mut sheet = Sheet::new(TestBackend::new(width, height), width, height);
+        let theme = Theme::built_in("night").expect("built in");
+        let mut same = |stage: &Stage, what: &str| {
+            sheet.draw(&stage.app, &theme).expect("drawn");
+            assert_eq!(seen(sheet.backend().buffer()), seen(&stage.buffer("night")), "{width}x{height} {steps} {what}");
+            assert_eq!(sheet.backend().cursor_visible(), stage.app.cursor().is_some());
+            let at = sheet.backend().cursor_position();
+            assert!(stage.app.cursor().is_none_or(|place| place == (at.x, at.y)), "{what}: {at}");
+        };
+        same(&stage, "at first");
+        for bytes in fed.iter().chain(&fed) {
+            hears(&mut stage, bytes);
+            same(&stage, &String::from_utf8_lossy(bytes));
+        }
+        for keys in ["Ctrl-] ?", "Esc", "Ctrl-] /", "f u l l Enter", "Esc", "x", "Ctrl-] l", "Ctrl-]"] {
+            stage.press(keys);
+            hears(&mut stage, b"more ");
+            same(&stage, keys);
+            hears(&mut stage, b"\r\nand more");
+            same(&stage, keys);
+        }
+    }
+}
+
+/// The cells that can be seen: what is under the second half of a wide character may be anything.
+fn seen(buffer: &Buffer) -> Vec<(u16, u16, ratatui::buffer::Cell)> {
+    let mut seen = Vec::new();
+    for y in 0..buffer.area.height {
+        let mut x = 0;
+        while x < buffer.area.width {
+            let cell = &buffer[(x, y)];
+            seen.push((x, y, cell.clone()));
+            x += cell.symbol().width().max(1) as u16;
+        }
+    }
+    seen
 }
