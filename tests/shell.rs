@@ -3,6 +3,10 @@
 
 mod common;
 
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::rc::Rc;
+
 use common::{Stage, svg};
 use footplate::app::event::Wake;
 use footplate::app::shell::Link;
@@ -13,9 +17,8 @@ use footplate::config::keymap::Keymap;
 use footplate::config::theme::Theme;
 use footplate::model::{Cell, Failure, FailureKind, Item, ItemId, Page, Phase, State};
 use footplate::runtime::sheet::Sheet;
-use ratatui::backend::TestBackend;
-use ratatui::buffer::Buffer;
-use unicode_width::UnicodeWidthStr as _;
+use footplate::term::Screen;
+use ratatui::backend::CrosstermBackend;
 
 const ID: &str = "i-0123456789abcdef0";
 
@@ -770,14 +773,19 @@ fn a_frame_of_changed_rows_is_the_frame_of_all() {
         if !steps.is_empty() {
             stage.press(steps);
         }
-        let mut sheet = Sheet::new(TestBackend::new(width, height), width, height);
-        let theme = Theme::built_in("night").expect("built in");
+        let mut window = Window::new(width, height);
         let mut same = |stage: &Stage, what: &str| {
-            sheet.draw(&stage.app, &theme).expect("drawn");
-            assert_eq!(seen(sheet.backend().buffer()), seen(&stage.buffer("night")), "{width}x{height} {steps} {what}");
-            assert_eq!(sheet.backend().cursor_visible(), stage.app.cursor().is_some());
-            let at = sheet.backend().cursor_position();
-            assert!(stage.app.cursor().is_none_or(|place| place == (at.x, at.y)), "{what}: {at}");
+            window.draw(stage);
+            let mut whole = Window::new(width, height);
+            whole.draw(stage);
+            assert_eq!(window.screen.text(), whole.screen.text(), "{width}x{height} {steps} {what}");
+            for row in 0..height {
+                assert!(
+                    window.screen.glyphs(row).eq(whole.screen.glyphs(row)),
+                    "{width}x{height} {steps} {what}, the look of line {row}"
+                );
+            }
+            assert_eq!(window.screen.cursor(), whole.screen.cursor(), "{what}");
         };
         same(&stage, "at first");
         for bytes in fed.iter().chain(&fed) {
@@ -794,16 +802,36 @@ fn a_frame_of_changed_rows_is_the_frame_of_all() {
     }
 }
 
-/// The cells that can be seen: what is under the second half of a wide character may be anything.
-fn seen(buffer: &Buffer) -> Vec<(u16, u16, ratatui::buffer::Cell)> {
-    let mut seen = Vec::new();
-    for y in 0..buffer.area.height {
-        let mut x = 0;
-        while x < buffer.area.width {
-            let cell = &buffer[(x, y)];
-            seen.push((x, y, cell.clone()));
-            x += cell.symbol().width().max(1) as u16;
-        }
+/// A window, as a terminal has it.
+struct Window {
+    sheet: Sheet<CrosstermBackend<Wire>>,
+    wire: Wire,
+    screen: Screen,
+}
+
+impl Window {
+    fn new(width: u16, height: u16) -> Self {
+        let wire = Wire::default();
+        let sheet = Sheet::new(CrosstermBackend::new(wire.clone()), width, height);
+        Self { sheet, wire, screen: Screen::new(width, height) }
     }
-    seen
+
+    fn draw(&mut self, stage: &Stage) {
+        self.sheet.draw(&stage.app, &Theme::built_in("night").expect("built in")).expect("drawn");
+        self.screen.feed(&self.wire.0.take());
+    }
+}
+
+/// What was written to it.
+#[derive(Clone, Default)]
+struct Wire(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Wire {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

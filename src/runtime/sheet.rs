@@ -68,11 +68,6 @@ impl<B: Backend> Sheet<B> {
         self.backend.flush()
     }
 
-    /// Where it is written to.
-    pub fn backend(&self) -> &B {
-        &self.backend
-    }
-
     fn is_as_large_as(&self, app: &App) -> bool {
         (self.shown.area.width, self.shown.area.height) == app.size
     }
