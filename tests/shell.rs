@@ -3,6 +3,10 @@
 
 mod common;
 
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::rc::Rc;
+
 use common::{Stage, svg};
 use footplate::app::event::Wake;
 use footplate::app::shell::Link;
@@ -10,9 +14,13 @@ use footplate::app::shell::mouse::{Button, Did, Mouse};
 use footplate::app::shell::talk::{Attach, News, Opened, Raw, Stranger, Wish};
 use footplate::app::{Effect, Event, Level};
 use footplate::config::keymap::Keymap;
+use footplate::config::theme::Theme;
 use footplate::model::{
     Cell, Failure, FailureKind, Field, FieldKind, Form, Item, ItemId, Page, Phase, Preview, Progress, State, Verb,
 };
+use footplate::runtime::sheet::Sheet;
+use footplate::term::Screen;
+use ratatui::backend::CrosstermBackend;
 
 const ID: &str = "i-0123456789abcdef0";
 
@@ -877,5 +885,91 @@ fn the_terminal_at_every_stage_at_three_sizes() {
             page: Page { items: vec![instance(Phase::Done, "Terminated")], whole: true, more: false },
         });
         at("gone", &stage);
+    }
+}
+
+#[test]
+fn a_frame_of_changed_rows_is_the_frame_of_all() {
+    let fed: [&[u8]; 14] = [
+        b"ada$ ",
+        b"l",
+        b"s\r\n",
+        "日本\x1b[44m語\x1b[0m\r\n".as_bytes(),
+        b"\x1b[1;3Hx",
+        "\x1b[4;1He\u{301}👍\u{1f3fd}".as_bytes(),
+        b"\x1b[?1049h\x1b[H\x1b[2J\x1b[7mfull\x1b[0m",
+        b"\x1b]2;a title\x07",
+        b"\x1b[?1049l",
+        b"\x1b[40;1H\n\n\nat the end\x1b[?25l",
+        b"\x1b[2;5Hhere\x1b[?25h",
+        b"\x07",
+        b"\x1b[5;1H\x1b[2K\x1b[41mred\x1b[K\x1b[0m",
+        b"\x1b[?2026hheld",
+    ];
+    for (width, height, steps) in [(120, 36, ""), (60, 16, ""), (200, 50, "Ctrl-] v"), (100, 30, "Ctrl-] [ k k")] {
+        let mut stage = connected(width, height);
+        if !steps.is_empty() {
+            stage.press(steps);
+        }
+        let mut window = Window::new(width, height);
+        let mut same = |stage: &Stage, what: &str| {
+            window.draw(stage);
+            let mut whole = Window::new(width, height);
+            whole.draw(stage);
+            assert_eq!(window.screen.text(), whole.screen.text(), "{width}x{height} {steps} {what}");
+            for row in 0..height {
+                assert!(
+                    window.screen.glyphs(row).eq(whole.screen.glyphs(row)),
+                    "{width}x{height} {steps} {what}, the look of line {row}"
+                );
+            }
+            assert_eq!(window.screen.cursor(), whole.screen.cursor(), "{what}");
+        };
+        same(&stage, "at first");
+        for bytes in fed.iter().chain(&fed) {
+            hears(&mut stage, bytes);
+            same(&stage, &String::from_utf8_lossy(bytes));
+        }
+        for keys in ["Ctrl-] ?", "Esc", "Ctrl-] /", "f u l l Enter", "Esc", "x", "Ctrl-] l", "Ctrl-]"] {
+            stage.press(keys);
+            hears(&mut stage, b"more ");
+            same(&stage, keys);
+            hears(&mut stage, b"\r\nand more");
+            same(&stage, keys);
+        }
+    }
+}
+
+/// A window, as a terminal has it.
+struct Window {
+    sheet: Sheet<CrosstermBackend<Wire>>,
+    wire: Wire,
+    screen: Screen,
+}
+
+impl Window {
+    fn new(width: u16, height: u16) -> Self {
+        let wire = Wire::default();
+        let sheet = Sheet::new(CrosstermBackend::new(wire.clone()), width, height);
+        Self { sheet, wire, screen: Screen::new(width, height) }
+    }
+
+    fn draw(&mut self, stage: &Stage) {
+        self.sheet.draw(&stage.app, &Theme::built_in("night").expect("built in")).expect("drawn");
+        self.screen.feed(&self.wire.0.take());
+    }
+}
+
+/// What was written to it.
+#[derive(Clone, Default)]
+struct Wire(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Wire {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -30,6 +30,8 @@ pub struct Shells {
     /// Keys go to the terminal beside the list.
     pub focused: bool,
     pub mode: Mode,
+    /// How many of the app's revisions came of nothing but what the terminal that shows was sent.
+    pub fed: u64,
     /// What was copied from a terminal last.
     copied: Option<String>,
     /// What to come back to from the whole screen.

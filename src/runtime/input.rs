@@ -94,8 +94,9 @@ pub fn die_by(signal: i32) -> ! {
 }
 
 /// One look at the terminal may bring several keys; crossterm hands out those it has only when it may wait a little. It spins
-/// meanwhile, as it rounds down to whole milliseconds.
-const MORE: Duration = Duration::from_micros(200);
+/// meanwhile, as it rounds down to whole milliseconds, and that takes a core from those who are to answer the key. So it is
+/// little, and asked twice: whoever was interrupted for so long the first time has not looked.
+const MORE: Duration = Duration::from_micros(20);
 
 /// Hands over keys until the terminal is gone. crossterm 0.29 spins for ever on a terminal that is gone, so it is asked
 /// only when there is something to read.
@@ -108,7 +109,8 @@ fn read_keys(keys: &UnboundedSender<Event>) {
             {
                 return;
             }
-            if !matches!(crossterm::event::poll(MORE), Ok(true)) {
+            let more = || matches!(crossterm::event::poll(MORE), Ok(true));
+            if !more() && !more() {
                 break;
             }
         }

@@ -8,6 +8,7 @@ mod input;
 pub mod raw;
 pub mod record;
 pub mod remote;
+pub mod sheet;
 mod shell;
 mod tty;
 

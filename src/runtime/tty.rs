@@ -16,15 +16,13 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ratatui::backend::CrosstermBackend;
-use ratatui::layout::Rect;
-use ratatui::{Terminal, TerminalOptions, Viewport};
 use tokio::sync::Notify;
 
 use super::machine;
+use super::sheet::Sheet;
 use crate::app::App;
 use crate::config::theme::Theme;
 use crate::model::{Failure, FailureKind, Safe};
-use crate::view;
 
 /// Alternate screen, bracketed paste, no cursor.
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[?2004h\x1b[?25l\x1b[2J";
@@ -51,7 +49,7 @@ static TURN: Mutex<()> = Mutex::new(());
 
 /// The terminal while the cockpit has it.
 pub struct Tty {
-    terminal: Terminal<CrosstermBackend<Frame>>,
+    sheet: Sheet<CrosstermBackend<Frame>>,
     frame: Frame,
     writer: mpsc::SyncSender<Vec<u8>>,
     idle: Arc<Idle>,
@@ -97,12 +95,10 @@ impl Tty {
         take()?;
         let (width, height) = measure();
         let frame = Frame::default();
-        let options = TerminalOptions { viewport: Viewport::Fixed(Rect::new(0, 0, width, height)) };
-        let terminal = Terminal::with_options(CrosstermBackend::new(frame.clone()), options)
-            .map_err(|error| machine("the terminal", &error))?;
+        let sheet = Sheet::new(CrosstermBackend::new(frame.clone()), width, height);
         let idle = Arc::new(Idle::default());
         let writer = start_writer(Arc::clone(&idle));
-        Ok(Self { terminal, frame, writer, idle, back: None })
+        Ok(Self { sheet, frame, writer, idle, back: None })
     }
 
     /// Columns and rows.
@@ -125,7 +121,7 @@ impl Tty {
 
     /// Draws what has changed since the last frame, as one write.
     pub fn draw(&mut self, app: &App, theme: &Theme) -> Result<(), Failure> {
-        self.terminal.draw(|frame| view::draw(frame, app, theme)).map_err(|error| machine("drawing", &error))?;
+        self.sheet.draw(app, theme).map_err(|error| machine("drawing", &error))?;
         let bytes = std::mem::take(&mut *self.frame.0.lock().unwrap_or_else(PoisonError::into_inner));
         let mut whole = Vec::with_capacity(bytes.len() + 16);
         whole.extend_from_slice(b"\x1b[?2026h");
@@ -148,7 +144,7 @@ impl Tty {
 
     /// The window has another size: the next frame is drawn whole.
     pub fn resize(&mut self, width: u16, height: u16) -> Result<(), Failure> {
-        self.terminal.resize(Rect::new(0, 0, width.max(1), height.max(1))).map_err(|error| machine("the terminal", &error))
+        self.sheet.resize(width.max(1), height.max(1)).map_err(|error| machine("the terminal", &error))
     }
 
     /// Puts a text on the user's own clipboard, also through SSH (OSC 52).

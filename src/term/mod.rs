@@ -17,6 +17,7 @@ mod params;
 mod parser;
 mod print;
 mod select;
+mod shot;
 mod strings;
 mod style;
 mod width;
@@ -34,6 +35,7 @@ use alacritty_terminal::vte::ansi::CursorShape;
 pub use glyph::{Colour, Glyph};
 pub use keys::{Code, Key};
 pub use mouse::{Button, Mouse, MouseKind, MouseWanted};
+pub use shot::Shot;
 
 use find::Search;
 use machine::Machine;

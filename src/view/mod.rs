@@ -16,21 +16,21 @@ mod plots;
 mod shell;
 mod table;
 
-use ratatui::Frame;
+use ratatui::buffer::Buffer;
 
 use crate::app::layout::{Area, Layout, layout};
 use crate::app::{App, Level};
 use crate::config::theme::{Role, Theme};
 use pen::Pen;
 
-/// Draws the whole screen.
-pub fn draw(frame: &mut Frame<'_>, app: &App, theme: &Theme) {
-    let size = frame.area();
-    let mut pen = Pen::new(frame.buffer_mut(), theme, app.setup.ascii);
+/// Draws the whole screen; returns where its cursor is to be, if anywhere.
+pub fn draw(buffer: &mut Buffer, app: &App, theme: &Theme) -> Option<(u16, u16)> {
+    let size = buffer.area;
+    let mut pen = Pen::new(buffer, theme, app.setup.ascii);
     let places = layout(app);
     if places.too_small || size.width < app.size.0 || size.height < app.size.1 {
         pen.say(0, 0, size.width, "footplate: more room, please", Role::Text);
-        return;
+        return None;
     }
     if places.top.height > 0 {
         pane(&mut pen, &places, app);
@@ -42,9 +42,21 @@ pub fn draw(frame: &mut Frame<'_>, app: &App, theme: &Theme) {
         bars::footer(&mut pen, places.footer_rule, places.footer, app);
     }
     overlay::draw(&mut pen, Area { x: 0, y: 0, width: app.size.0, height: app.size.1 }, app);
-    if let Some(place) = app.cursor() {
-        frame.set_cursor_position(place);
-    }
+    app.cursor()
+}
+
+/// Where the terminal is drawn, when its rows show nothing but what is in it, and nothing else shows any of that.
+#[must_use]
+pub fn terminal(app: &App) -> Option<Area> {
+    let places = layout(app);
+    shell::is_alone(&places, app).then_some(places.shell)
+}
+
+/// Draws these rows of the [`terminal`] anew; returns where the cursor is to be.
+pub fn redraw(buffer: &mut Buffer, app: &App, theme: &Theme, rows: &[u16]) -> Option<(u16, u16)> {
+    let mut pen = Pen::new(buffer, theme, app.setup.ascii);
+    shell::rows(&mut pen, layout(app).shell, app, rows);
+    app.cursor()
 }
 
 /// The open pane: bars, list, and the selected thing.

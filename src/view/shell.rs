@@ -87,12 +87,33 @@ fn mark(pen: &Pen<'_>, session: &Session) -> (&'static str, Role) {
 fn screen(pen: &mut Pen<'_>, area: Area, session: &Session) {
     let (_, rows) = session.screen.size();
     for row in 0..rows.min(area.height) {
-        for (column, glyph) in session.screen.glyphs(row) {
-            if column >= area.width {
-                break;
-            }
-            pen.remote(area.x + column, area.y + row, area.width - column, &glyph);
+        line(pen, area, session, row);
+    }
+}
+
+fn line(pen: &mut Pen<'_>, area: Area, session: &Session, row: u16) {
+    for (column, glyph) in session.screen.glyphs(row) {
+        if column >= area.width {
+            break;
         }
+        pen.remote(area.x + column, area.y + row, area.width - column, &glyph);
+    }
+}
+
+/// The rows of the terminal show nothing but what is in it, and nothing else on the screen tells of that.
+pub fn is_alone(places: &Layout, app: &App) -> bool {
+    let Some(session) = app.shells.session().filter(|_| places.shell.height > 0) else { return false };
+    let covered = places.footer.height == 0 && footer_is_needed(app, session);
+    // While one reads back, the footer says where.
+    session.is_live() && session.unsent.is_empty() && app.overlays.is_empty() && app.shells.mode != Mode::Reading && !covered
+}
+
+/// Draws these rows of the terminal anew.
+pub fn rows(pen: &mut Pen<'_>, area: Area, app: &App, rows: &[u16]) {
+    let Some(session) = app.shells.session() else { return };
+    for row in rows.iter().copied().filter(|row| *row < area.height) {
+        pen.clear(Area { y: area.y + row, height: 1, ..area });
+        line(pen, area, session, row);
     }
 }
 
@@ -156,15 +177,18 @@ fn ended(pen: &mut Pen<'_>, area: Area, session: &Session, why: &Safe, well: boo
     strip(pen, area, &lines);
 }
 
+fn footer_is_needed(app: &App, session: &Session) -> bool {
+    app.shells.mode != Mode::Typing || app.toast.is_some() || session.pasting().is_some()
+}
+
 /// Where one is, and what can be done: the leader first, as it is the way out.
 pub fn footer(pen: &mut Pen<'_>, places: &Layout, app: &App) {
     pen.rule(places.footer_rule);
     let Some(session) = app.shells.session() else { return };
     // A small window has no line for this: it comes over the last one of the terminal, when there is something to say.
     let small = Area { y: app.size.1.saturating_sub(1), height: 1, width: app.size.0, x: 0 };
-    let needed = app.shells.mode != Mode::Typing || app.toast.is_some() || session.pasting().is_some();
     let area = if places.footer.height > 0 { places.footer } else { small };
-    if places.footer.height == 0 && !needed {
+    if places.footer.height == 0 && !footer_is_needed(app, session) {
         return;
     }
     pen.clear(area);

@@ -122,7 +122,7 @@ impl Stage {
     pub fn buffer(&self, theme: &str) -> Buffer {
         let theme = Theme::built_in(theme).expect("built in");
         let mut terminal = Terminal::new(TestBackend::new(self.app.size.0.max(1), self.app.size.1.max(1))).expect("a stage");
-        terminal.draw(|frame| view::draw(frame, &self.app, &theme)).expect("drawn");
+        terminal.draw(|frame| _ = view::draw(frame.buffer_mut(), &self.app, &theme)).expect("drawn");
         terminal.backend().buffer().clone()
     }
 

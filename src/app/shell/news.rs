@@ -77,7 +77,9 @@ impl App {
         let copied = session.screen.take_clipboard();
         if shown {
             session.stirred = false;
-            self.revision += u64::from(session.screen.revision() != before);
+            let fed = u64::from(session.screen.revision() != before);
+            self.revision += fed;
+            self.shells.fed += fed;
         } else if !session.stirred {
             session.stirred = true;
             self.revision += 1;
