@@ -12,6 +12,7 @@ mod staging;
 mod training_jobs;
 mod trials;
 mod tuning_jobs;
+mod turns;
 
 use std::future::Future;
 use std::pin::Pin;

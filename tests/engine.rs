@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use bare::{Region, alive, all_gone, archive, options, wait_for};
+use bare::{Region, alive, all_gone, archive, options, region_to_kill, wait_for};
 use flate2::read::GzDecoder;
 use footplate::local::sagemaker::EngineOptions;
 use serde_json::{Value, json};
@@ -503,13 +503,7 @@ async fn region_that_is_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_escapes_the_death_of_the_region() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut other = Command::new(std::env::current_exe().expect("this test"))
-        .args(["--ignored", "--exact", "region_that_is_killed"])
-        .env("FOOTPLATE_TEST_REGION", folder.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("starts");
+    let mut other = region_to_kill(folder.path());
     let file = folder.path().join("orphan.pids");
     let orphans = wait_for("both processes", async || pids(&file, 2)).await;
 

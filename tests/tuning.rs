@@ -4,9 +4,8 @@
 mod bare;
 
 use std::collections::BTreeSet;
-use std::process::{Command, Stdio};
 
-use bare::{Region, all_gone, archive, options, wait_for};
+use bare::{Region, all_gone, archive, options, region_to_kill, wait_for};
 use serde_json::{Value, json};
 
 /// A bowl with its bottom at rate 0.01, told once.
@@ -331,13 +330,7 @@ async fn region_that_is_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_region_that_is_killed_leaves_nothing_and_its_results_can_be_gone_on_from() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut other = Command::new(std::env::current_exe().expect("this test"))
-        .args(["--ignored", "--exact", "region_that_is_killed"])
-        .env("FOOTPLATE_TEST_REGION", folder.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("starts");
+    let mut other = region_to_kill(folder.path());
     let pids = wait_for("both training jobs", async || {
         let text = std::fs::read_to_string(folder.path().join("pids")).ok()?;
         let pids: Vec<u32> = text.lines().filter_map(|line| line.parse().ok()).collect();

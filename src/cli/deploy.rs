@@ -64,7 +64,7 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
         "interrupted: an endpoint that is being created goes on and costs",
         "footplate ls endpoints shows it; footplate orphans shows what was made for one that never came to be",
     );
-    let deployed = Signals::listen()?.or(interrupted, deploy(&session, kind, &recipe, args)).await;
+    let deployed = Signals::listen()?.or(interrupted, Box::pin(deploy(&session, kind, &recipe, args))).await;
     session.end(deployed).await.map(|()| ExitCode::SUCCESS)
 }
 

@@ -42,7 +42,7 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
         "interrupted: an instance that was accepted goes on, and costs until its lease ends",
         "footplate ls instances shows it; footplate doctor tells what became of calls that were under way",
     );
-    let done = Signals::listen()?.or(interrupted, launched(&session, &recipe, args)).await;
+    let done = Signals::listen()?.or(interrupted, Box::pin(launched(&session, &recipe, args))).await;
     session.end(done).await.map(|()| ExitCode::SUCCESS)
 }
 

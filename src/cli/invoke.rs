@@ -48,7 +48,7 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let recipe = globals.recipe_or_bare()?;
     let session = Session::open(globals, Purpose::Look, Some(&recipe)).await?;
     let interrupted = Failure::new(FailureKind::Cancelled, "interrupted", "");
-    let answered = Signals::listen()?.or(interrupted, ask(&session, &recipe, args)).await;
+    let answered = Signals::listen()?.or(interrupted, Box::pin(ask(&session, &recipe, args))).await;
     show(&session.end(answered).await?, args)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -48,7 +48,7 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     kind.can(Verb::Launch)?;
     let session = Session::open(globals, Purpose::unless(args.launch.dry_run), Some(&recipe)).await?;
     let mut signals = Signals::listen()?;
-    let id = match signals.or(launch::unaccepted("job"), launch(&session, kind, &recipe, args)).await {
+    let id = match signals.or(launch::unaccepted("job"), Box::pin(launch(&session, kind, &recipe, args))).await {
         Ok(Some(id)) => id,
         other => return session.end(other).await.map(|_| ExitCode::SUCCESS),
     };

@@ -9,7 +9,7 @@ mod index;
 mod uploads;
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -99,19 +99,11 @@ impl Buckets {
     /// When the bucket does not exist, the file cannot be read or the disk is full; an object of that name stays as it was.
     pub fn store(&self, bucket: &str, key: &str, from: &Path) -> Result<(), BucketError> {
         self.expect_bucket(bucket)?;
-        let mut from = File::open(from)?;
+        let from = File::open(from)?;
         let mut draft = self.draft()?;
         let mut file = draft.create()?;
         let mut digests = Digests::default_checksum();
-        let mut buffer = vec![0_u8; 256 * 1024];
-        loop {
-            let count = from.read(&mut buffer)?;
-            if count == 0 {
-                break;
-            }
-            digests.update(&buffer[..count]);
-            file.write_all(&buffer[..count])?;
-        }
+        digests.copy(from, &mut file)?;
         draft.settle(&file)?;
         let sums = digests.finish();
         let mut facts = Facts { content_type: Some("binary/octet-stream".to_owned()), ..Facts::default() };

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use super::Job;
 use super::training_jobs::describe;
 use crate::aws::s3_uri::S3Uri;
-use crate::aws::script_mode::hyperparameters::pairs;
+use crate::aws::script_mode::hyperparameters::{encode, pairs};
 use crate::aws::script_mode::sourcedir::{self, Package};
 use crate::aws::script_mode::{Script, image};
 use crate::aws::upload::{self, Plan};
 use crate::aws::{Aws, Mode, bucket, current_order, fault};
-use crate::model::show::grouped;
-use crate::model::{Failure, FailureKind, Form, Problem, Progress, Recipe, Safe};
+use crate::model::show::{grouped, size};
+use crate::model::{Failure, FailureKind, Form, MetricRule, Problem, Progress, Recipe, Safe, length};
 
 /// The local region's execution role.
 pub(super) const LOCAL_ROLE: &str = "arn:aws:iam::000000000000:role/footplate-local-execution-role";
@@ -138,6 +138,96 @@ pub(super) fn tags(recipe: &Recipe, base: &str, inherited: &[(String, String)]) 
     tags.push(("footplate:order".to_owned(), tag_value(&current_order().unwrap_or_default())));
     tags.retain(|(_, value)| !value.is_empty());
     tags
+}
+
+/// Of a thing that is copied: the user's own tags, without those of AWS and of footplate; else why they are not known.
+pub(super) async fn tags_of(aws: &Aws, arn: &str) -> (Vec<(String, String)>, Option<Safe>) {
+    let mut found = Vec::new();
+    let mut token: Option<String> = None;
+    loop {
+        let asked = aws.sagemaker.list_tags().resource_arn(arn).set_next_token(token.clone()).send().await;
+        let page = match asked.map_err(|error| fault::tell("reading the parent's tags", &error)) {
+            Ok(page) => page,
+            Err(failure) => return (Vec::new(), Some(failure.what)),
+        };
+        let own = page.tags().iter().filter_map(|tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned())));
+        found.extend(own.filter(|(key, _)| !key.starts_with("aws:") && !key.starts_with("footplate:")));
+        if page.next_token.is_none() || page.next_token == token {
+            return (found, None);
+        }
+        token = page.next_token;
+    }
+}
+
+/// Refuses a form with mistakes, by the first of them.
+///
+/// # Errors
+/// `Invalid`: a problem with which nothing can be sent.
+pub(super) fn sound(problems: Vec<Problem>) -> Result<(), Failure> {
+    match problems.into_iter().find(|problem| problem.fatal) {
+        Some(problem) => Err(invalid(&format!("{}: {}", problem.field, problem.message), "")),
+        None => Ok(()),
+    }
+}
+
+/// The bucket of the form, else the account's own.
+///
+/// # Errors
+/// When the account is not known.
+pub(super) async fn bucket_of(aws: &Aws, form: &Form) -> Result<String, Failure> {
+    match form.value("bucket") {
+        "" => bucket::default_name(aws).await,
+        named => Ok(named.to_owned()),
+    }
+}
+
+/// The whole number of a field.
+///
+/// # Errors
+/// `Invalid` when it is none.
+pub(super) fn whole(form: &Form, field: &str) -> Result<i32, Failure> {
+    form.value(field).trim().parse().map_err(|_| invalid(&format!("{field}: not a whole number"), ""))
+}
+
+/// The length of time of a field, in seconds.
+///
+/// # Errors
+/// `Invalid` when it is none.
+pub(super) fn seconds(form: &Form, field: &str) -> Result<i32, Failure> {
+    let read = length::seconds(form.value(field)).and_then(|seconds| i32::try_from(seconds).ok());
+    read.ok_or_else(|| invalid(&format!("{field}: not a length of time"), "write e.g. 90m or 24h"))
+}
+
+/// The hyperparameters as they travel: as `kept` says that they did before, else as script mode has them, which decodes JSON.
+/// Images that bring their own program read values as they are (`raw`).
+pub(super) fn hyperparameters(form: &Form, raw: bool, kept: &dyn Fn(&str, &str) -> Option<String>) -> Vec<(String, String)> {
+    let travelling = pairs(form.value("hyperparameters")).into_iter().map(|(key, value)| {
+        let sent = kept(&key, &value).unwrap_or_else(|| if raw { value } else { encode(&value) });
+        (key, sent)
+    });
+    travelling.collect()
+}
+
+/// The rules by which metrics are read from the log.
+pub(super) fn metrics(form: &Form) -> Vec<MetricRule> {
+    pairs(form.value("metrics")).into_iter().map(|(name, regex)| MetricRule { name, regex }).collect()
+}
+
+/// What a launch sends and where it goes, in short: code, data, bucket, image.
+pub(super) fn facts(code: Option<&(Package, S3Uri)>, data: &[(Plan, S3Uri)], output: &str, image: &str) -> Vec<(Safe, Safe)> {
+    let mut facts: Vec<(Safe, Safe)> = Vec::new();
+    let mut fact = |name: &str, value: String| facts.push((name.into(), Safe::line(&value)));
+    if let Some((package, _)) = code {
+        fact("code", format!("{}, {}", files(package.files), size(package.bytes.len() as u64)));
+    }
+    for (plan, to) in data {
+        fact("data", format!("{}: {}, {}", to.name(), files(plan.files.len()), size(plan.bytes)));
+    }
+    if let Some(output) = S3Uri::parse(output) {
+        fact("bucket", output.bucket);
+    }
+    fact("image", image.rsplit('/').next().unwrap_or(image).to_owned());
+    facts
 }
 
 /// Uploads code and data, making the bucket of `output` if it is missing. What is there already is not sent again.

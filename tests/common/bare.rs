@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses what it needs")]
 
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -114,6 +115,17 @@ pub fn header(name: &str, size: u64) -> tar::Header {
     header.as_gnu_mut().expect("is gnu").name[..name.len()].copy_from_slice(name.as_bytes());
     header.set_cksum();
     header
+}
+
+/// Runs the test `region_that_is_killed` of this very file in a process of its own, on that folder.
+pub fn region_to_kill(folder: &Path) -> Child {
+    Command::new(std::env::current_exe().expect("this test"))
+        .args(["--ignored", "--exact", "region_that_is_killed"])
+        .env("FOOTPLATE_TEST_REGION", folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts")
 }
 
 /// Asks again until there is an answer.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use md5::{Digest, Md5};
@@ -95,6 +95,19 @@ impl Digests {
         self.md5.update(bytes);
         self.checksums.update(bytes);
         self.size += bytes.len() as u64;
+    }
+
+    /// Copies all that is left of a file, and sums it up on the way.
+    pub fn copy(&mut self, mut from: impl Read, to: &mut File) -> io::Result<()> {
+        let mut buffer = vec![0_u8; 256 * 1024];
+        loop {
+            let count = from.read(&mut buffer)?;
+            if count == 0 {
+                return Ok(());
+            }
+            self.update(&buffer[..count]);
+            to.write_all(&buffer[..count])?;
+        }
     }
 
     pub fn finish(self) -> Sums {

@@ -1,6 +1,6 @@
 //! Single objects: read, write, copy, delete.
 
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom};
 
 use s3s::dto::{
     ChecksumType, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, DeleteObjectInput, DeleteObjectOutput,
@@ -329,19 +329,11 @@ pub(super) fn duplicate(
 ) -> Result<(Draft, Sums), BucketError> {
     let (_, mut from) = buckets.open_object(bucket, key)?;
     from.seek(SeekFrom::Start(span.start))?;
-    let mut from = from.take(span.end - span.start);
     let draft = buckets.draft()?;
     let mut file = draft.create()?;
-    let mut buffer = vec![0_u8; 256 * 1024];
-    loop {
-        let count = from.read(&mut buffer)?;
-        if count == 0 {
-            draft.settle(&file)?;
-            return Ok((draft, digests.finish()));
-        }
-        digests.update(&buffer[..count]);
-        file.write_all(&buffer[..count])?;
-    }
+    digests.copy(from.take(span.end - span.start), &mut file)?;
+    draft.settle(&file)?;
+    Ok((draft, digests.finish()))
 }
 
 /// Bucket and key of a copy's source.

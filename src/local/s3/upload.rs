@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read as _, Write as _};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -389,17 +388,8 @@ fn choose(wanted: &[CompletedPart], there: Vec<PartRow>) -> S3Result<Vec<PartRow
 fn assemble(buckets: &Buckets, parts: &[PartRow], mut digests: Digests) -> Result<(Draft, Checksum), BucketError> {
     let draft = buckets.draft()?;
     let mut file = draft.create()?;
-    let mut buffer = vec![0_u8; 256 * 1024];
     for part in parts {
-        let mut from = File::open(buckets.blob_path(&part.blob))?;
-        loop {
-            let count = from.read(&mut buffer)?;
-            if count == 0 {
-                break;
-            }
-            digests.update(&buffer[..count]);
-            file.write_all(&buffer[..count])?;
-        }
+        digests.copy(File::open(buckets.blob_path(&part.blob))?, &mut file)?;
     }
     draft.settle(&file)?;
     Ok((draft, digests.finish().checksums))

@@ -157,14 +157,6 @@ pub(super) fn problem(form: &Form, failure: &Failure) -> Problem {
     Problem { field: field.to_owned(), message: Safe::text(&message), fatal: true }
 }
 
-/// Refuses a form with mistakes.
-pub(super) fn sound(form: &Form) -> Result<(), Failure> {
-    match check(form).into_iter().find(|problem| problem.fatal) {
-        Some(problem) => Err(invalid(&format!("{}: {}", problem.field, problem.message), "")),
-        None => Ok(()),
-    }
-}
-
 /// Deploys.
 pub(super) async fn deploy(
     aws: &Aws,
@@ -172,7 +164,7 @@ pub(super) async fn deploy(
     form: &Form,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Outcome, Failure> {
-    sound(form)?;
+    staging::sound(check(form))?;
     let plan = plan(aws, recipe, form).await?;
     if hosting::missing(hosting::endpoint(aws, &plan.endpoint).await)?.is_some() {
         let what = format!("name: there is an endpoint {} already", plan.endpoint);

@@ -12,15 +12,16 @@ use aws_sdk_sagemaker::types::{
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::check::check;
 use super::delete::{archives, sweep_order};
-use super::deploy::{count, create_model, in_service, problem, smoke, smoke_problems, sound, tags};
+use super::deploy::{count, create_model, in_service, problem, smoke, smoke_problems, tags};
 use super::draft::{Draft, stem};
 use super::made::{Made, Thing, make};
 use crate::aws::script_mode::{Capture, names};
 use crate::aws::spending::{self, Use};
 use crate::aws::{Aws, fault, hosting};
 use crate::model::{Failure, FailureKind, Form, ItemId, Outcome, Preview, Problem, Progress, Recipe, Safe};
-use crate::resource::staging::invalid;
+use crate::resource::staging::{self, invalid};
 
 /// What is there, and what of it is to change.
 struct Change {
@@ -56,7 +57,7 @@ fn running(endpoint: &DescribeEndpointOutput, variant: &ProductionVariant) -> (O
 
 /// What would happen.
 pub(super) async fn preview(aws: &Aws, recipe: &Recipe, form: &Form) -> Preview {
-    let mut preview = Preview { problems: super::check::check(form), ..Preview::default() };
+    let mut preview = Preview { problems: check(form), ..Preview::default() };
     if !preview.problems.is_empty() {
         return preview;
     }
@@ -116,7 +117,7 @@ pub(super) async fn update(
     form: &Form,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Outcome, Failure> {
-    sound(form)?;
+    staging::sound(check(form))?;
     let change = change(aws, form).await?;
     let name = change.endpoint.endpoint_name().unwrap_or_default().to_owned();
     if !change.model && !change.kind {

@@ -10,14 +10,14 @@ use super::extras;
 use super::parent::Parent;
 use super::warn::warnings;
 use crate::aws::s3_uri::S3Uri;
-use crate::aws::script_mode::hyperparameters::{encode, pairs};
+use crate::aws::script_mode::hyperparameters::pairs;
 use crate::aws::script_mode::sourcedir::Package;
 use crate::aws::script_mode::{Job, names};
 use crate::aws::spending::{self, Spending, Use};
 use crate::aws::upload::Plan;
-use crate::aws::{Aws, bucket, fault};
-use crate::model::show::{money, size};
-use crate::model::{Failure, Form, ItemId, MetricRule, Outcome, Preview, Problem, Progress, Recipe, Safe, Verb, length};
+use crate::aws::{Aws, fault};
+use crate::model::show::money;
+use crate::model::{Failure, Form, ItemId, Outcome, Preview, Problem, Progress, Recipe, Safe, Verb};
 use crate::resource::staging;
 
 /// A launch, worked out but with nothing sent.
@@ -85,22 +85,13 @@ fn facts(draft: &Draft, spending: &Spending) -> Vec<(Safe, Safe)> {
     if job.extras.spot {
         fact("wait", format!("at most {}, run included", spending::length(job.longest_wait())));
     }
-    if let Some((package, _)) = &draft.code {
-        fact("code", format!("{}, {}", staging::files(package.files), size(package.bytes.len() as u64)));
-    }
-    for (plan, to) in &draft.data {
-        fact("data", format!("{}: {}, {}", to.name(), staging::files(plan.files.len()), size(plan.bytes)));
-    }
-    if let Some(output) = S3Uri::parse(&job.output) {
-        fact("bucket", output.bucket);
-    }
-    fact("image", job.image.rsplit('/').next().unwrap_or(&job.image).to_owned());
+    facts.extend(staging::facts(draft.code.as_ref(), &draft.data, &job.output, &job.image));
     let carried = draft.parent.as_ref().map(|parent| parent.carried()).unwrap_or_default();
     if !carried.is_empty() {
-        fact("kept", carried.join(", "));
+        facts.push(("kept".into(), Safe::line(&carried.join(", "))));
     }
     if let Some(source) = &spending.source {
-        fact("prices", source.to_string());
+        facts.push(("prices".into(), source.clone()));
     }
     facts
 }
@@ -109,21 +100,16 @@ fn facts(draft: &Draft, spending: &Spending) -> Vec<(Safe, Safe)> {
 async fn draft(aws: &Aws, recipe: &Recipe, form: &Form) -> Result<Draft, Failure> {
     let base = names::legal(form.value("name"));
     let name = names::job_name(&base, Timestamp::now());
-    let bucket = match form.value("bucket") {
-        "" => bucket::default_name(aws).await?,
-        named => named.to_owned(),
-    };
+    let bucket = staging::bucket_of(aws, form).await?;
     let (script, code) = staging::code(recipe, form.value("source_dir"), form.value("entry_point"), &bucket, &base)?;
     let parent = match &form.parent {
         Some(id) if form.verb == Verb::Clone => Some(Parent::read(aws, id).await?),
         _ => None,
     };
     let kept = |name: &str, source: &str| parent.as_ref().is_some_and(|parent| parent.has_channel(name, source));
+    let travelled = |key: &str, value: &str| parent.as_ref()?.raw(key, value).map(str::to_owned);
     let (channels, data) = staging::channels(recipe, form.value("channels"), &bucket, &base, &kept)?;
-    let number = |field: &str| {
-        form.value(field).trim().parse::<i32>().map_err(|_| staging::invalid(&format!("{field}: not a whole number"), ""))
-    };
-    let raw = script.is_none();
+    let number = |field: &str| staging::whole(form, field);
     let inherited = parent.as_ref().map(|parent| parent.tags.as_slice()).unwrap_or_default();
     let tags = staging::tags(recipe, &base, inherited);
     let job = Job {
@@ -134,34 +120,21 @@ async fn draft(aws: &Aws, recipe: &Recipe, form: &Form) -> Result<Draft, Failure
         instance_type: form.value("instance_type").to_owned(),
         instance_count: number("instance_count")?,
         volume_gb: number("volume_gb")?,
-        max_runtime_seconds: seconds(form, "max_runtime")?,
+        max_runtime_seconds: staging::seconds(form, "max_runtime")?,
         output: parent
             .as_ref()
             .and_then(|parent| parent.output_in(&bucket))
             .map_or_else(|| format!("s3://{bucket}/"), str::to_owned),
         channels,
-        // Images that bring their own program read values as they are; script mode decodes JSON.
-        hyperparameters: pairs(form.value("hyperparameters"))
-            .into_iter()
-            .map(|(key, value)| {
-                let kept = parent.as_ref().and_then(|parent| parent.raw(&key, &value)).map(str::to_owned);
-                (key, kept.unwrap_or_else(|| if raw { value } else { encode(&value) }))
-            })
-            .collect(),
+        hyperparameters: staging::hyperparameters(form, script.is_none(), &travelled),
         script,
-        metrics: pairs(form.value("metrics")).into_iter().map(|(name, regex)| MetricRule { name, regex }).collect(),
+        metrics: staging::metrics(form),
         environment: pairs(form.value("environment")),
         tags,
         extras: extras::read(form),
         parent: parent.as_ref().map(|parent| Arc::clone(&parent.job)),
     };
     Ok(Draft { job, code, data, parent })
-}
-
-/// A length of time that has been checked before.
-fn seconds(form: &Form, field: &str) -> Result<i32, Failure> {
-    let read = length::seconds(form.value(field)).and_then(|seconds| i32::try_from(seconds).ok());
-    read.ok_or_else(|| staging::invalid(&format!("{field}: not a length of time"), "write e.g. 90m or 24h"))
 }
 
 /// Uploads what is needed and creates the job.
@@ -171,9 +144,7 @@ pub(super) async fn launch(
     form: &Form,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Outcome, Failure> {
-    if let Some(problem) = check(form).into_iter().find(|problem| problem.fatal) {
-        return Err(staging::invalid(&format!("{}: {}", problem.field, problem.message), ""));
-    }
+    staging::sound(check(form))?;
     let draft = draft(aws, recipe, form).await?;
     staging::send(aws, &draft.job.output, draft.code, &draft.data, progress).await?;
     progress(Progress { said: Safe::line(&format!("creating {}", draft.job.name)), done: 0, total: 0 });

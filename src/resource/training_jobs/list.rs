@@ -10,6 +10,7 @@ use aws_sdk_sagemaker::types::{SortBy, SortOrder};
 use super::describe::{Row, describe_priced};
 use crate::aws::{Aws, fault, time};
 use crate::model::{Failure, FailureKind, Item, Page};
+use crate::resource::turns::{self, Listed};
 
 const MEMO: &str = "training-jobs";
 /// Descriptions per poll.
@@ -155,16 +156,9 @@ impl Known {
         rows.collect()
     }
 
-    /// Half of the descriptions go to running jobs, longest not looked at first; the rest to jobs never described, newest
-    /// first.
     fn to_describe(&self) -> Vec<String> {
-        let mut live: Vec<&Row> = self.rows.values().filter(|row| row.state.phase.is_live()).collect();
-        live.sort_by_key(|row| (self.described.get(&row.name), std::cmp::Reverse(row.created)));
-        let mut new: Vec<&Row> =
-            self.rows.values().filter(|row| !row.state.phase.is_live() && !self.described.contains_key(&row.name)).collect();
-        new.sort_by_key(|row| std::cmp::Reverse(row.created));
-        let for_live = live.len().min(DESCRIBED - new.len().min(DESCRIBED / 2));
-        live.into_iter().take(for_live).chain(new.into_iter().take(DESCRIBED - for_live)).map(|row| row.name.clone()).collect()
+        let all = self.rows.values().map(|row| Listed { name: &row.name, live: row.state.phase.is_live(), created: row.created });
+        turns::next(all, &self.described, DESCRIBED)
     }
 }
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use aws_sdk_sagemaker::operation::describe_training_job::DescribeTrainingJobOutput;
 
 use super::describe::describe;
+use crate::aws::Aws;
 use crate::aws::s3_uri::S3Uri;
 use crate::aws::script_mode::hyperparameters::{decode, encode, is_machinery, line_of};
 use crate::aws::script_mode::place_of;
-use crate::aws::{Aws, fault};
 use crate::model::{Failure, ItemId, Safe, Scalar};
+use crate::resource::staging;
 
 const MEMO: &str = "clone-parent";
 /// Where checkpoints are in the container unless a job says otherwise.
@@ -36,10 +37,7 @@ impl Parent {
             return Ok(parent);
         }
         let job = describe(aws, id.as_str()).await?;
-        let (tags, untold) = match tags(aws, job.training_job_arn().unwrap_or_default()).await {
-            Ok(tags) => (tags, None),
-            Err(failure) => (Vec::new(), Some(failure.what)),
-        };
+        let (tags, untold) = staging::tags_of(aws, job.training_job_arn().unwrap_or_default()).await;
         let parent = Arc::new(Self { job: Arc::new(job), tags, untold });
         if parent.untold.is_none() {
             aws.memo(MEMO, |kept: &mut Option<(ItemId, Arc<Self>)>| *kept = Some((id.clone(), Arc::clone(&parent))));
@@ -90,21 +88,6 @@ impl Parent {
             (!self.tags.is_empty(), "tags"),
         ];
         said.into_iter().filter(|(kept, _)| *kept).map(|(_, word)| word).collect()
-    }
-}
-
-async fn tags(aws: &Aws, arn: &str) -> Result<Vec<(String, String)>, Failure> {
-    let mut found = Vec::new();
-    let mut token: Option<String> = None;
-    loop {
-        let asked = aws.sagemaker.list_tags().resource_arn(arn).set_next_token(token.clone()).send().await;
-        let page = asked.map_err(|error| fault::tell("reading the parent's tags", &error))?;
-        let own = page.tags().iter().filter_map(|tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned())));
-        found.extend(own.filter(|(key, _)| !key.starts_with("aws:") && !key.starts_with("footplate:")));
-        if page.next_token.is_none() || page.next_token == token {
-            return Ok(found);
-        }
-        token = page.next_token;
     }
 }
 

@@ -9,15 +9,15 @@ use super::describe::describe;
 use super::parent::Parent;
 use super::ranges::sound;
 use crate::aws::s3_uri::S3Uri;
-use crate::aws::script_mode::hyperparameters::{encode, is_machinery, pairs};
+use crate::aws::script_mode::hyperparameters::{is_machinery, pairs};
 use crate::aws::script_mode::lint::Context;
 use crate::aws::script_mode::sourcedir::Package;
 use crate::aws::script_mode::{Bounds, Trials, Tuning, names, tuning};
 use crate::aws::spending::{self, Spending, Use};
 use crate::aws::upload::Plan;
-use crate::aws::{Aws, Mode, bucket, fault};
-use crate::model::show::{grouped, size};
-use crate::model::{Extras, Failure, Form, ItemId, MetricRule, Outcome, Preview, Problem, Progress, Recipe, Safe, Verb, length};
+use crate::aws::{Aws, Mode, fault};
+use crate::model::show::grouped;
+use crate::model::{Extras, Failure, Form, ItemId, Outcome, Preview, Problem, Progress, Recipe, Safe, Verb};
 use crate::resource::{lint, staging};
 
 /// A launch, worked out but with nothing sent.
@@ -63,9 +63,7 @@ pub(super) async fn launch(
     form: &Form,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Outcome, Failure> {
-    if let Some(problem) = check(form).into_iter().find(|problem| problem.fatal) {
-        return Err(staging::invalid(&format!("{}: {}", problem.field, problem.message), ""));
-    }
+    staging::sound(check(form))?;
     let draft = draft(aws, recipe, form).await?;
     let tuning = &draft.tuning;
     staging::send(aws, &tuning.trials.output, draft.code, &draft.data, progress).await?;
@@ -96,22 +94,17 @@ async fn draft(aws: &Aws, recipe: &Recipe, form: &Form) -> Result<Draft, Failure
     }
     let now = Timestamp::now();
     let base = names::legal(form.value("name"));
-    let bucket = match form.value("bucket") {
-        "" => bucket::default_name(aws).await?,
-        named => named.to_owned(),
-    };
+    let bucket = staging::bucket_of(aws, form).await?;
     let (script, code) = staging::code(recipe, form.value("source_dir"), form.value("entry_point"), &bucket, &base)?;
     let parent = match &form.parent {
         Some(id) if form.verb == Verb::Clone => Some(Parent::read(aws, id).await?),
         _ => None,
     };
     let kept = |name: &str, source: &str| parent.as_ref().is_some_and(|parent| parent.has_channel(name, source));
+    let travelled = |key: &str, value: &str| parent.as_ref()?.raw(key, value).map(str::to_owned);
     let (channels, data) = staging::channels(recipe, form.value("channels"), &bucket, &base, &kept)?;
-    let number = |field: &str| {
-        form.value(field).trim().parse::<i32>().map_err(|_| staging::invalid(&format!("{field}: not a whole number"), ""))
-    };
+    let number = |field: &str| staging::whole(form, field);
     let perhaps = |field: &str| form.value(field).trim().parse::<i32>().ok();
-    let long = |field: &str| length::seconds(form.value(field)).and_then(|seconds| i32::try_from(seconds).ok());
     let raw = script.is_none();
     let lines = sound(form.value("ranges"));
     let written: Vec<&str> = form.value("ranges").lines().collect();
@@ -136,23 +129,15 @@ async fn draft(aws: &Aws, recipe: &Recipe, form: &Form) -> Result<Draft, Failure
         instance_type: form.value("instance_type").to_owned(),
         instance_count: number("instance_count")?,
         volume_gb: number("volume_gb")?,
-        max_runtime_seconds: long("max_runtime")
-            .ok_or_else(|| staging::invalid("max_runtime: not a length of time", "write e.g. 90m or 24h"))?,
+        max_runtime_seconds: staging::seconds(form, "max_runtime")?,
         output: parent
             .as_ref()
             .and_then(|parent| parent.output_in(&bucket))
             .map_or_else(|| format!("s3://{bucket}/"), str::to_owned),
         channels,
-        // Images that bring their own program read values as they are; script mode decodes JSON.
-        hyperparameters: pairs(form.value("hyperparameters"))
-            .into_iter()
-            .map(|(key, value)| {
-                let kept = parent.as_ref().and_then(|parent| parent.raw(&key, &value)).map(str::to_owned);
-                (key, kept.unwrap_or_else(|| if raw { value } else { encode(&value) }))
-            })
-            .collect(),
+        hyperparameters: staging::hyperparameters(form, raw, &travelled),
         script,
-        metrics: pairs(form.value("metrics")).into_iter().map(|(name, regex)| MetricRule { name, regex }).collect(),
+        metrics: staging::metrics(form),
         environment: pairs(form.value("environment")),
         extras: if parent.is_some() { Extras::default() } else { recipe.extras.clone() },
     };
@@ -163,7 +148,7 @@ async fn draft(aws: &Aws, recipe: &Recipe, form: &Form) -> Result<Draft, Failure
         // The service knows how large a grid is, and refuses any other number.
         max_jobs: (!grid).then_some(max_jobs),
         max_parallel_jobs: number("max_parallel_jobs")?,
-        max_total_seconds: long("max_total"),
+        max_total_seconds: staging::seconds(form, "max_total").ok(),
         early_stopping: form.value("early_stopping") == "yes",
         objective: form.value("objective").to_owned(),
         maximize: form.value("goal") == "maximize",
@@ -199,19 +184,9 @@ async fn facts(aws: &Aws, draft: &Draft) -> (Vec<(Safe, Safe)>, Spending) {
     let wanted = if trials.extras.spot { Use::Spot } else { Use::Training };
     let spending = spending::look(aws, wanted, &trials.instance_type, machines, Some(longest)).await;
     facts.extend(spending.facts.iter().cloned());
-    let mut fact = |name: &str, value: String| facts.push((name.into(), Safe::line(&value)));
-    if let Some((package, _)) = &draft.code {
-        fact("code", format!("{}, {}", staging::files(package.files), size(package.bytes.len() as u64)));
-    }
-    for (plan, to) in &draft.data {
-        fact("data", format!("{}: {}, {}", to.name(), staging::files(plan.files.len()), size(plan.bytes)));
-    }
-    if let Some(output) = S3Uri::parse(&trials.output) {
-        fact("bucket", output.bucket);
-    }
-    fact("image", trials.image.rsplit('/').next().unwrap_or(&trials.image).to_owned());
+    facts.extend(staging::facts(draft.code.as_ref(), &draft.data, &trials.output, &trials.image));
     if let Some(source) = &spending.source {
-        fact("prices", source.to_string());
+        facts.push(("prices".into(), source.clone()));
     }
     (facts, spending)
 }
@@ -278,7 +253,7 @@ mod tests {
     use super::*;
     use crate::aws::scripted::{Answer, Asked, Notes, Scripted};
     use crate::aws::with_order;
-    use crate::model::{FailureKind, Range, TuningRecipe};
+    use crate::model::{FailureKind, MetricRule, Range, TuningRecipe};
     use crate::resource::tuning_jobs::form;
 
     fn text(status: u16, body: &str) -> Answer {

@@ -10,6 +10,7 @@ use super::describe::{Row, describe};
 use super::trial;
 use crate::aws::{Aws, fault};
 use crate::model::{Failure, FailureKind, Item, Page};
+use crate::resource::turns::{self, Listed};
 
 const MEMO: &str = "tuning-jobs";
 /// Jobs looked at closely per poll: two calls each.
@@ -124,15 +125,9 @@ impl Known {
         rows.collect()
     }
 
-    /// Running jobs, longest not looked at first; then jobs never looked at, newest first.
     fn to_look_at(&self) -> Vec<String> {
-        let mut live: Vec<&Row> = self.rows.values().filter(|row| row.state.phase.is_live()).collect();
-        live.sort_by_key(|row| (self.looked.get(&row.name), std::cmp::Reverse(row.created)));
-        let mut new: Vec<&Row> =
-            self.rows.values().filter(|row| !row.state.phase.is_live() && !self.looked.contains_key(&row.name)).collect();
-        new.sort_by_key(|row| std::cmp::Reverse(row.created));
-        let for_live = live.len().min(CLOSER - new.len().min(CLOSER / 2));
-        live.into_iter().take(for_live).chain(new.into_iter().take(CLOSER - for_live)).map(|row| row.name.clone()).collect()
+        let all = self.rows.values().map(|row| Listed { name: &row.name, live: row.state.phase.is_live(), created: row.created });
+        turns::next(all, &self.looked, CLOSER)
     }
 }
 

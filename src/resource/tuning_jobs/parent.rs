@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::describe::{Described, definition, describe};
 use super::ranges::{lines_of_job, same};
+use crate::aws::Aws;
 use crate::aws::s3_uri::S3Uri;
 use crate::aws::script_mode::hyperparameters::is_machinery;
 use crate::aws::script_mode::{Bounds, place_of};
-use crate::aws::{Aws, fault};
 use crate::model::{Failure, ItemId, Safe};
+use crate::resource::staging;
 use crate::resource::training_jobs::line_of_raw;
 
 const MEMO: &str = "clone-tuning-parent";
@@ -34,10 +35,7 @@ impl Parent {
             return Ok(parent);
         }
         let job = describe(aws, id.as_str()).await?;
-        let (tags, untold) = match tags(aws, job.hyper_parameter_tuning_job_arn().unwrap_or_default()).await {
-            Ok(tags) => (tags, None),
-            Err(failure) => (Vec::new(), Some(failure.what)),
-        };
+        let (tags, untold) = staging::tags_of(aws, job.hyper_parameter_tuning_job_arn().unwrap_or_default()).await;
         let parent = Arc::new(Self { job, tags, untold });
         if parent.untold.is_none() {
             aws.memo(MEMO, |kept: &mut Option<(ItemId, Arc<Self>)>| *kept = Some((id.clone(), Arc::clone(&parent))));
@@ -69,20 +67,5 @@ impl Parent {
     pub fn output_in(&self, bucket: &str) -> Option<&str> {
         let output = definition(&self.job)?.output_data_config()?.s3_output_path()?;
         (S3Uri::parse(output)?.bucket == bucket).then_some(output)
-    }
-}
-
-async fn tags(aws: &Aws, arn: &str) -> Result<Vec<(String, String)>, Failure> {
-    let mut found = Vec::new();
-    let mut token: Option<String> = None;
-    loop {
-        let asked = aws.sagemaker.list_tags().resource_arn(arn).set_next_token(token.clone()).send().await;
-        let page = asked.map_err(|error| fault::tell("reading the parent's tags", &error))?;
-        let own = page.tags().iter().filter_map(|tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned())));
-        found.extend(own.filter(|(key, _)| !key.starts_with("aws:") && !key.starts_with("footplate:")));
-        if page.next_token.is_none() || page.next_token == token {
-            return Ok(found);
-        }
-        token = page.next_token;
     }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::aws::scripted::{Answer, Asked, Notes, Scripted};
 use crate::aws::with_order;
-use crate::model::{Channel, FailureKind, Scalar, Settled};
+use crate::model::{Channel, FailureKind, MetricRule, Scalar, Settled};
 use crate::resource::training_jobs::form;
 
 fn project() -> (tempfile::TempDir, Recipe) {
