@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use aws_sdk_ec2::types::{Ec2InstanceConnectEndpoint, Filter, Instance, IpPermission, SecurityGroup};
 
 use super::look;
-use crate::aws::{Aws, fault};
+use crate::aws::{Aws, Mode, fault};
 use crate::model::{Failure, FailureKind};
 
 /// Whom the security groups let in at a port.
@@ -76,7 +76,9 @@ pub(super) async fn gate(aws: &Aws, instance: &Instance) -> Result<Gate, Failure
     }
     let asked = aws.ec2.describe_security_groups().set_group_ids(Some(ids)).send().await;
     let answer = asked.map_err(|error| fault::tell("looking at its security groups", &error))?;
-    Ok(Gate::of(answer.security_groups(), port(instance)))
+    // On the local region who is not root gets another port than SSH's own: rules are about that one all the same.
+    let port = if aws.mode() == Mode::Local { 22 } else { port(instance) };
+    Ok(Gate::of(answer.security_groups(), port))
 }
 
 /// A ready EC2 Instance Connect Endpoint of its VPC, one in its own subnet first.
