@@ -168,7 +168,8 @@ fn a_full_disk_there_is_told_and_leaves_no_part() {
     let mount = format!("mount -t tmpfs -o mode=700,size=2m tmpfs {}", disk.display());
     let unshare = |script: &str| {
         let mut command = home.prepare("timeout");
-        command.args(["90", "unshare", "--map-root-user", "--mount", "sh", "-c", script]);
+        // As root itself: its instances are to have their usual port.
+        command.args(["90", "unshare", "--mount", "sh", "-c", script]);
         binary::finish(command.env("FOOTPLATE", env!("CARGO_BIN_EXE_footplate")))
     };
     let tried = unshare(&mount);
