@@ -67,7 +67,7 @@ impl App {
 
 /// A detail in lines of at most so many columns.
 fn lines(detail: &Detail, width: u16, clock: &Clock) -> Vec<Line> {
-    let names = detail.blocks.iter().flat_map(|block| match block {
+    let names = detail.blocks.iter().filter_map(|block| match block {
         Block::Facts { facts, .. } => facts.iter().map(|(name, _)| columns(name.as_str())).max(),
         Block::Gauges { gauges, .. } => gauges.iter().map(|gauge| columns(gauge.name.as_str())).max(),
         _ => None,

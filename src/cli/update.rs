@@ -19,8 +19,8 @@ pub struct Args {
     resource: Kind,
     /// Its name, as `ls` prints it
     id: String,
-    /// What to change: of an instance lease=4h (from now on), instance_type=g5.2xlarge (while it is stopped) or
-    /// protection=yes; of an endpoint e.g. model=TRAINING_JOB or instance_count=2
+    /// What to change: of an instance `lease=4h` (from now on), `instance_type=g5.2xlarge` (while it is stopped) or
+    /// `protection=yes`; of an endpoint e.g. `instance_count=2`
     #[arg(long = "set", value_name = "KEY=VALUE", required = true)]
     set: Vec<String>,
     /// Show what would be sent, and send nothing

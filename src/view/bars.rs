@@ -89,9 +89,9 @@ fn toast(pen: &mut Pen<'_>, rule: Area, area: Area, app: &App) {
         Tone::Bad => (if pen.ascii { "x " } else { "✗ " }, Role::Error),
     };
     let text = toast.text.lines().map(str::trim).collect::<Vec<_>>().join("  ");
-    let inside = Area { x: area.x + 4, width: area.width.saturating_sub(5), ..area };
+    let inside = Area { x: area.x + 3, width: area.width.saturating_sub(4), ..area };
     let y = message(pen, inside, &Safe::line(&text), role, app);
-    pen.clear(Area { x: area.x, y, width: 4, height: area.y + 1 - y });
+    pen.clear(Area { x: area.x, y, width: 3, height: area.y + 1 - y });
     pen.say(area.x + 1, y, area.width, mark, role);
     if y < area.y && rule.height > 0 {
         pen.rule(Area { y: y.saturating_sub(1), ..rule });
