@@ -10,8 +10,7 @@ use ratatui::layout::{Position, Rect};
 use crate::app::App;
 use crate::app::layout::Area;
 use crate::config::theme::Theme;
-use crate::term::Shot;
-use crate::view;
+use crate::view::{self, Shot};
 
 /// The window's cells, and where they are written to.
 pub struct Sheet<B> {
@@ -51,11 +50,9 @@ impl<B: Backend> Sheet<B> {
     pub fn draw(&mut self, app: &App, theme: &Theme) -> Result<(), B::Error> {
         let at = (app.revision, app.shells.fed);
         let only_fed = self.at.replace(at).is_some_and(|before| at.0.wrapping_sub(before.0) == at.1.wrapping_sub(before.1));
-        let place = view::terminal(app);
-        // In each frame that shows nothing else of it: to become such a frame takes more than being fed.
-        let changed = app.shells.session().filter(|_| place.is_some()).and_then(|session| session.screen.changed(&mut self.shot));
-        let cursor = match (changed, place) {
-            (Some(rows), Some(place)) if only_fed && self.is_as_large_as(app) => self.redraw(app, theme, place, &rows)?,
+        // The shot is of the frame before: to come to where rows are looked at takes more than being fed.
+        let cursor = match view::changed(app, &mut self.shot) {
+            Some((place, rows)) if only_fed && self.is_as_large_as(app) => self.redraw(app, theme, place, &rows)?,
             _ => self.draw_whole(app, theme)?,
         };
         match cursor {

@@ -21,6 +21,7 @@ use ratatui::buffer::Buffer;
 use crate::app::layout::{Area, Layout, layout};
 use crate::app::{App, Level};
 use crate::config::theme::{Role, Theme};
+pub use crate::term::Shot;
 use pen::Pen;
 
 /// Draws the whole screen; returns where its cursor is to be, if anywhere.
@@ -45,14 +46,15 @@ pub fn draw(buffer: &mut Buffer, app: &App, theme: &Theme) -> Option<(u16, u16)>
     app.cursor()
 }
 
-/// Where the terminal is drawn, when its rows show nothing but what is in it, and nothing else shows any of that.
-#[must_use]
-pub fn terminal(app: &App) -> Option<Area> {
+/// Where the terminal is drawn, and the rows of it that show something else than in the shot, which becomes the one of now.
+/// None when the rows show something on top of it, when something else shows what is in it, or when all of it may look different.
+pub fn changed(app: &App, shot: &mut Shot) -> Option<(Area, Vec<u16>)> {
     let places = layout(app);
-    shell::is_alone(&places, app).then_some(places.shell)
+    let session = app.shells.session().filter(|_| shell::is_alone(&places, app))?;
+    Some((places.shell, session.screen.changed(shot)?))
 }
 
-/// Draws these rows of the [`terminal`] anew; returns where the cursor is to be.
+/// Draws these rows of the terminal anew; returns where the cursor is to be.
 pub fn redraw(buffer: &mut Buffer, app: &App, theme: &Theme, rows: &[u16]) -> Option<(u16, u16)> {
     let mut pen = Pen::new(buffer, theme, app.setup.ascii);
     shell::rows(&mut pen, layout(app).shell, app, rows);
