@@ -2,6 +2,8 @@
 //! what to do, ends with the right code, loses nothing and leaves nothing running.
 
 mod binary;
+#[path = "common/skip.rs"]
+mod skip;
 mod terminal;
 
 use std::fs;
@@ -160,7 +162,7 @@ fn on_a_small_disk(home: &Home, size: &str, script: &str) -> Option<binary::Ran>
     };
     let tried = unshare(&mount);
     if tried.code != 0 {
-        println!("not tried: this system lets nobody mount a small disk: {}", tried.err.trim());
+        skip::skipped(&format!("this system lets nobody mount a small disk: {}", tried.err.trim()));
         return None;
     }
     Some(unshare(&format!("{mount} && {script}")))

@@ -2,6 +2,8 @@
 //! what is told when there is no way. And the cockpit's terminals on them, with what networks and people do to them.
 
 mod binary;
+#[path = "common/skip.rs"]
+mod skip;
 mod terminal;
 #[path = "login/way.rs"]
 mod way;
@@ -174,7 +176,7 @@ fn a_full_disk_there_is_told_and_leaves_no_part() {
     };
     let tried = unshare(&mount);
     if tried.code != 0 {
-        println!("not tried: this system lets nobody mount a small disk: {}", tried.err.trim());
+        skip::skipped(&format!("this system lets nobody mount a small disk: {}", tried.err.trim()));
         return;
     }
     // The region that the commands share is in the same mount namespace.
@@ -216,18 +218,9 @@ fn yes(term: &mut Terminal, question: &str) {
     term.press("y");
 }
 
-/// What holds terminals is not everywhere.
-fn has_tmux() -> bool {
-    let there = std::process::Command::new("tmux").arg("-V").output().is_ok_and(|ran| ran.status.success());
-    if !there {
-        println!("not tried: this machine has no tmux");
-    }
-    there
-}
-
 #[test]
 fn a_line_that_is_dead_and_says_nothing_is_noticed_and_taken_up_again() {
-    if !has_tmux() {
+    if !skip::installed(&["tmux"], "tmux") {
         return;
     }
     let (home, _served, id) = instance();
@@ -270,7 +263,7 @@ fn number_after(screen: &str, words: &str) -> Option<String> {
 
 #[test]
 fn all_terminals_come_back_and_a_second_cockpit_leaves_them_alone() {
-    if !has_tmux() {
+    if !skip::installed(&["tmux"], "tmux") {
         return;
     }
     let (home, _served, id) = instance();
