@@ -114,6 +114,7 @@ fn every_command_and_flag_of_the_readme_exists() {
             "stop",
             "reboot",
             "delete",
+            "update",
             "upload",
             "download",
             "train",

@@ -46,11 +46,12 @@ impl Held {
         let options = Options { folder: folder.to_owned(), region: REGION.to_owned(), engine };
         let region = LocalRegion::open_with(options, ec2).await?;
         let stop = CancellationToken::new();
-        let (served, token) = (Arc::clone(&region), stop.clone());
+        let served = Arc::clone(&region).serve_unix(stop.clone());
         let door = tokio::spawn(async move {
-            if let Err(error) = served.serve_unix(token).await {
+            match served {
+                Ok(served) => served.await,
                 // Others cannot attach; this process is not hurt by that.
-                tracing::warn!(%error, "the local region's socket cannot be served");
+                Err(error) => tracing::warn!(%error, "the local region's socket cannot be served"),
             }
         });
         Ok(Self { region, stop, door })

@@ -47,11 +47,12 @@ pub fn socket_path(folder: &Path) -> PathBuf {
 }
 
 impl LocalRegion {
-    /// Serves the socket in the region's folder (0600) until told to stop, then removes it.
+    /// Opens the socket in the region's folder (0600): it can be connected to from now on. What is returned serves it until told
+    /// to stop, then removes it. Must be called in a Tokio runtime.
     ///
     /// # Errors
     /// When the socket cannot be made.
-    pub async fn serve_unix(self: Arc<Self>, stop: CancellationToken) -> io::Result<()> {
+    pub fn serve_unix(self: Arc<Self>, stop: CancellationToken) -> io::Result<impl Future<Output = ()> + Send + 'static> {
         let path = socket_path(&self.folder);
         // The folder is ours alone (it is locked), so a socket that is there was left by a process that is gone.
         match std::fs::remove_file(&path) {
@@ -60,10 +61,11 @@ impl LocalRegion {
         }
         let listener = UnixListener::bind(&path)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-        let accept = || async { listener.accept().await.map(|(stream, _): (UnixStream, _)| stream) };
-        serve(self, accept, None, stop).await;
-        std::fs::remove_file(&path).ok();
-        Ok(())
+        Ok(async move {
+            let accept = || async { listener.accept().await.map(|(stream, _): (UnixStream, _)| stream) };
+            serve(self, accept, None, stop).await;
+            std::fs::remove_file(&path).ok();
+        })
     }
 
     /// Serves a TCP port of this machine until told to stop.

@@ -2,7 +2,9 @@
 //! it, and what is typed goes as it is. tmux draws nothing; it keeps the terminal and its history for when the line is lost.
 //!
 //! Source of the format: tmux(1), "CONTROL MODE". Notifications are lines that begin with `%`; what a command answers stands
-//! between `%begin` and `%end`; bytes below a blank and the backslash come in `%output` as `\` and three octal digits.
+//! between `%begin` and `%end`; bytes below a blank and the backslash come in `%output` as `\` and three octal digits. Every
+//! command names its terminal: tmux takes the first ones before the connection has come to it, and would take another's (seen
+//! with 3.3a, when several come back at once).
 
 use std::fmt::Write as _;
 
@@ -13,7 +15,7 @@ const HISTORY: usize = 10_000;
 /// Longest line that is taken in; tmux's own are far shorter.
 const LINE: usize = 4 << 20;
 /// What is asked of a terminal that goes on, to show it again: the cursor, and what its program has switched on.
-const STATE: &str = "display-message -p '#{cursor_x} #{cursor_y} #{alternate_on} #{pane_height} #{keypad_cursor_flag} \
+const STATE: &str = "'#{cursor_x} #{cursor_y} #{alternate_on} #{pane_height} #{keypad_cursor_flag} \
                      #{cursor_flag} #{mouse_standard_flag} #{mouse_button_flag} #{mouse_any_flag} #{mouse_sgr_flag}'";
 
 /// What tmux said, in terms of a terminal.
@@ -23,6 +25,11 @@ pub enum Said {
     Bytes(Vec<u8>),
     /// It is over; why, where it is not that the program ended.
     Exit(String),
+}
+
+/// How commands name a terminal: it, and not one whose name begins so.
+pub fn target(name: &str) -> String {
+    format!("={name}:")
 }
 
 /// Reads what tmux says.
@@ -44,11 +51,13 @@ impl Held {
         Self { line: Vec::new(), answer: None, answers: 0, again, history: Vec::new() }
     }
 
-    /// What is said first, so that the terminal has its size; and what one that goes on has to show.
-    pub fn opening(&self, columns: u16, rows: u16) -> Vec<u8> {
+    /// What is said first, so that the terminal of this name has its size; and what one that goes on has to show.
+    pub fn opening(&self, name: &str, columns: u16, rows: u16) -> Vec<u8> {
         let mut said = resized(columns, rows);
         if self.again {
-            said.extend_from_slice(format!("capture-pane -p -e -S -{HISTORY}\n{STATE}\n").as_bytes());
+            let it = target(name);
+            let asked = format!("capture-pane -t {it} -p -e -S -{HISTORY}\ndisplay-message -t {it} -p {STATE}\n");
+            said.extend_from_slice(asked.as_bytes());
             // Whoever draws a whole screen does so anew when its size changes.
             said.extend_from_slice(&resized(columns, rows.saturating_sub(1).max(1)));
             said.extend_from_slice(&resized(columns, rows));
@@ -112,11 +121,12 @@ impl Held {
     }
 }
 
-/// The commands that type these bytes.
-pub fn typed(bytes: &[u8]) -> Vec<u8> {
-    let mut said = String::with_capacity(bytes.len() * 3 + 16);
+/// The commands that type these bytes into the terminal of this name.
+pub fn typed(name: &str, bytes: &[u8]) -> Vec<u8> {
+    let command = format!("send-keys -t {} -H", target(name));
+    let mut said = String::with_capacity(bytes.len() * 3 + command.len() + 1);
     for part in bytes.chunks(TYPED) {
-        said.push_str("send-keys -H");
+        said.push_str(&command);
         for byte in part {
             let _ = write!(said, " {byte:02x}");
         }
@@ -128,7 +138,7 @@ pub fn typed(bytes: &[u8]) -> Vec<u8> {
 /// What such commands type; others type nothing.
 pub fn untyped(said: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(said);
-    let typed = text.lines().filter_map(|line| line.strip_prefix("send-keys -H "));
+    let typed = text.lines().filter_map(|line| Some(line.strip_prefix("send-keys ")?.split_once(" -H ")?.1));
     typed.flat_map(|line| line.split(' ').filter_map(|byte| u8::from_str_radix(byte, 16).ok())).collect()
 }
 
@@ -243,10 +253,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_asked_first_names_its_terminal() {
+        let said = String::from_utf8(Held::new(true).opening("shell-2", 80, 24)).unwrap();
+        assert!(said.lines().all(|line| line.starts_with("refresh-client ") || line.contains(" -t =shell-2: ")), "{said}");
+    }
+
+    #[test]
     fn what_is_typed_is_bytes() {
-        assert_eq!(typed(b"\x1b[A\xc3\xa9"), b"send-keys -H 1b 5b 41 c3 a9\n");
-        assert_eq!(untyped(b"refresh-client -C 1,2\nsend-keys -H 1b 5b 41\n"), b"\x1b[A");
-        assert_eq!(typed(&[b'x'; 600]).split(|byte| *byte == b'\n').count(), 4, "three, and nothing after the last");
+        assert_eq!(typed("shell-1", b"\x1b[A\xc3\xa9"), b"send-keys -t =shell-1: -H 1b 5b 41 c3 a9\n");
+        assert_eq!(untyped(b"refresh-client -C 1,2\nsend-keys -t =shell-1: -H 1b 5b 41\n"), b"\x1b[A");
+        assert_eq!(typed("shell-1", &[b'x'; 600]).split(|byte| *byte == b'\n').count(), 4, "three, and nothing after the last");
         assert_eq!(resized(120, 36), b"refresh-client -C 120,36\n");
     }
 }

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use super::held::target;
 use crate::model::Failure;
 use crate::ssh::Connection;
 
@@ -57,10 +58,10 @@ impl Pulse {
 
     /// The command that says it.
     #[must_use]
-    pub fn beat(&self) -> Vec<u8> {
+    pub fn beat(&self, name: &str) -> Vec<u8> {
         // While this machine sleeps, one of its clocks stands still; the other one can be set back.
         let passed = self.read.0.elapsed().max(self.read.1.elapsed().unwrap_or_default());
-        format!("set @{SERVER}-seen {}\n", self.uptime + passed.as_secs()).into_bytes()
+        format!("set -t {} @{SERVER}-seen {}\n", target(name), self.uptime + passed.as_secs()).into_bytes()
     }
 }
 

@@ -213,10 +213,10 @@ impl Line {
         let others = plan.others.iter().map(|name| Safe::line(name)).collect();
         self.tell(News::Opened(Opened { title, name, again, others })).await;
         let (input, mut output) = shell.split();
-        let mut input = Typing { input, held: held.is_some() };
+        let mut input = Typing { input, held: held.as_ref().map(|holder| holder.name.clone()) };
         let mut reading = held.as_ref().map(|_| Held::new(again));
-        if let Some(reading) = &reading {
-            let _ = input.input.send(reading.opening(size.0, size.1)).await;
+        if let (Some(reading), Some(holder)) = (&reading, &held) {
+            let _ = input.input.send(reading.opening(&holder.name, size.0, size.1)).await;
         }
         let mut end = false;
         let greeted = Notify::new();
@@ -294,8 +294,8 @@ impl Line {
             let say = tokio::select! {
                 say = says.recv() => say,
                 _ = beats.tick() => {
-                    if let Some(pulse) = &pulse {
-                        let _ = input.input.send(pulse.beat()).await;
+                    if let (Some(pulse), Some(name)) = (&pulse, &input.held) {
+                        let _ = input.input.send(pulse.beat(name)).await;
                     }
                     continue;
                 }
@@ -337,17 +337,20 @@ enum How {
 /// What is typed, to a login or to what holds a terminal.
 struct Typing {
     input: ShellInput,
-    held: bool,
+    /// The terminal's name, where tmux holds it.
+    held: Option<String>,
 }
 
 impl Typing {
     async fn send(&mut self, bytes: Vec<u8>) -> Result<(), Failure> {
-        let bytes = if self.held { held::typed(&bytes) } else { bytes };
-        self.input.send(bytes).await
+        match &self.held {
+            Some(name) => self.input.send(held::typed(name, &bytes)).await,
+            None => self.input.send(bytes).await,
+        }
     }
 
     async fn resize(&mut self, columns: u16, rows: u16) -> Result<(), Failure> {
-        if self.held {
+        if self.held.is_some() {
             return self.input.send(held::resized(columns, rows)).await;
         }
         self.input.resize(columns, rows).await
@@ -356,7 +359,7 @@ impl Typing {
     /// What may not have arrived.
     fn unanswered(&self) -> Vec<u8> {
         let sent = self.input.unanswered();
-        if self.held { held::untyped(&sent) } else { sent }
+        if self.held.is_some() { held::untyped(&sent) } else { sent }
     }
 }
 
