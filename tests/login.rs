@@ -92,13 +92,30 @@ fn a_changed_host_key_is_forgotten_only_by_its_own_command() {
     assert!(ssh(&["--accept-host-key", offered]).code == 3 && is_pinned(OTHER));
     let unsure = ssh(&["--forget-host-key"]);
     assert!(unsure.code == 3 && unsure.err.contains("--yes") && is_pinned(OTHER), "{}", unsure.err);
-    assert!(ssh(&["--forget-host-key", "--accept-host-key", "SHA256:abc"]).code == 3 && is_pinned(OTHER));
+    ssh(&["--accept-host-key", "SHA256:abc"]).expect(2, &["must be a fingerprint"]);
+    let another = format!("SHA256:{}", "a".repeat(43));
+    assert!(ssh(&["--forget-host-key", "--accept-host-key", &another]).code == 3 && is_pinned(OTHER));
     let renewed = ssh(&["--forget-host-key", "--accept-host-key", offered]);
     assert!(renewed.code == 0 && is_pinned(&right) && !is_pinned(OTHER), "{}", renewed.err);
     change();
     let forgotten = home.run(&["--local", "ssh", &id, "--forget-host-key", "--yes"]);
     assert!(forgotten.code == 0 && !is_pinned(OTHER), "{}", forgotten.err);
     assert!(ssh(&[]).code == 0 && is_pinned(&right));
+}
+
+#[test]
+fn a_command_whose_connection_is_lost_ends_with_255() {
+    let (home, _served, id) = instance();
+    let mut command = home.prepare(env!("CARGO_BIN_EXE_footplate"));
+    command.args(["--local", "ssh", &id, "--", "echo begun; sleep 300"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = command.spawn().unwrap();
+    let mut first = [0; 6];
+    std::io::Read::read_exact(running.stdout.as_mut().unwrap(), &mut first).unwrap();
+    assert_eq!(&first, b"begun\n");
+    home.run(&["--local", "reboot", "instances", &id, "--yes"]).expect(0, &[]);
+    let ended = running.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!((ended.status.code(), said.contains("connection")), (Some(255), true), "{said}");
 }
 
 fn noise(bytes: u32) -> Vec<u8> {
@@ -130,6 +147,8 @@ fn files_are_copied_both_ways_and_only_what_is_new() {
     home.run(&["--local", "ssh", &id, "--", odd]).expect(0, &[]);
     cp(&[&there("odd"), "."]).expect(3, &["would lead out of it", "do not trust"]);
     assert!(!home.path("odd").exists());
+    home.run(&["--local", "ssh", &id, "--", "mkfifo pipe"]).expect(0, &[]);
+    cp(&["notes.txt", &there("pipe")]).expect(2, &["pipe on the instance is neither a file nor a folder"]);
     cp(&[&there("none"), "."]).expect(1, &["there is no none on the instance"]);
     cp(&["none", &there("")]).expect(2, &["there is no none here"]);
     cp(&["notes.txt", &there("no/where")]).expect(1, &["there is no folder no on the instance", "end the target with /"]);
@@ -366,7 +385,7 @@ fn a_megabyte_pasted_arrives_and_a_storm_of_sizes_ends_with_the_last() {
     }
     term.resize((100, 30));
     // A line for the tabs and one for the keys. What is typed may come there before the last size.
-    term.press("until [ \"$(stty size)\" = '28 100' ]; do sleep 0.05; done; stty size; echo is the last\r");
-    term.shows(&["28 100\nis the last"]);
+    term.press("until [ \"$(stty size)\" = '28 100' ]; do sleep 0.05; done; stty size\r");
+    term.until("the last size", |screen| screen.lines().any(|line| line.trim_end() == "28 100"));
     leave(term);
 }

@@ -451,6 +451,7 @@ async fn nothing_is_changed_without_order_or_ledger_or_in_read_only_mode() {
             assert_eq!(place.wire.changes(), [] as [String; 0], "{} {}", spec.id, verb.name());
             if starts {
                 place.run(&order).await.unwrap();
+                place.instance(target, "running").await;
             }
         }
     }

@@ -71,8 +71,10 @@ impl FormView {
             told.push(Told::of(head, Role::Head));
             told.extend(changed.into_iter().flat_map(difference).map(|line| Told::of(line, Role::Marked)));
         }
-        if preview.request.is_empty() {
+        if self.problems.iter().chain(&preview.problems).any(|problem| problem.fatal && !problem.field.is_empty()) {
             told.push(Told::of("Nothing is sent until what is marked on the left is mended.", Role::Warning));
+        }
+        if preview.request.is_empty() {
             return told;
         }
         told.push(Told::of(Safe::default(), Role::Text));

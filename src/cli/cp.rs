@@ -33,7 +33,7 @@ pub struct Args {
     #[arg(long, short)]
     recursive: bool,
     /// Take the instance's host key if it has this fingerprint
-    #[arg(long, value_name = "SHA256:…")]
+    #[arg(long, value_name = "SHA256:…", value_parser = login::fingerprint)]
     accept_host_key: Option<String>,
     /// Print JSON: one object
     #[arg(long)]

@@ -11,8 +11,8 @@ use crate::model::{Failure, FailureKind, ItemId, Order, Recipe, Verb};
 /// Arguments of `download`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// What to fetch, and where to; the current folder unless it is named. An object, or a folder with all below it, e.g.
-    /// <s3://bucket/folder/>; or what a run on an instance has made: `runs INSTANCE/NAME`
+    /// What to fetch, and where to. An object, or a folder with all below it, e.g. <s3://bucket/folder/>, into the current
+    /// folder unless one is named; or what a run on an instance has made, `runs INSTANCE/NAME`, into the project's results/NAME
     #[arg(value_names = ["S3_URI | runs ID", "FOLDER"], num_args = 1..=3, required = true)]
     what: Vec<String>,
     /// Print JSON: one object
@@ -34,13 +34,13 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     done
 }
 
-/// Kind, id and folder.
-fn parts(what: &[String]) -> Result<(Kind, &str, &str), Failure> {
+/// Kind, id and folder; without one it is the one that the form has.
+fn parts(what: &[String]) -> Result<(Kind, &str, Option<&str>), Failure> {
     match what {
-        [from] if kind::named(from).is_err() => Ok((kind::named("data")?, from, ".")),
-        [from, folder] if kind::named(from).is_err() => Ok((kind::named("data")?, from, folder)),
-        [kind, from] => Ok((kind::named(kind)?, from, ".")),
-        [kind, from, folder] => Ok((kind::named(kind)?, from, folder)),
+        [from] if kind::named(from).is_err() => Ok((kind::named("data")?, from, Some("."))),
+        [from, folder] if kind::named(from).is_err() => Ok((kind::named("data")?, from, Some(folder))),
+        [kind, from] => Ok((kind::named(kind)?, from, None)),
+        [kind, from, folder] => Ok((kind::named(kind)?, from, Some(folder))),
         _ => Err(Failure::new(
             FailureKind::Invalid,
             "what is to be downloaded is not named",
@@ -54,14 +54,17 @@ async fn download(
     kind: Kind,
     recipe: &Recipe,
     from: &str,
-    folder: &str,
+    folder: Option<&str>,
     as_json: bool,
 ) -> Result<ExitCode, Failure> {
     let target = ItemId(from.to_owned());
     let mut form = kind.0.form(&session.aws, recipe, Verb::Download, Some(&target)).await?;
-    // As typed, it is relative to the current folder and not to the project.
-    let folder = std::path::absolute(folder)
-        .map_err(|error| Failure::new(FailureKind::Invalid, format!("{folder}: {error}"), "Name a folder."))?;
+    let folder = match folder {
+        // As typed, it is relative to the current folder and not to the project.
+        Some(folder) => std::path::absolute(folder)
+            .map_err(|error| Failure::new(FailureKind::Invalid, format!("{folder}: {error}"), "Name a folder."))?,
+        None => recipe.root.join(form.value("folder")),
+    };
     orders::set(&mut form, &format!("folder={}", folder.display()))?;
     let order = Order { resource: form.resource.clone(), verb: Verb::Download, targets: vec![target], form: Some(form) };
     let outcome = orders::run(session, kind.0, recipe, &order).await?;

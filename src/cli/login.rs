@@ -9,7 +9,7 @@ use super::session::Session;
 use crate::aws::with_order;
 use crate::model::{Failure, FailureKind, ItemId, Verb};
 use crate::resource::{self, Ask, Resource};
-use crate::ssh::{Connection, Manner, Offered};
+use crate::ssh::{Connection, Login, Manner, Offered};
 
 /// Whom to log in to, and how.
 pub struct Wanted<'a> {
@@ -41,8 +41,10 @@ pub async fn connect(session: &Session, wanted: &Wanted<'_>) -> Result<Connectio
     let open = async {
         let id = ItemId(wanted.instance.to_owned());
         let mut door = machines()?.door(Arc::clone(&session.aws), id, ask_with(wanted.accepted, &stranger)).await?;
-        if let Some(accepted) = wanted.accepted.filter(|_| wanted.renews) {
-            door.login.pins = door.login.pins.renewing(accepted);
+        match wanted.accepted {
+            Some(accepted) if wanted.renews => door.login.pins = door.login.pins.renewing(accepted),
+            Some(accepted) => as_pinned(&door.login, accepted)?,
+            None => {}
         }
         Connection::open_in(&door.login, door.doorman.as_ref(), &wanted.manner).await
     };
@@ -59,6 +61,30 @@ pub async fn connect(session: &Session, wanted: &Wanted<'_>) -> Result<Connectio
         )),
         (opened, _) => opened,
     }
+}
+
+/// Reads a host key's fingerprint as OpenSSH writes it: `SHA256:` and 43 letters of base64.
+///
+/// # Errors
+/// Anything else.
+pub fn fingerprint(text: &str) -> Result<String, String> {
+    let digest = text.strip_prefix("SHA256:").unwrap_or_default();
+    if digest.len() == 43 && digest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(&byte)) {
+        return Ok(text.to_owned());
+    }
+    Err("must be a fingerprint as ssh-keygen -l shows it: SHA256: and 43 letters and digits".to_owned())
+}
+
+/// Refuses to go on when the key that is wanted is not the one that is pinned: that one alone would be let in.
+fn as_pinned(login: &Login, accepted: &str) -> Result<(), Failure> {
+    let other = login.pins.look(&login.machine)?.filter(|pin| pin.fingerprint() != accepted);
+    other.map_or(Ok(()), |pin| {
+        Err(Failure::new(
+            FailureKind::Refused,
+            format!("another host key is pinned for {}: {}", login.machine, pin.fingerprint()),
+            format!("If it has a new one: footplate ssh with --forget-host-key and --accept-host-key {accepted}"),
+        ))
+    })
 }
 
 /// Answers the question about a host key: by the flag, by the user, or not at all; then it is noted.

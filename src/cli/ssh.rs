@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(long, short)]
     tty: bool,
     /// Take the instance's host key if it has this fingerprint
-    #[arg(long, value_name = "SHA256:…")]
+    #[arg(long, value_name = "SHA256:…", value_parser = login::fingerprint)]
     accept_host_key: Option<String>,
     /// Forget the host key that is pinned for it, after asking; with --accept-host-key, put that one in its place
     #[arg(long)]
@@ -101,12 +101,31 @@ async fn serve(session: &Session, environment: &str, args: &Args) -> Result<Exit
         let wanted = (!login).then(|| in_login_shell(&command));
         let shell = connection.shell(&term, columns, rows, wanted.as_deref()).await?;
         let done = pump(shell, true, enter).await;
-        if done.is_err() {
+        if !matches!(done, Ok(End::Code(_))) {
             passage.clean_up();
         }
-        return done;
+        drop(passage);
+        return done.map(told);
     }
-    pump(connection.pipe(&in_login_shell(&command)).await?, false, None).await
+    pump(connection.pipe(&in_login_shell(&command)).await?, false, None).await.map(told)
+}
+
+/// How carrying bytes ended.
+enum End {
+    Code(ExitCode),
+    /// The connection is lost.
+    Lost(Failure),
+}
+
+/// As OpenSSH has it: 255 when the connection is lost.
+fn told(end: End) -> ExitCode {
+    match end {
+        End::Code(code) => code,
+        End::Lost(failure) => {
+            print::failure(&failure);
+            ExitCode::from(255)
+        }
+    }
 }
 
 /// Forgets the pinned key, after asking.
@@ -147,7 +166,7 @@ fn is_term(name: &str) -> bool {
 }
 
 /// Carries bytes both ways until the other end is done. `enter` is typed first, as the user would see it.
-async fn pump(shell: Shell, terminal: bool, enter: Option<String>) -> Result<ExitCode, Failure> {
+async fn pump(shell: Shell, terminal: bool, enter: Option<String>) -> Result<End, Failure> {
     let (mut input, mut output) = shell.split();
     let mut signals = Signals::listen()?;
     let greeted = Notify::new();
@@ -163,21 +182,21 @@ async fn pump(shell: Shell, terminal: bool, enter: Option<String>) -> Result<Exi
         say(&mut input, terminal).await
     };
     tokio::select! {
-        exit = hear(&mut output, &greeted) => exit.map(|exit| code(&exit)),
-        ended = saying => ended.map(|()| ExitCode::SUCCESS),
-        () = signals.next() => Ok(ExitCode::from(130)),
+        end = hear(&mut output, &greeted) => end,
+        ended = saying => ended.map(|()| End::Code(ExitCode::SUCCESS)),
+        () = signals.next() => Ok(End::Code(ExitCode::from(130))),
     }
 }
 
-async fn hear(output: &mut ShellOutput, greeted: &Notify) -> Result<Exit, Failure> {
+async fn hear(output: &mut ShellOutput, greeted: &Notify) -> Result<End, Failure> {
     loop {
         let heard = output.next().await;
         greeted.notify_one();
         let written = match heard {
             Heard::Out(bytes) => tokio::task::block_in_place(|| write(&mut io::stdout().lock(), &bytes)),
             Heard::Err(bytes) => tokio::task::block_in_place(|| write(&mut io::stderr().lock(), &bytes)),
-            Heard::Ended(exit) => return Ok(exit),
-            Heard::Lost(failure) => return Err(failure),
+            Heard::Ended(exit) => return Ok(End::Code(code(&exit))),
+            Heard::Lost(failure) => return Ok(End::Lost(failure)),
         };
         written?;
     }

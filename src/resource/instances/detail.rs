@@ -185,8 +185,9 @@ fn cost(aws: &Aws, it: &Instance, volumes: Option<&[Volume]>) -> Facts {
         (Some(quote), _, Some(seconds)) => {
             facts.add("has cost", Cell::Money(quote.per_hour * seconds / 3600.0));
             let said = format!(
-                "{} from its last start to its end, at {most}{}/h; its disk comes on top",
+                "{} from its last start to its end, at {}{}/h; its disk comes on top",
                 span(seconds),
+                if spot { "most " } else { "" },
                 money(quote.per_hour)
             );
             facts.text("estimate", Some(&said));

@@ -53,7 +53,11 @@ impl Files {
                 let what = format!("{remote} on the instance is a folder");
                 return Err(Failure::new(FailureKind::Invalid, what, "name the file that is to be written there"));
             }
-            let same = is_file(&there) && modified.is_some() && (there.size, there.mtime) == (Some(size), modified);
+            if !is_file(&there) {
+                let what = format!("{remote} on the instance is neither a file nor a folder");
+                return Err(Failure::new(FailureKind::Invalid, what, "name another target: what it is would be lost"));
+            }
+            let same = modified.is_some() && (there.size, there.mtime) == (Some(size), modified);
             if enough && same {
                 self.keep_executable(remote, &there, mode).await;
                 return Ok(None);
