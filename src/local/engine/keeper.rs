@@ -18,7 +18,7 @@ use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::sys::wait::{WaitStatus, wait};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, wait, waitpid};
 use nix::unistd::{Pid, getppid};
 use serde::{Deserialize, Serialize};
 
@@ -186,7 +186,7 @@ fn watch(events: &Receiver<Event>, child: Pid, grace: Duration) -> u8 {
             }
             Ok(Event::Kill) | Err(RecvTimeoutError::Timeout) => {
                 deadline = None;
-                kill_all();
+                kill_seen();
             }
             Ok(Event::Ended(pid, code)) if pid == child => break code,
             Ok(Event::Ended(..)) => {}
@@ -198,8 +198,21 @@ fn watch(events: &Receiver<Event>, child: Pid, grace: Duration) -> u8 {
     u8::try_from(code).unwrap_or(u8::MAX)
 }
 
-/// Kills descendants until none lives. They are stopped first, so that a process that forks faster than it is killed cannot win.
+/// Kills all descendants of a subreaper that is about to end; none is left.
 pub(crate) fn kill_all() {
+    loop {
+        kill_seen();
+        // That none is seen does not prove it: the table is not one instant, and one whose parent has just ended is missed. It
+        // becomes our own child then.
+        if is_childless() {
+            return;
+        }
+    }
+}
+
+/// Kills descendants until none is seen to live. They are stopped first, so that a process that forks faster than it is killed
+/// cannot win.
+fn kill_seen() {
     loop {
         let descendants = descendants(std::process::id());
         if descendants.is_empty() {
@@ -211,6 +224,17 @@ pub(crate) fn kill_all() {
             }
         }
         std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Whether this process has no child any more, dead or alive. The dead are buried.
+fn is_childless() -> bool {
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) => return false,
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return true,
+        }
     }
 }
 
