@@ -49,34 +49,70 @@ pub fn top(pen: &mut Pen<'_>, area: Area, app: &App) {
     pen.put_right(area.x, area.y, area.width - 1, &burn, role);
 }
 
+/// The panes in order. Where one is must be seen, whatever else has no room.
 pub fn tabs(pen: &mut Pen<'_>, area: Area, app: &App) {
-    let mut x = area.x + 1;
-    let end = area.x + area.width;
-    for (at, outer) in app.tabs().into_iter().enumerate() {
-        let pane = &app.panes[outer];
-        let here = outer == app.tab_of(app.active);
-        let (_, total) = pane.counts();
-        let number: Safe = format!("{}", at + 1).into();
-        x += pen.put(x, area.y, end.saturating_sub(x), &number, if here { Role::Accent } else { Role::Quiet }) + 1;
-        x += pen.say(x, area.y, end.saturating_sub(x), pane.spec.title, if here { Role::Head } else { Role::Quiet });
-        let known = !matches!(pane.load, Load::Loading | Load::Stale { since: None, .. });
-        if pane.scope.is_empty() && known {
-            let count: Safe = format!(" {}{}", show::grouped(total as u64), if pane.more { "+" } else { "" }).into();
-            x += pen.put(x, area.y, end.saturating_sub(x), &count, Role::Quiet);
+    let tabs: Vec<Tab> = app.tabs().into_iter().enumerate().map(|(at, outer)| Tab::of(app, at, outer)).collect();
+    let here = tabs.iter().position(|tab| tab.here).unwrap_or_default();
+    let more = if pen.ascii { "< " } else { "‹ " };
+    let fits = |first: usize| {
+        let before = if first == 0 { 0 } else { columns(more) };
+        let tabs: u16 = tabs[first..=here].iter().map(|tab| tab.width() + GAP).sum();
+        1 + before + tabs <= area.width + GAP
+    };
+    let first = (0..here).find(|first| fits(*first)).unwrap_or(here);
+    let (mut x, end) = (area.x + 1, area.x + area.width);
+    if first > 0 {
+        x += pen.say(x, area.y, end.saturating_sub(x), more, Role::Quiet);
+    }
+    for (at, tab) in tabs.iter().enumerate().skip(first) {
+        if at > here && x + tab.width() > end {
+            pen.say(x, area.y, end.saturating_sub(x), if pen.ascii { ">" } else { "›" }, Role::Quiet);
+            return;
         }
-        if here {
-            for scope in &app.pane().scope {
-                // The last part of the path: the ones before it stand before it.
-                let name = scope.as_str().trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-                x += pen.put(x, area.y, end.saturating_sub(x), &Safe::line(&format!(" › {name}")), Role::Accent);
-            }
+        for (text, role) in &tab.parts {
+            x += pen.put(x, area.y, end.saturating_sub(x), text, *role);
         }
-        x += 3;
+        x += GAP;
     }
     let hint: Safe = format!("{} palette  {} help", key(app, Action::Palette), key(app, Action::Help)).into();
     let wide = columns(hint.as_str());
     if x + wide < end {
         pen.put_right(area.x, area.y, area.width - 1, &hint, Role::Quiet);
+    }
+}
+
+/// Columns between two tabs.
+const GAP: u16 = 3;
+
+/// What a tab shows.
+struct Tab {
+    here: bool,
+    parts: Vec<(Safe, Role)>,
+}
+
+impl Tab {
+    fn of(app: &App, at: usize, outer: usize) -> Self {
+        let pane = &app.panes[outer];
+        let here = outer == app.tab_of(app.active);
+        let (number, title) = if here { (Role::Accent, Role::Head) } else { (Role::Quiet, Role::Quiet) };
+        let mut parts = vec![(format!("{} ", at + 1).into(), number), (Safe::line(pane.spec.title), title)];
+        let known = !matches!(pane.load, Load::Loading | Load::Stale { since: None, .. });
+        if pane.scope.is_empty() && known {
+            let (_, total) = pane.counts();
+            let count = format!(" {}{}", show::grouped(total as u64), if pane.more { "+" } else { "" });
+            parts.push((count.into(), Role::Quiet));
+        }
+        let scopes = app.pane().scope.iter().filter(|_| here);
+        parts.extend(scopes.map(|scope| {
+            // The last part of the path: the ones before it stand before it.
+            let name = scope.as_str().trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+            (Safe::line(&format!(" › {name}")), Role::Accent)
+        }));
+        Self { here, parts }
+    }
+
+    fn width(&self) -> u16 {
+        self.parts.iter().map(|(text, _)| columns(text.as_str())).sum()
     }
 }
 
