@@ -161,16 +161,20 @@ fn files_are_copied_both_ways_and_only_what_is_new() {
 #[test]
 fn a_copy_shows_how_far_it_is_and_goes_on_where_ctrl_c_ended_it() {
     let (home, _served, id) = instance();
+    let way = Way::before(&home, &id);
     let whole = noise(1_000_000).repeat(120);
     home.write("big", &whole);
     for (from, to) in [("big".to_owned(), format!("{id}:")), (format!("{id}:big"), "back".to_owned())] {
         let command = ["--local", "cp", &from, &to];
+        // 120 MB take 15 seconds.
+        way.set_narrow(true);
         let mut term = Terminal::start(&home, (80, 24), &command);
         term.until("a share, a rate and what is left", |screen| {
             screen.contains(" % · ") && screen.contains("/s · ") && screen.contains(" left · big")
         });
         term.press("\x03").shows(&["the copy was called off", "the same command again continues"]);
         assert_eq!(term.ends(std::time::Duration::from_secs(20)), 1);
+        way.set_narrow(false);
         let ran = home.run(&command);
         ran.expect(0, &["copied 1 file", "1 of them continued where it had broken off"]);
     }

@@ -1,5 +1,5 @@
-//! A way to an instance that can fail as networks do: what goes by it is handed on, is swallowed without a word, or is turned
-//! away.
+//! A way to an instance that can fail as networks do: what goes by it is handed on, soon or slowly, is swallowed without a word,
+//! or is turned away.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -7,6 +7,7 @@ use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::{BehaviorVersion, Credentials, Region};
@@ -18,6 +19,8 @@ use crate::binary::Home;
 pub struct Way {
     /// Nobody comes through any more.
     down: Arc<AtomicBool>,
+    /// It is a slow line: 8 MB a second at most.
+    narrow: Arc<AtomicBool>,
     /// Those that go by now: each with whether it still hands on.
     passing: Arc<Mutex<Vec<Arc<AtomicBool>>>>,
 }
@@ -39,8 +42,8 @@ impl Way {
         runtime.block_on(open.from_port(own.into()).to_port(own.into()).send()).unwrap();
         let tag = Tag::builder().key("footplate:ssh-port").value(own.to_string()).build();
         runtime.block_on(ec2.create_tags().resources(instance).tags(tag).send()).unwrap();
-        let way = Self { down: Arc::default(), passing: Arc::default() };
-        let (down, passing) = (Arc::clone(&way.down), Arc::clone(&way.passing));
+        let way = Self { down: Arc::default(), narrow: Arc::default(), passing: Arc::default() };
+        let (down, narrow, passing) = (Arc::clone(&way.down), Arc::clone(&way.narrow), Arc::clone(&way.passing));
         thread::spawn(move || {
             for near in listener.incoming().flatten() {
                 if down.load(Ordering::SeqCst) {
@@ -50,12 +53,17 @@ impl Way {
                 let open = Arc::new(AtomicBool::new(true));
                 passing.lock().unwrap().push(Arc::clone(&open));
                 for (from, to) in [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)] {
-                    let open = Arc::clone(&open);
-                    thread::spawn(move || hand_on(from, to, &open));
+                    let (open, narrow) = (Arc::clone(&open), Arc::clone(&narrow));
+                    thread::spawn(move || hand_on(from, to, &open, &narrow));
                 }
             }
         });
         way
+    }
+
+    /// Whether it is a slow line from now on.
+    pub fn set_narrow(&self, narrow: bool) {
+        self.narrow.store(narrow, Ordering::SeqCst);
     }
 
     /// What goes by is swallowed from now on, both ways, and nothing is closed; new ones are turned away.
@@ -75,9 +83,12 @@ impl Way {
 }
 
 /// Until one end closes. What is swallowed is read all the same: its sender is to notice nothing.
-fn hand_on(mut from: TcpStream, mut to: TcpStream, open: &AtomicBool) {
+fn hand_on(mut from: TcpStream, mut to: TcpStream, open: &AtomicBool, narrow: &AtomicBool) {
     let mut buffer = [0; 16_384];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
+        if narrow.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(2));
+        }
         if open.load(Ordering::SeqCst) && to.write_all(&buffer[..count]).is_err() {
             break;
         }
