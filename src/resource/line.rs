@@ -52,7 +52,7 @@ pub(in crate::resource) async fn line(aws: &Aws, instance: &ItemId) -> Result<Li
 /// The files of an instance, by a connection of their own: what is carried there does not hold up the line.
 ///
 /// # Errors
-/// As [`line`]; when the machine has no SFTP.
+/// As [`line()`]; when the machine has no SFTP.
 pub(in crate::resource) async fn files(aws: &Aws, instance: &ItemId) -> Result<Files, Failure> {
     open(aws, instance, &Manner::bulk()).await?.files().await
 }
