@@ -52,12 +52,7 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let purpose = if copy.sends { Purpose::Change } else { Purpose::Look };
     let session = Session::open(globals, purpose, Some(&recipe)).await?;
     let done = copy.run(&session, args).await;
-    if done.is_ok() {
-        session.close().await;
-    } else {
-        session.abandon().await;
-    }
-    let copied = done?;
+    let copied = session.end(done).await?;
     if args.json {
         let crate::model::Done { sent, bytes, unchanged, continued } = copied.done;
         let (from, to) = (&copy.from, copy.to);
@@ -143,11 +138,7 @@ impl<'a> Copy<'a> {
             files.fetch_all(&from, Path::new(self.to), &progress).await
         };
         // Not before: while the user is asked about a host key, Ctrl-C ends the program.
-        let mut signals = Signals::listen()?;
-        tokio::select! {
-            done = work => done,
-            () = signals.next() => Err(called_off()),
-        }
+        Signals::listen()?.or(called_off(), work).await
     }
 }
 

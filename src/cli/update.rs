@@ -41,15 +41,9 @@ pub struct Args {
 pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     args.resource.can(Verb::Update)?;
     let recipe = globals.recipe_or_bare()?;
-    let purpose = if args.dry_run { Purpose::Look } else { Purpose::Change };
-    let session = Session::open(globals, purpose, Some(&recipe)).await?;
+    let session = Session::open(globals, Purpose::unless(args.dry_run), Some(&recipe)).await?;
     let done = update(&session, &recipe, args).await;
-    if done.is_ok() {
-        session.close().await;
-    } else {
-        session.abandon().await;
-    }
-    done.map(|()| ExitCode::SUCCESS)
+    session.end(done).await.map(|()| ExitCode::SUCCESS)
 }
 
 async fn update(session: &Session, recipe: &Recipe, args: &Args) -> Result<(), Failure> {
@@ -70,9 +64,7 @@ async fn update(session: &Session, recipe: &Recipe, args: &Args) -> Result<(), F
     }
     report(&form, &problems)?;
     if session.aws.mode() == Mode::Aws {
-        for (name, value) in &preview.facts {
-            print::progress(&format!("  {name}: {value}"));
-        }
+        print::facts(&preview);
         let account = if args.yes { String::new() } else { session.aws.identity().await?.account };
         ask::confirm(&format!("{} in account {account}, {}?", form.title, session.aws.region()), args.yes)?;
     }
