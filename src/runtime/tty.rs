@@ -42,7 +42,8 @@ const ECHO: Duration = Duration::from_secs(1);
 
 /// The terminal is ours. Idempotent: whoever gives it back first does it.
 static TAKEN: AtomicBool = AtomicBool::new(false);
-/// The terminal reports the mouse, so that it is told to stop on every way out.
+/// The terminal was told to report the mouse, so it is told to stop on every way out: once too often rather than never, as what
+/// waits to be written when the terminal is given back is written no more.
 static MOUSE: AtomicBool = AtomicBool::new(false);
 /// Held while bytes go out: a frame is never cut by the bytes that give the terminal back, nor written after them.
 static TURN: Mutex<()> = Mutex::new(());
@@ -53,6 +54,8 @@ pub struct Tty {
     frame: Frame,
     writer: mpsc::SyncSender<Vec<u8>>,
     idle: Arc<Idle>,
+    /// The last that was said of the mouse is that it be reported.
+    mouse: bool,
     /// When we came back from a suspension of our own.
     back: Option<Instant>,
 }
@@ -98,7 +101,7 @@ impl Tty {
         let sheet = Sheet::new(CrosstermBackend::new(frame.clone()), width, height);
         let idle = Arc::new(Idle::default());
         let writer = start_writer(Arc::clone(&idle));
-        Ok(Self { sheet, frame, writer, idle, back: None })
+        Ok(Self { sheet, frame, writer, idle, mouse: false, back: None })
     }
 
     /// Columns and rows.
@@ -134,11 +137,11 @@ impl Tty {
     /// Has the terminal report mouse and focus, or not: only while somebody wants to know, as its own selecting and scrolling
     /// do not work meanwhile.
     pub fn listen_to_mouse(&mut self, wanted: bool) {
-        if MOUSE.load(Ordering::Acquire) == wanted || !self.is_ready() {
+        if self.mouse == wanted || !self.is_ready() {
             return;
         }
-        // Noted before it is sent: whoever gives the terminal back now turns it off once too often rather than never.
-        MOUSE.store(wanted, Ordering::Release);
+        self.mouse = wanted;
+        MOUSE.fetch_or(wanted, Ordering::AcqRel);
         self.send(if wanted { MOUSE_ON } else { MOUSE_OFF }.to_vec());
     }
 
@@ -176,6 +179,7 @@ impl Tty {
 
     fn retake(&mut self) -> Result<(), Failure> {
         take()?;
+        self.mouse = false;
         let (width, height) = measure();
         self.resize(width, height)
     }
