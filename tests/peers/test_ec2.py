@@ -1,10 +1,12 @@
 """EC2 and EC2 Instance Connect, as boto3 and the aws command use them. Every answer to boto3 is held against botocore's model."""
 import base64
 import json
+import re
 import subprocess
 import sys
 
 import pytest
+from botocore import xform_name
 from botocore.exceptions import ClientError
 from jobs import unique
 from region import Clients, wait_until
@@ -230,6 +232,68 @@ def test_pages_and_filters_find_each_instance_once(ec2):
     assert [status["InstanceId"] for status in statuses] == ids
     interfaces = ec2.describe_network_interfaces(Filters=[{"Name": "attachment.instance-id", "Values": ids[:1]}])["NetworkInterfaces"]
     assert interfaces[0]["Status"] == "in-use"
+
+
+DESCRIBES = [
+    "DescribeAvailabilityZones",
+    "DescribeImages",
+    "DescribeInstanceConnectEndpoints",
+    "DescribeInstanceStatus",
+    "DescribeInstanceTypeOfferings",
+    "DescribeInstanceTypes",
+    "DescribeInstances",
+    "DescribeNetworkInterfaces",
+    "DescribeSecurityGroupRules",
+    "DescribeSecurityGroups",
+    "DescribeSubnets",
+    "DescribeTags",
+    "DescribeVolumes",
+    "DescribeVpcs",
+]
+
+
+@pytest.mark.parametrize("operation", DESCRIBES)
+def test_every_filter_of_the_documentation_is_known(ec2, operation):
+    documentation = ec2.meta.service_model.operation_model(operation).input_shape.members["Filters"].documentation
+    # Lists within an item are of a filter's values.
+    outer = re.sub(r"(<li>(?:(?!</?li>).)*)<ul>.*?</ul>", r"\1", documentation.split("<ul>", 1)[1], flags=re.DOTALL)
+    names = [name for name in re.findall(r"<li>\s*<p>\s*<code>([^<]+)</code>", outer) if name != "tag"]
+    assert len(names) > 1
+    describe = getattr(ec2, xform_name(operation))
+    for name in [*names, "tag:some-key"]:
+        describe(Filters=[{"Name": name, "Values": ["nothing-is-called-so"]}])
+    assert refusal(describe, Filters=[{"Name": "no-such-filter", "Values": ["x"]}]) == (
+        "InvalidParameterValue",
+        "The filter 'no-such-filter' is invalid",
+    )
+
+
+def test_filters_look_where_their_names_say(ec2):
+    [instance] = launch(ec2, TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "team", "Value": unique("t")}]}])
+    shown = until(ec2, instance, "running")
+    interface = shown["NetworkInterfaces"][0]
+    filters = {
+        "availability-zone": shown["Placement"]["AvailabilityZone"],
+        "block-device-mapping.volume-id": shown["BlockDeviceMappings"][0]["Ebs"]["VolumeId"],
+        "ebs-optimized": str(shown["EbsOptimized"]).lower(),
+        "ena-support": "true",
+        "instance-state-code": "16",
+        "instance.group-name": "default",
+        "ip-address": shown["PublicIpAddress"],
+        "metadata-options.http-tokens": shown["MetadataOptions"]["HttpTokens"],
+        "network-interface.attachment.attachment-id": interface["Attachment"]["AttachmentId"],
+        "network-interface.attachment.instance-id": instance,
+        "network-interface.group-id": interface["Groups"][0]["GroupId"],
+        "network-interface.mac-address": interface["MacAddress"],
+        "private-dns-name": shown["PrivateDnsName"],
+        "tag:team": shown["Tags"][0]["Value"],
+        "tenancy": "default",
+    }
+    for name, value in filters.items():
+        only = {"Name": "instance-id", "Values": [instance]}
+        found = instances(ec2, Filters=[only, {"Name": name, "Values": [value]}])
+        assert [each["InstanceId"] for each in found] == [instance], (name, value)
+        assert not instances(ec2, Filters=[only, {"Name": name, "Values": ["not-" + value]}]), name
 
 
 def test_a_spot_instance_cannot_be_stopped(ec2):

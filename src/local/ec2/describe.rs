@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Ec2;
-use super::filter::{Filters, pass};
+use super::filter::pass;
 use super::ids::{ENDPOINT, INSTANCE, INTERFACE};
 use super::instance::{Instance, State};
 use super::place::asked;
@@ -11,101 +11,6 @@ use super::wanted::{Limits, check_dry_run, flag, page, text, texts, time};
 use crate::local::engine::host::now_millis;
 use crate::local::fault::Fault;
 
-const FILTERS: Filters = &[
-    ("architecture", "Architecture"),
-    ("availability-zone", "Placement.AvailabilityZone"),
-    ("availability-zone-id", "Placement.AvailabilityZoneId"),
-    ("block-device-mapping.attach-time", "BlockDeviceMappings.Ebs.AttachTime"),
-    ("block-device-mapping.delete-on-termination", "BlockDeviceMappings.Ebs.DeleteOnTermination"),
-    ("block-device-mapping.device-name", "BlockDeviceMappings.DeviceName"),
-    ("block-device-mapping.status", "BlockDeviceMappings.Ebs.Status"),
-    ("block-device-mapping.volume-id", "BlockDeviceMappings.Ebs.VolumeId"),
-    ("client-token", "ClientToken"),
-    ("dns-name", "PublicDnsName"),
-    ("group-id", "SecurityGroups.GroupId"),
-    ("group-name", "SecurityGroups.GroupName"),
-    ("hypervisor", "Hypervisor"),
-    ("iam-instance-profile.arn", "IamInstanceProfile.Arn"),
-    ("image-id", "ImageId"),
-    ("instance-id", "InstanceId"),
-    ("instance-lifecycle", "InstanceLifecycle"),
-    ("instance-state-code", "State.Code"),
-    ("instance-state-name", "State.Name"),
-    ("instance-type", "InstanceType"),
-    ("instance.group-id", "SecurityGroups.GroupId"),
-    ("instance.group-name", "SecurityGroups.GroupName"),
-    ("ip-address", "PublicIpAddress"),
-    ("key-name", "KeyName"),
-    ("launch-index", "AmiLaunchIndex"),
-    ("launch-time", "LaunchTime"),
-    ("metadata-options.http-endpoint", "MetadataOptions.HttpEndpoint"),
-    ("metadata-options.http-tokens", "MetadataOptions.HttpTokens"),
-    ("monitoring-state", "Monitoring.State"),
-    ("network-interface.addresses.association.public-ip", "NetworkInterfaces.PrivateIpAddresses.Association.PublicIp"),
-    ("network-interface.network-interface-id", "NetworkInterfaces.NetworkInterfaceId"),
-    ("network-interface.subnet-id", "NetworkInterfaces.SubnetId"),
-    ("network-interface.vpc-id", "NetworkInterfaces.VpcId"),
-    ("owner-id", "OwnerId"),
-    ("placement-group-name", "Placement.GroupName"),
-    ("platform", "Platform"),
-    ("platform-details", "PlatformDetails"),
-    ("private-dns-name", "PrivateDnsName"),
-    ("private-ip-address", "PrivateIpAddress"),
-    ("product-code", "ProductCodes.ProductCodeId"),
-    ("reason", "StateTransitionReason"),
-    ("requester-id", "RequesterId"),
-    ("reservation-id", "ReservationId"),
-    ("root-device-name", "RootDeviceName"),
-    ("root-device-type", "RootDeviceType"),
-    ("source-dest-check", "SourceDestCheck"),
-    ("spot-instance-request-id", "SpotInstanceRequestId"),
-    ("state-reason-code", "StateReason.Code"),
-    ("state-reason-message", "StateReason.Message"),
-    ("subnet-id", "SubnetId"),
-    ("tenancy", "Placement.Tenancy"),
-    ("usage-operation", "UsageOperation"),
-    ("virtualization-type", "VirtualizationType"),
-    ("vpc-id", "VpcId"),
-];
-const STATUS_FILTERS: Filters = &[
-    ("availability-zone", "AvailabilityZone"),
-    ("availability-zone-id", "AvailabilityZoneId"),
-    ("event.code", "Events.Code"),
-    ("instance-state-code", "InstanceState.Code"),
-    ("instance-state-name", "InstanceState.Name"),
-    ("instance-status.reachability", "InstanceStatus.Details.Status"),
-    ("instance-status.status", "InstanceStatus.Status"),
-    ("system-status.reachability", "SystemStatus.Details.Status"),
-    ("system-status.status", "SystemStatus.Status"),
-];
-const INTERFACE_FILTERS: Filters = &[
-    ("addresses.private-ip-address", "PrivateIpAddresses.PrivateIpAddress"),
-    ("association.public-ip", "Association.PublicIp"),
-    ("attachment.device-index", "Attachment.DeviceIndex"),
-    ("attachment.instance-id", "Attachment.InstanceId"),
-    ("attachment.instance-owner-id", "Attachment.InstanceOwnerId"),
-    ("attachment.status", "Attachment.Status"),
-    ("availability-zone", "AvailabilityZone"),
-    ("description", "Description"),
-    ("group-id", "Groups.GroupId"),
-    ("group-name", "Groups.GroupName"),
-    ("interface-type", "InterfaceType"),
-    ("mac-address", "MacAddress"),
-    ("network-interface-id", "NetworkInterfaceId"),
-    ("owner-id", "OwnerId"),
-    ("private-ip-address", "PrivateIpAddress"),
-    ("requester-managed", "RequesterManaged"),
-    ("source-dest-check", "SourceDestCheck"),
-    ("status", "Status"),
-    ("subnet-id", "SubnetId"),
-    ("vpc-id", "VpcId"),
-];
-const ENDPOINT_FILTERS: Filters = &[
-    ("instance-connect-endpoint-id", "InstanceConnectEndpointId"),
-    ("state", "State"),
-    ("subnet-id", "SubnetId"),
-    ("vpc-id", "VpcId"),
-];
 const PAGES: Limits = Limits { least: 5, most: 1000, ids: "InstanceIds" };
 
 /// `DescribeInstances`: instances by the reservation that they were launched in.
@@ -115,7 +20,7 @@ const PAGES: Limits = Limits { least: 5, most: 1000, ids: "InstanceIds" };
 pub fn instances(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
     let wanted = wanted(ec2, request)?;
     let documents = wanted.iter().map(|instance| instance.document(ec2)).collect::<Result<Vec<_>, _>>()?;
-    let found = pass(request, FILTERS, documents)?;
+    let found = pass("DescribeInstances", request, documents)?;
     let keyed = found.into_iter().map(|shown| {
         let key = wanted.iter().find(|instance| shown["InstanceId"] == instance.id.as_str()).map(Instance::key);
         (key.unwrap_or_default(), shown)
@@ -157,7 +62,7 @@ pub fn statuses(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
             })
         })
         .collect();
-    let found = pass(request, STATUS_FILTERS, documents)?;
+    let found = pass("DescribeInstanceStatus", request, documents)?;
     let keyed = found.into_iter().map(|shown| {
         let key = wanted.iter().find(|instance| shown["InstanceId"] == instance.id.as_str()).map(Instance::key);
         (key.unwrap_or_default(), shown)
@@ -197,7 +102,7 @@ pub fn interfaces(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
         document["TagSet"] = ec2.store.tags_of(&instance.interface)?.into();
         documents.push(document);
     }
-    let found = pass(request, INTERFACE_FILTERS, documents)?;
+    let found = pass("DescribeNetworkInterfaces", request, documents)?;
     let keyed = found.into_iter().map(|shown| (text(&shown, "NetworkInterfaceId").unwrap_or_default().to_owned(), shown));
     page(request, Limits { ids: "NetworkInterfaceIds", ..PAGES }, "NetworkInterfaces", keyed.collect())
 }
@@ -208,7 +113,7 @@ pub fn interfaces(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
 /// `InvalidInstanceConnectEndpointId.NotFound`, and for wrong filters and pages.
 pub fn endpoints(request: &Value) -> Result<Value, Fault> {
     asked(request, "InstanceConnectEndpointIds", ENDPOINT, &[])?;
-    pass(request, ENDPOINT_FILTERS, Vec::new())?;
+    pass("DescribeInstanceConnectEndpoints", request, Vec::new())?;
     page(request, Limits { least: 1, most: 50, ids: "" }, "InstanceConnectEndpoints", Vec::new())
 }
 
@@ -217,13 +122,12 @@ pub fn endpoints(request: &Value) -> Result<Value, Fault> {
 /// # Errors
 /// `InvalidInstanceID.NotFound`, and for wrong filters and pages.
 pub fn credits(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
-    const FILTERS: Filters = &[("instance-id", "InstanceId")];
     let wanted = wanted(ec2, request)?;
     let burst = wanted.iter().filter(|instance| instance.state != State::Terminated && instance.kind.starts_with('t'));
     let documents = burst.map(|instance| {
         json!({"InstanceId": instance.id, "CpuCredits": if instance.kind.starts_with("t2.") { "standard" } else { "unlimited" }})
     });
-    let found = pass(request, FILTERS, documents.collect())?;
+    let found = pass("DescribeInstanceCreditSpecifications", request, documents.collect())?;
     let keyed = found.into_iter().map(|shown| (text(&shown, "InstanceId").unwrap_or_default().to_owned(), shown));
     page(request, PAGES, "InstanceCreditSpecifications", keyed.collect())
 }

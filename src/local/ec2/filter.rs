@@ -2,11 +2,9 @@
 
 use serde_json::Value;
 
+use super::model::MODEL;
 use super::wanted::{list, text};
 use crate::local::fault::Fault;
-
-/// The filters of a resource: the name, and where its values are in the answer; dots go into members and all items of lists.
-pub type Filters = &'static [(&'static str, &'static str)];
 
 /// Finds the values that a filter looks at.
 type Found = Box<dyn Fn(&Value) -> Vec<String>>;
@@ -14,11 +12,11 @@ type Found = Box<dyn Fn(&Value) -> Vec<String>>;
 /// Most values of a filter (EC2 API Reference, `FilterLimitExceeded`).
 const VALUES: usize = 200;
 
-/// The items that pass all filters of a request.
+/// The items that pass all filters of a request to an operation of the model.
 ///
 /// # Errors
-/// `InvalidParameterValue` for a filter that the resource does not have, `FilterLimitExceeded`.
-pub fn pass(request: &Value, filters: Filters, mut items: Vec<Value>) -> Result<Vec<Value>, Fault> {
+/// `InvalidParameterValue` for a filter that the operation does not have, `FilterLimitExceeded`.
+pub fn pass(operation: &str, request: &Value, mut items: Vec<Value>) -> Result<Vec<Value>, Fault> {
     for filter in list(request, "Filters") {
         let name = text(filter, "Name").unwrap_or("null");
         let values: Vec<&str> = list(filter, "Values").iter().filter_map(Value::as_str).collect();
@@ -35,8 +33,8 @@ pub fn pass(request: &Value, filters: Filters, mut items: Vec<Value>) -> Result<
         } else if name == "tag-key" {
             Box::new(|item| tags(item).into_iter().map(|(key, _)| key).collect())
         } else {
-            let known = filters.iter().find(|(known, _)| *known == name);
-            let Some((_, path)) = known else {
+            let known = MODEL.operation(operation).and_then(|operation| operation.filters.get(name));
+            let Some(path) = known else {
                 return Err(Fault::new("InvalidParameterValue", 400, format!("The filter '{name}' is invalid")));
             };
             Box::new(|item| {
@@ -99,6 +97,7 @@ fn tags(item: &Value) -> Vec<(String, String)> {
     tags.map(|tag| (text(tag, "Key").unwrap_or_default().to_owned(), text(tag, "Value").unwrap_or_default().to_owned())).collect()
 }
 
+/// Values at a place of an answer: dots go into members, and into all items of lists.
 fn reach(value: &Value, path: &str, found: &mut Vec<String>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| reach(item, path, found)),
@@ -134,21 +133,22 @@ mod tests {
 
     #[test]
     fn filters_look_into_lists() {
-        const TABLE: Filters = &[("a", "L.A"), ("n", "N"), ("on", "On")];
         let items = vec![
-            json!({"N": 1, "L": [{"A": "x"}, {"A": "y"}], "Tags": [{"Key": "k", "Value": "v1"}]}),
-            json!({"N": 2, "L": [], "On": true}),
+            json!({"VolumeId": "1", "Size": 8, "Attachments": [{"InstanceId": "x"}, {"InstanceId": "y"}], "Tags": [{"Key": "k", "Value": "v1"}]}),
+            json!({"VolumeId": "2", "Size": 9, "Attachments": [], "Encrypted": true}),
         ];
         let pass = |name: &str, values: &[&str]| {
             let request = json!({"Filters": [{"Name": name, "Values": values}]});
-            pass(&request, TABLE, items.clone())
-                .map(|items| items.iter().map(|item| item["N"].as_i64().unwrap()).collect::<Vec<_>>())
+            pass("DescribeVolumes", &request, items.clone())
+                .map(|items| items.iter().map(|item| item["VolumeId"].as_str().unwrap().to_owned()).collect::<Vec<_>>())
         };
-        assert_eq!(pass("a", &["y"]).unwrap(), [1]);
-        assert_eq!(pass("n", &["1", "2"]).unwrap(), [1, 2]);
-        assert_eq!(pass("on", &["true"]).unwrap(), [2]);
-        assert_eq!(pass("tag:k", &["v?"]).unwrap(), [1]);
-        assert_eq!(pass("tag-key", &["k"]).unwrap(), [1]);
+        assert_eq!(pass("attachment.instance-id", &["y"]).unwrap(), ["1"]);
+        assert_eq!(pass("size", &["8", "9"]).unwrap(), ["1", "2"]);
+        assert_eq!(pass("encrypted", &["true"]).unwrap(), ["2"]);
+        assert_eq!(pass("tag:k", &["v?"]).unwrap(), ["1"]);
+        assert_eq!(pass("tag-key", &["k"]).unwrap(), ["1"]);
+        // The service has it, the region's volumes do not.
+        assert!(pass("fast-restored", &["true"]).unwrap().is_empty());
         assert_eq!(pass("colour", &["red"]).unwrap_err().message, "The filter 'colour' is invalid");
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Ec2;
-use super::filter::{Filters, pass};
+use super::filter::pass;
 use super::ids::{GROUP, RULE, fixed, fresh};
 use super::instance::{Instance, State};
 use super::place::asked;
@@ -25,26 +25,6 @@ use rule::{Peer, Rule};
 
 /// The characters of names and descriptions beside letters and digits (EC2 API Reference, `CreateSecurityGroup`).
 const SIGNS: &str = " ._-:/()#,@[]+=&;{}!$*";
-const FILTERS: Filters = &[
-    ("description", "Description"),
-    ("egress.ip-permission.cidr", "IpPermissionsEgress.IpRanges.CidrIp"),
-    ("egress.ip-permission.from-port", "IpPermissionsEgress.FromPort"),
-    ("egress.ip-permission.protocol", "IpPermissionsEgress.IpProtocol"),
-    ("egress.ip-permission.to-port", "IpPermissionsEgress.ToPort"),
-    ("group-id", "GroupId"),
-    ("group-name", "GroupName"),
-    ("ip-permission.cidr", "IpPermissions.IpRanges.CidrIp"),
-    ("ip-permission.from-port", "IpPermissions.FromPort"),
-    ("ip-permission.group-id", "IpPermissions.UserIdGroupPairs.GroupId"),
-    ("ip-permission.group-name", "IpPermissions.UserIdGroupPairs.GroupName"),
-    ("ip-permission.ipv6-cidr", "IpPermissions.Ipv6Ranges.CidrIpv6"),
-    ("ip-permission.protocol", "IpPermissions.IpProtocol"),
-    ("ip-permission.to-port", "IpPermissions.ToPort"),
-    ("ip-permission.user-id", "IpPermissions.UserIdGroupPairs.UserId"),
-    ("owner-id", "OwnerId"),
-    ("vpc-id", "VpcId"),
-];
-const RULE_FILTERS: Filters = &[("group-id", "GroupId"), ("security-group-rule-id", "SecurityGroupRuleId")];
 const PAGES: Limits = Limits { least: 5, most: 1000, ids: "" };
 
 /// A security group as it is kept.
@@ -193,7 +173,7 @@ pub fn describe(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
         ec2.tagged(&mut document, &group.id);
         document
     });
-    let found = pass(request, FILTERS, documents.collect())?;
+    let found = pass("DescribeSecurityGroups", request, documents.collect())?;
     let keyed = found.into_iter().map(|group| (text(&group, "GroupId").unwrap_or_default().to_owned(), group));
     page(request, PAGES, "SecurityGroups", keyed.collect())
 }
@@ -213,7 +193,7 @@ pub fn describe_rules(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
         ec2.tagged(&mut document, &rule.id);
         document
     });
-    let found = pass(request, RULE_FILTERS, documents.collect())?;
+    let found = pass("DescribeSecurityGroupRules", request, documents.collect())?;
     let keyed = found.into_iter().map(|rule| (text(&rule, "SecurityGroupRuleId").unwrap_or_default().to_owned(), rule));
     page(request, PAGES, "SecurityGroupRules", keyed.collect())
 }

@@ -5,7 +5,7 @@ mod table;
 use serde_json::{Value, json};
 
 use super::Place;
-use super::filter::{Filters, pass};
+use super::filter::pass;
 use super::ids::{fixed, formed};
 use super::wanted::{Limits, flag, invalid, page, text, texts};
 use crate::local::fault::Fault;
@@ -14,40 +14,6 @@ pub use table::{Image, TABLE};
 
 /// What `RunInstances` takes in the place of an id: the path of a public parameter of Systems Manager.
 const PARAMETER: &str = "resolve:ssm:";
-
-const FILTERS: Filters = &[
-    ("architecture", "Architecture"),
-    ("block-device-mapping.delete-on-termination", "BlockDeviceMappings.Ebs.DeleteOnTermination"),
-    ("block-device-mapping.device-name", "BlockDeviceMappings.DeviceName"),
-    ("block-device-mapping.encrypted", "BlockDeviceMappings.Ebs.Encrypted"),
-    ("block-device-mapping.snapshot-id", "BlockDeviceMappings.Ebs.SnapshotId"),
-    ("block-device-mapping.volume-size", "BlockDeviceMappings.Ebs.VolumeSize"),
-    ("block-device-mapping.volume-type", "BlockDeviceMappings.Ebs.VolumeType"),
-    ("boot-mode", "BootMode"),
-    ("creation-date", "CreationDate"),
-    ("description", "Description"),
-    ("ena-support", "EnaSupport"),
-    ("hypervisor", "Hypervisor"),
-    ("image-id", "ImageId"),
-    ("image-type", "ImageType"),
-    ("is-public", "Public"),
-    ("kernel-id", "KernelId"),
-    ("manifest-location", "ImageLocation"),
-    ("name", "Name"),
-    ("owner-alias", "ImageOwnerAlias"),
-    ("owner-id", "OwnerId"),
-    ("platform", "Platform"),
-    ("platform-details", "PlatformDetails"),
-    ("product-code", "ProductCodes.ProductCodeId"),
-    ("ramdisk-id", "RamdiskId"),
-    ("root-device-name", "RootDeviceName"),
-    ("root-device-type", "RootDeviceType"),
-    ("source-instance-id", "SourceInstanceId"),
-    ("sriov-net-support", "SriovNetSupport"),
-    ("state", "State"),
-    ("usage-operation", "UsageOperation"),
-    ("virtualization-type", "VirtualizationType"),
-];
 
 impl Image {
     /// The id of the image: the local region's own, as each AWS region has its own.
@@ -175,7 +141,7 @@ pub fn describe(place: &Place, request: &Value, tagged: impl Fn(&mut Value, &str
         tagged(&mut document, &image.id(place));
         document
     });
-    let found = pass(request, FILTERS, documents.collect())?;
+    let found = pass("DescribeImages", request, documents.collect())?;
     let keyed = found.into_iter().map(|document| (text(&document, "ImageId").unwrap_or_default().to_owned(), document));
     page(request, Limits { least: 1, most: 1000, ids: "" }, "Images", keyed.collect())
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Place;
-use super::filter::{Filters, pass};
+use super::filter::pass;
 use super::wanted::{Limits, invalid, page, text, texts};
 use crate::local::fault::Fault;
 
@@ -27,35 +27,6 @@ pub struct Kind {
     /// As `DescribeInstanceTypes` answers it.
     about: Value,
 }
-
-const FILTERS: Filters = &[
-    ("auto-recovery-supported", "AutoRecoverySupported"),
-    ("bare-metal", "BareMetal"),
-    ("burstable-performance-supported", "BurstablePerformanceSupported"),
-    ("current-generation", "CurrentGeneration"),
-    ("ebs-info.ebs-optimized-support", "EbsInfo.EbsOptimizedSupport"),
-    ("ebs-info.nvme-support", "EbsInfo.NvmeSupport"),
-    ("free-tier-eligible", "FreeTierEligible"),
-    ("gpu-info.gpus.count", "GpuInfo.Gpus.Count"),
-    ("gpu-info.gpus.manufacturer", "GpuInfo.Gpus.Manufacturer"),
-    ("gpu-info.gpus.name", "GpuInfo.Gpus.Name"),
-    ("hibernation-supported", "HibernationSupported"),
-    ("hypervisor", "Hypervisor"),
-    ("instance-storage-info.disk.type", "InstanceStorageInfo.Disks.Type"),
-    ("instance-storage-supported", "InstanceStorageSupported"),
-    ("instance-type", "InstanceType"),
-    ("memory-info.size-in-mib", "MemoryInfo.SizeInMiB"),
-    ("network-info.efa-supported", "NetworkInfo.EfaSupported"),
-    ("network-info.network-performance", "NetworkInfo.NetworkPerformance"),
-    ("processor-info.supported-architecture", "ProcessorInfo.SupportedArchitectures"),
-    ("supported-root-device-type", "SupportedRootDeviceTypes"),
-    ("supported-usage-class", "SupportedUsageClasses"),
-    ("supported-virtualization-type", "SupportedVirtualizationTypes"),
-    ("vcpu-info.default-cores", "VCpuInfo.DefaultCores"),
-    ("vcpu-info.default-threads-per-core", "VCpuInfo.DefaultThreadsPerCore"),
-    ("vcpu-info.default-vcpus", "VCpuInfo.DefaultVCpus"),
-];
-const OFFERING_FILTERS: Filters = &[("instance-type", "InstanceType"), ("location", "Location")];
 
 impl Kind {
     /// Its name, e.g. `g5.2xlarge`.
@@ -146,7 +117,7 @@ pub fn describe(request: &Value) -> Result<Value, Fault> {
         return Err(Fault::new("InvalidInstanceType", 400, text));
     }
     let asked = TYPES.types.iter().filter(|kind| names.is_empty() || names.contains(&kind.name()));
-    let found = pass(request, FILTERS, asked.map(|kind| kind.about.clone()).collect())?;
+    let found = pass("DescribeInstanceTypes", request, asked.map(|kind| kind.about.clone()).collect())?;
     let keyed = found.into_iter().map(|about| (text(&about, "InstanceType").unwrap_or_default().to_owned(), about));
     page(request, Limits { least: 5, most: 100, ids: "InstanceTypes" }, "InstanceTypes", keyed.collect())
 }
@@ -165,7 +136,7 @@ pub fn offerings(place: &Place, request: &Value) -> Result<Value, Fault> {
         // There are no Outposts here.
         _ => Vec::new(),
     });
-    let found = pass(request, OFFERING_FILTERS, offers.collect())?;
+    let found = pass("DescribeInstanceTypeOfferings", request, offers.collect())?;
     let keyed = found.into_iter().map(|offer| {
         let key =
             format!("{}/{}", text(&offer, "InstanceType").unwrap_or_default(), text(&offer, "Location").unwrap_or_default());
@@ -193,8 +164,8 @@ mod tests {
     }
 
     #[test]
-    fn filters_find_gpus() {
-        let filters = json!({"Filters": [{"Name": "gpu-info.gpus.manufacturer", "Values": ["NVIDIA"]}, {"Name": "vcpu-info.default-vcpus", "Values": ["8"]}]});
+    fn filters_find_types() {
+        let filters = json!({"Filters": [{"Name": "instance-type", "Values": ["g*"]}, {"Name": "vcpu-info.default-vcpus", "Values": ["8"]}]});
         let answer = describe(&filters).unwrap();
         let names: Vec<_> =
             answer["InstanceTypes"].as_array().unwrap().iter().map(|about| about["InstanceType"].as_str().unwrap()).collect();

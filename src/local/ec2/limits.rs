@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::Ec2;
-use super::filter::{Filters, pass};
+use super::filter::pass;
 use super::instance::Instance;
 use super::kinds::{self, Kind};
 use super::place::{Place, ZONES};
@@ -20,13 +20,6 @@ use crate::local::quotas;
 const FULL: [(&str, char); 2] = [("m5.4xlarge", 'a'), ("g5.2xlarge", 'a')];
 /// The price of spot here, of the price on demand. assumed: AWS's moves, and is about that of a quiet day.
 const SPOT: f64 = 0.4;
-const PRICE_FILTERS: Filters = &[
-    ("availability-zone", "AvailabilityZone"),
-    ("instance-type", "InstanceType"),
-    ("product-description", "ProductDescription"),
-    ("spot-price", "SpotPrice"),
-    ("timestamp", "Timestamp"),
-];
 
 /// How many of the wanted instances fit below the account's quota.
 ///
@@ -153,7 +146,7 @@ pub fn spot_prices(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
             }));
         }
     }
-    let found = pass(request, PRICE_FILTERS, prices)?;
+    let found = pass("DescribeSpotPriceHistory", request, prices)?;
     let keyed = found.into_iter().map(|price| {
         (
             format!(

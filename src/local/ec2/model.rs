@@ -25,6 +25,10 @@ pub struct Operation {
     pub input: String,
     /// Name of the shape of its answer; none answers `<return>true</return>`.
     pub output: Option<String>,
+    /// The names of its filters, and where in an item of the answer each finds its values, as `State.Name`; empty where items
+    /// have none.
+    #[serde(default)]
+    pub filters: HashMap<String, String>,
 }
 
 /// A type of the model.

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
 
-use super::filter::{Filters, pass};
+use super::filter::pass;
 use super::ids::{SUBNET, VPC, fixed};
 use super::wanted::{Limits, invalid, list, page, text, texts};
 use crate::local::ACCOUNT;
@@ -20,45 +20,6 @@ pub struct Place {
     /// E.g. `us-east-1`.
     pub region: String,
 }
-
-const ZONE_FILTERS: Filters = &[
-    ("group-name", "GroupName"),
-    ("message", "Messages.Message"),
-    ("opt-in-status", "OptInStatus"),
-    ("region-name", "RegionName"),
-    ("state", "State"),
-    ("zone-id", "ZoneId"),
-    ("zone-name", "ZoneName"),
-    ("zone-type", "ZoneType"),
-];
-const REGION_FILTERS: Filters = &[("endpoint", "Endpoint"), ("opt-in-status", "OptInStatus"), ("region-name", "RegionName")];
-const SUBNET_FILTERS: Filters = &[
-    ("availability-zone", "AvailabilityZone"),
-    ("availabilityZone", "AvailabilityZone"),
-    ("availability-zone-id", "AvailabilityZoneId"),
-    ("available-ip-address-count", "AvailableIpAddressCount"),
-    ("cidr", "CidrBlock"),
-    ("cidr-block", "CidrBlock"),
-    ("cidrBlock", "CidrBlock"),
-    ("default-for-az", "DefaultForAz"),
-    ("defaultForAz", "DefaultForAz"),
-    ("map-public-ip-on-launch", "MapPublicIpOnLaunch"),
-    ("owner-id", "OwnerId"),
-    ("state", "State"),
-    ("subnet-arn", "SubnetArn"),
-    ("subnet-id", "SubnetId"),
-    ("vpc-id", "VpcId"),
-];
-const VPC_FILTERS: Filters = &[
-    ("cidr", "CidrBlock"),
-    ("cidr-block-association.cidr-block", "CidrBlockAssociationSet.CidrBlock"),
-    ("dhcp-options-id", "DhcpOptionsId"),
-    ("is-default", "IsDefault"),
-    ("isDefault", "IsDefault"),
-    ("owner-id", "OwnerId"),
-    ("state", "State"),
-    ("vpc-id", "VpcId"),
-];
 
 impl Place {
     /// The name of a zone, e.g. `us-east-1a`.
@@ -129,7 +90,7 @@ impl Place {
             "Endpoint": format!("ec2.{}.amazonaws.com", self.region),
             "OptInStatus": "opt-in-not-required",
         });
-        Ok(json!({"Regions": pass(request, REGION_FILTERS, vec![region])?}))
+        Ok(json!({"Regions": pass("DescribeRegions", request, vec![region])?}))
     }
 
     /// `DescribeAvailabilityZones`.
@@ -161,7 +122,7 @@ impl Place {
                 "ZoneType": "availability-zone",
             })
         });
-        Ok(json!({"AvailabilityZones": pass(request, ZONE_FILTERS, documents.collect())?}))
+        Ok(json!({"AvailabilityZones": pass("DescribeAvailabilityZones", request, documents.collect())?}))
     }
 
     /// `DescribeVpcs`.
@@ -186,7 +147,7 @@ impl Place {
         });
         tagged(&mut vpc, &id);
         asked(request, "VpcIds", VPC, &[id.as_str()])?;
-        let found = pass(request, VPC_FILTERS, vec![vpc])?;
+        let found = pass("DescribeVpcs", request, vec![vpc])?;
         page(request, PAGES, "Vpcs", found.into_iter().map(|vpc| (id.clone(), vpc)).collect())
     }
 
@@ -235,7 +196,7 @@ impl Place {
                 tagged(&mut subnet, &id);
                 subnet
             });
-        let found = pass(request, SUBNET_FILTERS, documents.collect())?;
+        let found = pass("DescribeSubnets", request, documents.collect())?;
         let keyed = found.into_iter().map(|subnet| (text(&subnet, "AvailabilityZone").unwrap_or_default().to_owned(), subnet));
         page(request, PAGES, "Subnets", keyed.collect())
     }

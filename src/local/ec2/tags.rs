@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Ec2;
-use super::filter::{Filters, pass};
+use super::filter::pass;
 use super::groups::{Group, rule_ids};
 use super::ids::{GROUP, INSTANCE, INTERFACE, RULE, Refusals, SUBNET, VOLUME, VPC};
 use super::images;
@@ -18,7 +18,6 @@ use crate::local::fault::Fault;
 const TAGS: usize = 50;
 const KEY: usize = 127;
 const VALUE: usize = 256;
-const FILTERS: Filters = &[("key", "Key"), ("resource-id", "ResourceId"), ("resource-type", "ResourceType"), ("value", "Value")];
 
 /// The tags of `TagSpecifications`: for each type of resource, keys with values.
 #[derive(Debug, Default)]
@@ -119,7 +118,7 @@ pub fn describe(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
     let documents = ec2.store.tags()?.into_iter().map(
         |(resource, key, value)| json!({"Key": key, "ResourceId": resource, "ResourceType": type_of(&resource), "Value": value}),
     );
-    let found = pass(request, FILTERS, documents.collect())?;
+    let found = pass("DescribeTags", request, documents.collect())?;
     let keyed = found
         .into_iter()
         .map(|tag| (format!("{}/{}", text(&tag, "ResourceId").unwrap_or_default(), text(&tag, "Key").unwrap_or_default()), tag));

@@ -4,31 +4,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Ec2;
-use super::filter::{Filters, pass};
+use super::filter::pass;
 use super::ids::VOLUME;
 use super::place::asked;
 use super::store::Kept;
 use super::wanted::{Limits, page, text, texts, time};
 use crate::local::ACCOUNT;
 use crate::local::fault::Fault;
-
-const FILTERS: Filters = &[
-    ("attachment.attach-time", "Attachments.AttachTime"),
-    ("attachment.delete-on-termination", "Attachments.DeleteOnTermination"),
-    ("attachment.device", "Attachments.Device"),
-    ("attachment.instance-id", "Attachments.InstanceId"),
-    ("attachment.status", "Attachments.State"),
-    ("availability-zone", "AvailabilityZone"),
-    ("availability-zone-id", "AvailabilityZoneId"),
-    ("create-time", "CreateTime"),
-    ("encrypted", "Encrypted"),
-    ("multi-attach-enabled", "MultiAttachEnabled"),
-    ("size", "Size"),
-    ("snapshot-id", "SnapshotId"),
-    ("status", "State"),
-    ("volume-id", "VolumeId"),
-    ("volume-type", "VolumeType"),
-];
 
 /// A volume as it is kept. Nothing is behind it but the instance's folder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -110,7 +92,7 @@ pub fn describe(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
         ec2.tagged(&mut document, &volume.id);
         document
     });
-    let found = pass(request, FILTERS, documents.collect())?;
+    let found = pass("DescribeVolumes", request, documents.collect())?;
     let keyed = found.into_iter().map(|volume| {
         (format!("{}/{}", text(&volume, "CreateTime").unwrap_or_default(), text(&volume, "VolumeId").unwrap_or_default()), volume)
     });
