@@ -8,7 +8,6 @@ mod terminal;
 
 use std::fs;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use binary::aws::{Refusing, credentials, no_secret_in, with_credentials};
 use binary::{Home, finish};
@@ -66,7 +65,7 @@ fn a_regex_that_matches_nothing_costs_the_metric_and_not_the_run() {
     let mut term = Terminal::start(&home, (120, 40), &["--local"]);
     term.shows(&["✓ Completed", "loss=0.5"]);
     term.press("\r").shows(&["no value of a metric was found"]);
-    term.press("q").ends(Duration::from_secs(10));
+    term.press("q").ends();
 }
 
 #[test]
@@ -83,7 +82,7 @@ fn bad_toml_is_told_with_its_line_and_the_cockpit_opens_all_the_same() {
     home.project("print('mended')");
     term.press("n").shows(&["Launch a training job", "TrainingJobName"]);
     term.press("\x13").shows(&["✓ Completed", "mended"]);
-    term.press("q").ends(Duration::from_secs(10));
+    term.press("q").ends();
     term.is_restored();
 }
 
@@ -120,7 +119,7 @@ fn a_line_of_100_megabytes_passes_in_little_memory() {
     // The cockpit shows it, too, and is still quick.
     let mut term = Terminal::start(&home, (120, 40), &["--local"]);
     term.shows(&["✓ Completed", "the end", "xxxxxxxx"]);
-    term.press("q").ends(Duration::from_secs(10));
+    term.press("q").ends();
     assert_eq!(Judge::of(&term.bytes()).wrong, Vec::<String>::new());
     home.nothing_runs();
 }
@@ -217,7 +216,7 @@ fn expired_credentials_are_told_with_the_remedy() {
     let mut term = on_aws(&home, &aws);
     term.shows(&["The credentials have expired.", "aws sso login", "account unknown"]);
     term.press("q");
-    assert_eq!(term.ends(Duration::from_secs(10)), 0);
+    assert_eq!(term.ends(), 0);
     term.is_restored();
     home.nothing_runs();
 }
@@ -249,7 +248,7 @@ fn throttling_on_every_call_is_borne_and_told() {
     term.press("?").shows(&["find an action by name"]);
     term.press("\x1b").hides(&["find an action by name"]);
     term.press("q");
-    assert_eq!(term.ends(Duration::from_secs(10)), 0);
+    assert_eq!(term.ends(), 0);
     term.is_restored();
 }
 

@@ -73,7 +73,7 @@ fn is_over(term: &mut Terminal) {
 /// The terminal is given back and the program gone, with this code or by this signal.
 #[track_caller]
 fn ends_with(term: &mut Terminal, how: &Result<u32, String>) {
-    assert_eq!(term.ends_somehow(Duration::from_secs(10)), *how, "{}", term.screen());
+    assert_eq!(term.ends_somehow(), *how, "{}", term.screen());
     term.is_restored();
     assert_eq!(Judge::of(&term.bytes()).wrong, Vec::<String>::new());
 }
@@ -153,11 +153,11 @@ fn ends_when_lost(mut term: Terminal, home: &Home) {
         if state == 'Z' {
             break used.saturating_sub(before);
         }
-        assert!(begun.elapsed() < Duration::from_secs(10), "still there");
+        assert!(begun.elapsed() < terminal::PATIENCE, "still there");
         std::thread::sleep(Duration::from_millis(1));
     };
     assert!(used < Duration::from_millis(600), "{used:?} of processor time");
-    assert_eq!(term.ends_somehow(Duration::from_secs(1)), Err("Hangup".to_owned()));
+    assert_eq!(term.ends_somehow(), Err("Hangup".to_owned()));
     home.nothing_runs();
 }
 
@@ -262,7 +262,7 @@ fn stopped_and_continued_from_outside_it_takes_the_terminal_anew() {
     term.make_sane();
     let before = term.bytes().len();
     term.signal("SIGCONT");
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + terminal::PATIENCE;
     while !String::from_utf8_lossy(&term.bytes()[before..]).contains("nothing running") {
         assert!(Instant::now() < deadline, "not drawn anew");
         std::thread::sleep(Duration::from_millis(5));
@@ -285,7 +285,7 @@ fn a_terminal_that_takes_nothing_does_not_keep_it() {
         std::thread::sleep(Duration::from_millis(2));
     }
     term.signal("SIGTERM");
-    assert_eq!(term.ends_somehow(Duration::from_secs(5)), Err("Terminated".to_owned()));
+    assert_eq!(term.ends_somehow(), Err("Terminated".to_owned()));
     assert!(!term.is_raw(), "the settings are given back even so");
 }
 

@@ -67,7 +67,7 @@ fn a_login_is_a_terminal_and_gives_this_one_back() {
     term.resize((100, 30));
     term.press("stty size\r").shows(&["30 100"]);
     term.press("exit 3\r");
-    assert_eq!(term.ends(std::time::Duration::from_secs(20)), 3);
+    assert_eq!(term.ends(), 3);
     term.is_restored();
 }
 
@@ -173,7 +173,7 @@ fn a_copy_shows_how_far_it_is_and_goes_on_where_ctrl_c_ended_it() {
             screen.contains(" % · ") && screen.contains("/s · ") && screen.contains(" left · big")
         });
         term.press("\x03").shows(&["the copy was called off", "the same command again continues"]);
-        assert_eq!(term.ends(std::time::Duration::from_secs(20)), 1);
+        assert_eq!(term.ends(), 1);
         way.set_narrow(false);
         let ran = home.run(&command);
         ran.expect(0, &["copied 1 file", "1 of them continued where it had broken off"]);
@@ -230,7 +230,7 @@ fn leave(mut term: Terminal) {
     term.press(LEADER).press("l").shows(&["● running"]);
     term.press("q");
     yes(&mut term, "y: do it");
-    assert_eq!(term.ends(Duration::from_secs(20)), 0);
+    assert_eq!(term.ends(), 0);
     term.is_restored();
 }
 
@@ -319,7 +319,7 @@ fn all_terminals_come_back_and_a_second_cockpit_leaves_them_alone() {
     // A machine that is gone without a word: on the instance it seems that somebody looks at them still.
     way.swallow();
     term.signal("SIGKILL");
-    assert!(term.ends_somehow(Duration::from_secs(20)).is_err());
+    assert!(term.ends_somehow().is_err());
     drop(term);
     way.mend();
     let deadline = Instant::now() + 2 * terminal::PATIENCE;
@@ -353,7 +353,7 @@ fn an_instance_that_stops_ends_its_terminals_and_nothing_else() {
     term.press("s").shows(&["$ "]);
     term.press("exit\r").shows(&["ended: exit 0"]);
     term.press(LEADER).press("lq");
-    assert_eq!(term.ends(Duration::from_secs(20)), 0);
+    assert_eq!(term.ends(), 0);
     term.is_restored();
 }
 

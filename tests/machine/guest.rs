@@ -218,6 +218,11 @@ impl Terminal {
         self.channel.data_bytes(text.as_bytes().to_vec()).await.expect("is sent");
     }
 
+    /// How many bytes were read so far.
+    pub fn read(&self) -> usize {
+        self.seen.len()
+    }
+
     /// Reads until this text has come after what was waited for before.
     pub async fn wait_for(&mut self, text: &str) {
         let deadline = tokio::time::Instant::now() + DEADLINE;

@@ -221,14 +221,14 @@ impl Terminal {
 
     /// Waits for the program's end by itself; its exit code.
     #[track_caller]
-    pub fn ends(&mut self, within: Duration) -> u32 {
-        self.ends_somehow(within).unwrap()
+    pub fn ends(&mut self) -> u32 {
+        self.ends_somehow().unwrap()
     }
 
     /// Waits for the program's end; its exit code, or the signal that it died by, in the words of strsignal(3).
     #[track_caller]
-    pub fn ends_somehow(&mut self, within: Duration) -> Result<u32, String> {
-        let deadline = Instant::now() + within;
+    pub fn ends_somehow(&mut self) -> Result<u32, String> {
+        let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 self.drain();
@@ -246,7 +246,7 @@ impl Terminal {
         }
         let (lock, changed) = &*self.seen;
         let mut seen = lock.lock().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + Duration::from_secs(20);
         while !seen.closed && Instant::now() < deadline {
             seen = changed.wait_timeout(seen, Duration::from_millis(50)).unwrap().0;
         }
