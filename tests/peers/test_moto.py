@@ -1,4 +1,5 @@
 """footplate against moto's server, an AWS that nobody here wrote, for what moto has: the same commands as against AWS."""
+import base64
 import json
 import subprocess
 import sys
@@ -118,3 +119,46 @@ def test_an_endpoint_is_listed_shown_and_taken_down_in_order(footplate, client):
 def test_a_notebook_instance_is_listed(footplate, client):
     client("sagemaker").create_notebook_instance(NotebookInstanceName="moto-notebook", InstanceType="ml.t3.medium", RoleArn=ROLE)
     assert any("moto-notebook" in name for name in names(footplate("ls", "notebooks", "--json")))
+
+
+def test_an_instance_is_launched_changed_and_ended(footplate, client):
+    ec2 = client("ec2")
+    [image] = ec2.describe_images(Filters=[{"Name": "name", "Values": ["amzn-ami-hvm-2017.09.1.20171103-x86_64-gp2"]}])["Images"]
+    wanted = [f"--set={pair}" for pair in [f"image={image['ImageId']}", "instance_type=t3.medium", "address=203.0.113.7", "lease=2h"]]
+    planned = json.loads(footplate("instance", *wanted, "--dry-run", "--json"))
+    assert planned["request"]["ImageId"] == image["ImageId"] and not planned["problems"]
+    assert not ec2.describe_instances()["Reservations"]
+
+    launched = footplate("instance", *wanted, "--name", "moto-machine", "--yes", "--wait").strip()
+
+    def there():
+        return ec2.describe_instances(InstanceIds=[launched])["Reservations"][0]["Instances"][0]
+
+    def attribute(name):
+        return ec2.describe_instance_attribute(InstanceId=launched, Attribute=name)
+
+    machine = there()
+    tags = {tag["Key"]: tag["Value"] for tag in machine["Tags"]}
+    assert tags["Name"] == "moto-machine" and tags["footplate:order"] in machine["ClientToken"]
+    assert attribute("instanceInitiatedShutdownBehavior")["InstanceInitiatedShutdownBehavior"]["Value"] == "terminate"
+    timer = base64.b64decode(attribute("userData")["UserData"]["Value"]).decode()
+    assert timer.startswith("#!/bin/sh\n") and "shutdown -h now" in timer
+    [group] = ec2.describe_security_groups(GroupIds=[group["GroupId"] for group in machine["SecurityGroups"]])["SecurityGroups"]
+    [rule] = group["IpPermissions"]
+    assert (rule["FromPort"], rule["ToPort"], [each["CidrIp"] for each in rule["IpRanges"]]) == (22, 22, ["203.0.113.7/32"])
+    [volume] = ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [launched]}])["Volumes"]
+    assert {"Key": "footplate:order", "Value": tags["footplate:order"]} in volume["Tags"]
+
+    assert launched in names(footplate("ls", "instances", "--json"))
+    assert json.loads(footplate("show", "instances", launched, "--json"))["id"] == launched
+    footplate("update", "instances", launched, "--set", "lease=8h", "--yes")
+    assert {tag["Key"]: tag["Value"] for tag in there()["Tags"]}["footplate:lease"] > tags["footplate:lease"]
+    footplate("stop", "instances", launched, "--yes")
+    wait_until(lambda: there()["State"]["Name"] == "stopped", "the stop")
+    footplate("update", "instances", launched, "--set", "instance_type=t3.large", "--yes")
+    footplate("start", "instances", launched, "--yes")
+    wait_until(lambda: there()["State"]["Name"] == "running", "the start")
+    assert there()["InstanceType"] == "t3.large"
+    footplate("reboot", "instances", launched, "--yes")
+    footplate("delete", "instances", launched, "--yes")
+    wait_until(lambda: there()["State"]["Name"] == "terminated", "the end")
