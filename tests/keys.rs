@@ -279,7 +279,7 @@ fn with_images() -> footplate::model::Form {
     let offers = vec![offer("PyTorch 2.9", "2026-10-30"), offer("PyTorch 2.8", "2026-10-23"), offer("Base", "2026-11-06")];
     let mut form = form();
     form.fields[1].kind = FieldKind::Pick { offers };
-    form.fields[1].value.clear();
+    form.fields[1].value = "resolve:ssm:/some/path".to_owned();
     form
 }
 
@@ -305,7 +305,12 @@ fn a_list_is_picked_from_and_narrowed_down_by_typing() {
         // It stays narrowed down: round it goes.
         stage.press("Ctrl-n");
         assert_eq!(value(&stage), "Deep Learning PyTorch 2.9 2026-10-30");
-        stage.press("Tab BackTab Ctrl-p");
+        // What is typed now takes the place of what was picked; whoever moves in it edits it.
+        stage.type_in("2.8");
+        assert_eq!(value(&stage), "2.8");
+        stage.press("Ctrl-n Left Backspace");
+        assert_eq!(value(&stage), "Deep Learning PyTorch 2.8 2026-10-3");
+        stage.press("Ctrl-n Tab BackTab Ctrl-n Ctrl-p Ctrl-p");
         assert_eq!(value(&stage), "Deep Learning Base 2026-11-06", "on return it is whole again");
     }
 }

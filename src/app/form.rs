@@ -21,6 +21,9 @@ pub struct FormView {
     pub tried: bool,
     /// What was typed into the field with the cursor, by which its list is narrowed down; nothing was typed yet: all of it.
     pub sought: Option<String>,
+    /// The value of a field with a list counts as one piece, as the user has come to it or picked it: what is typed takes its
+    /// place. Whoever moves in it edits it.
+    whole: bool,
 }
 
 /// What a key did to a form.
@@ -112,7 +115,7 @@ impl FormView {
     pub fn new(serial: u64, form: Form, check: fn(&Form) -> Vec<Problem>) -> Self {
         let inputs = form.fields.iter().map(|field| Input::new(&field.value, field.kind == FieldKind::Area)).collect();
         let problems = check(&form);
-        Self { serial, form, inputs, focus: 0, problems, preview: None, tried: false, sought: None }
+        Self { serial, form, inputs, focus: 0, problems, preview: None, tried: false, sought: None, whole: true }
     }
 
     /// Something differs from what the form opened with.
@@ -189,13 +192,13 @@ impl FormView {
 
     fn move_to(&mut self, focus: usize) -> Pressed {
         self.focus = focus;
-        self.sought = None;
+        (self.sought, self.whole) = (None, true);
         Pressed::Moved
     }
 
     /// Puts the cursor on a field by name.
     pub fn focus_on(&mut self, name: &str) {
-        self.sought = None;
+        (self.sought, self.whole) = (None, true);
         if let Some(at) = self.form.fields.iter().position(|field| field.name == name) {
             self.focus = at;
         }
@@ -253,7 +256,12 @@ impl FormView {
         if let Some(value) = chosen {
             *input = Input::new(&value, false);
             field.value = value;
+            self.whole = true;
         } else {
+            let types = matches!(key.code, Code::Char(_)) && !key.ctrl && !key.alt;
+            if std::mem::take(&mut self.whole) && types && matches!(field.kind, FieldKind::Pick { .. }) {
+                *input = Input::new("", false);
+            }
             input.press(key);
             let text = input.text();
             if text == field.value {
@@ -270,6 +278,10 @@ impl FormView {
     pub fn paste(&mut self, text: &str, check: fn(&Form) -> Vec<Problem>) {
         if let (Some(field), Some(input)) = (self.form.fields.get_mut(self.focus), self.inputs.get_mut(self.focus)) {
             input.paste(text);
+            if std::mem::take(&mut self.whole) && matches!(field.kind, FieldKind::Pick { .. }) {
+                *input = Input::new("", false);
+                input.paste(text);
+            }
             field.value = input.text();
             self.sought = Some(field.value.clone());
             self.problems = check(&self.form);

@@ -91,12 +91,12 @@ fn fields(pen: &mut Pen<'_>, area: Area, view: &FormView) {
     let help =
         view.form.fields.get(view.focus).map(|field| wrap(&help_of(field), area.width.saturating_sub(3))).unwrap_or_default();
     // A small window shows as much of it as leaves room for the field and what is wrong with it.
-    let own = view.form.fields.get(view.focus).map_or(1, |field| height(view, field, width));
+    let list = pick::rows(view, area.height);
+    let own = list + view.form.fields.get(view.focus).map_or(1, |field| height(view, field, width));
     let most = (area.height / 2).max(3).min(area.height.saturating_sub(own + 2));
     let help_rows = u16::try_from(help.len()).unwrap_or(0).min(most);
     let room = area.height.saturating_sub(help_rows + 2);
     let mut heights: Vec<u16> = view.form.fields.iter().map(|field| height(view, field, width)).collect();
-    let list = pick::rows(view, room);
     if let Some(height) = heights.get_mut(view.focus) {
         *height += list;
     }

@@ -14,8 +14,8 @@ const LEAST: u16 = 18;
 /// Rows that the list of the focused field takes in a form of so many, with the line that tells of its keys.
 pub fn rows(view: &FormView, height: u16) -> u16 {
     view.offers().map_or(0, |(offers, _)| {
-        let most = (height / 3).min(ROWS);
-        if most < 2 || offers.is_empty() { 0 } else { 1 + most.min(u16::try_from(offers.len()).unwrap_or(ROWS)) }
+        let most = (height / 3).min(ROWS).min(u16::try_from(offers.len()).unwrap_or(ROWS));
+        if most == 0 { 0 } else { 1 + most }
     })
 }
 
@@ -32,7 +32,7 @@ pub fn draw(pen: &mut Pen<'_>, area: Area, view: &FormView) {
     x += pen.say(x, area.y, area.width, "Ctrl-n Ctrl-p", Role::Accent);
     let rest = area.width.saturating_sub(x - area.x);
     // Whole words, or none.
-    let (long, short) = (format!(" pick · {count} · typing narrows the list down"), format!(" pick · {count}"));
+    let (long, short) = (format!(" pick · {count} · type to search"), format!(" pick · {count}"));
     let hint = if columns(&long) <= rest { long } else { short };
     pen.put(x, area.y, rest, &Safe::line(&hint), Role::Quiet);
 

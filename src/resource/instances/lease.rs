@@ -9,8 +9,8 @@
 //! the next start on (EC2 User Guide, "View tags for your EC2 instances using instance metadata"). There, and in the local
 //! region, a change reaches the timer over SSH ([`extend`]).
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use super::invalid;
 use crate::aws::Mode;
@@ -37,7 +37,9 @@ pub(super) fn written(end: Timestamp) -> String {
 pub(super) fn told(end: Timestamp) -> String {
     let now = Timestamp::now();
     let local = end.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M %Z").to_string();
-    if end <= now { local } else { format!("{local}, in {}", span(left(end, now))) }
+    // Whoever has just asked for four hours is not told of 3:59.
+    let left = left(end.checked_add(SignedDuration::from_secs(59)).unwrap_or(end), now);
+    if end <= now { local } else { format!("{local}, in {}", span(left)) }
 }
 
 /// The end that a tag says.
