@@ -8,8 +8,8 @@ use crate::model::{Offer, Safe};
 
 /// Rows of the list that show at once.
 const ROWS: u16 = 8;
-/// A last column of less is left out.
-const LEAST: u16 = 18;
+/// A last column of less is left out: too little of it would be left to tell anything.
+const LEAST: u16 = 10;
 
 /// Rows that the list of the focused field takes in a form of so many, with the line that tells of its keys.
 pub fn rows(view: &FormView, height: u16) -> u16 {

@@ -19,8 +19,11 @@ pub fn draw(pen: &mut Pen<'_>, places: &Layout, app: &App) {
     if total == 0 {
         return nothing(pen, head, body, app);
     }
-    let names = pane.window(pane.top, usize::from(body.height)).filter_map(|item| item.cells.first());
-    let longest = names.map(|name| columns(name.show(&app.clock).as_str())).max().unwrap_or(0);
+    let name = |item: &Item| {
+        let tail = pane.tails.get(&item.id).map_or(0, |tail| columns(tail.as_str()) + 2);
+        item.cells.first().map_or(0, |name| columns(name.show(&app.clock).as_str())) + tail
+    };
+    let longest = pane.window(pane.top, usize::from(body.height)).map(name).max().unwrap_or(0);
     let widths = fit(pane.spec.columns, head.width.saturating_sub(GUTTER), longest);
     let mut x = head.x + GUTTER;
     for (at, column, width) in &widths {

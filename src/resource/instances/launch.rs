@@ -108,12 +108,7 @@ fn unasked(aws: &Aws, recipe: &Recipe, form: &Form) -> Option<Problem> {
     }
     let gpu = InstanceRecipe::usual("").instance_type;
     let price = price::ec2(aws.region(), &gpu).map_or_else(String::new, |price| format!(" ({}/h)", money(price.per_hour)));
-    Some(note(
-        "instance_type",
-        &format!(
-            "small and without a GPU, as the project does not say; for one take e.g. {gpu}{price}, here or under [instance]"
-        ),
-    ))
+    Some(note("instance_type", &format!("small and without a GPU, as nothing says otherwise; with one: e.g. {gpu}{price}")))
 }
 
 /// Short, for a narrow column; all the rest is in the request below it. What is not known is left out.
