@@ -314,7 +314,10 @@ async fn images_and_types_are_offered_with_what_tells_them_apart() {
     assert_eq!(images.iter().filter(|offer| offer.is(form.value("image"))).count(), 1);
     let types = offers("instance_type");
     let small = types.iter().find(|offer| offer.value == "t3.large").unwrap();
-    assert_eq!(small.about.iter().map(|told| told.as_str()).collect::<Vec<_>>(), ["t3.large", "$0.08/h", "2 vCPU · 8 GiB"]);
+    assert_eq!(
+        small.about.iter().map(footplate::model::Safe::as_str).collect::<Vec<_>>(),
+        ["t3.large", "$0.08/h", "2 vCPU · 8 GiB"]
+    );
     // Nothing was said of a machine: a small one is taken, and it is told how one gets another.
     assert_eq!(form.value("instance_type"), "t3.large");
     let preview = looked(&place, &form).await;
