@@ -251,8 +251,7 @@ fn findings_of_the_form_and_of_the_look_outside_show_together() {
         stage.send(Event::Formed(Ok(form())));
         stage.type_in("_x").wait(300);
         let serial = stage.effects.iter().rev().find_map(|effect| match effect {
-            Effect::Preview { serial, .. } => Some(*serial),
-            Effect::After { wake: Wake::Preview(serial), .. } => Some(*serial),
+            Effect::Preview { serial, .. } | Effect::After { wake: Wake::Preview(serial), .. } => Some(*serial),
             _ => None,
         });
         let problem = |field: &str, message: &str| Problem { field: field.into(), message: message.into(), fatal: true };
@@ -279,7 +278,7 @@ fn with_images() -> footplate::model::Form {
     let offers = vec![offer("PyTorch 2.9", "2026-10-30"), offer("PyTorch 2.8", "2026-10-23"), offer("Base", "2026-11-06")];
     let mut form = form();
     form.fields[1].kind = FieldKind::Pick { offers };
-    form.fields[1].value = "resolve:ssm:/some/path".to_owned();
+    "resolve:ssm:/some/path".clone_into(&mut form.fields[1].value);
     form
 }
 
