@@ -440,6 +440,21 @@ fn an_instance_is_rehearsed_launched_and_changed_from_the_command_line() {
     assert!(told["facts"]["image"].as_str().unwrap().contains("Deep Learning"), "{told}");
     assert!(told["problems"].is_array());
     home.run(&["--local", "ls", "instances", "--json"]).expect(0, &["[]"]);
+    // Without a project file: a small machine, and it is said how one gets another.
+    let plain = home.run(&["--local", "instance", "--dry-run", "--json"]);
+    plain.expect(0, &["note: instance_type: small and without a GPU", "g4dn.xlarge"]);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&plain.out).unwrap()["request"]["InstanceType"], "t3.large");
+    // All that is wrong at once, each with its field.
+    let bad = ["--set", "lease=1m", "--set", "image=ami-0123456789abcdef0", "--set", "instance_type=p5.4xlarge"];
+    let dry = home.run(&[&["--local", "instance", "--dry-run", "--json"][..], &bad].concat());
+    dry.expect(2, &["error: lease: ", "error: image: ", "error: instance_type: "]);
+    let told: serde_json::Value = serde_json::from_str(&dry.out).unwrap();
+    let fields: Vec<_> = told["problems"].as_array().unwrap().iter().filter_map(|one| one["field"].as_str()).collect();
+    assert_eq!(fields, ["lease", "image", "instance_type"], "{told}");
+    home.run(&[&["--local", "instance"][..], &bad].concat()).expect(2, &["lease: ", "image: ", "instance_type: "]);
+    let help = home.run(&["instance", "--help"]);
+    help.expect(0, &["instance_type, storage_gb, lease", "--set instance_type=g5.2xlarge"]);
+    assert!(!help.out.contains("ml.") && !help.out.contains("job"), "{}", help.out);
 
     home.run(&[&["--local", "instance", "--wait"][..], &small].concat()).expect(0, &["i-"]);
     let update = |set: &'static str, more: &[&'static str]| {
@@ -448,6 +463,7 @@ fn an_instance_is_rehearsed_launched_and_changed_from_the_command_line() {
     update("lease=nonsense", &[]).expect(2, &["lease", "--set"]);
     update("lise=4h", &[]).expect(2, &["there is no such field", "instance_type, lease"]);
     update("instance_type=t3.small", &[]).expect(2, &["while it is stopped"]);
+    update("instance_type=p5.4xlarge", &[]).expect(2, &["while it is stopped", "'Running On-Demand P instances' is 0"]);
     update("lease=6h", &["--dry-run", "--json"]).expect(0, &["CreateTags footplate:lease="]);
     update("lease=6h", &["--json"]).expect(0, &["\"done\": \"update\"", "its lease ends at"]);
     home.run(&["--local", "update", "training-jobs", "try", "--set", "a=b"]).expect(2, &["cannot do `update`"]);
@@ -455,6 +471,13 @@ fn an_instance_is_rehearsed_launched_and_changed_from_the_command_line() {
     // Just stopping, or stopped by now: either way it starts.
     home.run(&["--local", "start", "instances", "try", "--yes"]).expect(0, &["starting try"]);
     home.run(&["--local", "delete", "instances", "try", "--yes"]).expect(0, &["terminating try"]);
+    // A suggested command can be pasted as it is: with the flags that this one was called with, and the id.
+    home.run(&["--local", "start", "instances", "try", "--yes"]).expect(2, &["footplate --local instance --like i-"]);
+    home.run(&["--local", "ls", "runs"]).expect(2, &["footplate --local ls runs INSTANCE"]);
+    home.write("my work/footplate.toml", "");
+    let project = home.path("my work").display().to_string();
+    home.run(&["ls", "runs", "--region", "eu-west-1", "--project", &project])
+        .expect(2, &[&format!("footplate --region eu-west-1 --project '{project}' ls runs INSTANCE")]);
 }
 
 #[test]

@@ -662,7 +662,7 @@ fn the_command_line_deploys_asks_and_clears_up() {
     home.write("elsewhere/raise.json", "{\"raise\": 1}");
     let piped = fs::File::open(home.path("elsewhere/raise.json")).unwrap();
     let failed = binary::finish(home.command(&["--local", "invoke", "shop", "--body", "-"]).stdin(piped));
-    failed.expect(1, &["RuntimeError: the model is tired", "footplate logs endpoints shop"]);
+    failed.expect(1, &["RuntimeError: the model is tired", "footplate --local logs endpoints shop"]);
     let project = home.root().to_str().unwrap().to_owned();
     let mut command = home.command(&["--local", "--project", &project, "invoke", "shop", "--body", "raise.json"]);
     binary::finish(command.current_dir(home.path("elsewhere"))).expect(1, &["the model is tired"]);

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use footplate::aws::with_order;
-use footplate::model::{Block, Cell, Detail, FailureKind, Form, Item, ItemId, Outcome, Phase, Preview, Verb};
+use footplate::model::{Block, Cell, Detail, FailureKind, FieldKind, Form, Item, ItemId, Outcome, Phase, Preview, Verb};
 use footplate::resource::Door;
 use footplate::ssh::Connection;
 use region::{Place, bare, found, order_of, set};
@@ -157,17 +157,8 @@ async fn an_instance_is_launched_looked_at_and_entered_and_its_lease_ends_it() {
     // What one looks for first stands first.
     let place_of =
         |name: &str| lines.iter().position(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name}: {lines:#?}"));
-    let order = [
-        "state: running",
-        "public: ",
-        "log in: s · footplate ssh try",
-        "way in: ",
-        "type: ",
-        "so far: ",
-        "lease: ",
-        "vpc: ",
-        "token: ",
-    ];
+    let login = format!("log in: s · footplate ssh {id}");
+    let order = ["state: running", "public: ", login.as_str(), "way in: ", "type: ", "so far: ", "lease: ", "vpc: ", "token: "];
     assert!(order.map(place_of).is_sorted(), "{lines:#?}");
 
     // In by the key that EC2 Instance Connect announces; the console vouches for the host key.
@@ -240,6 +231,98 @@ async fn what_cannot_be_launched_is_refused_before_anything_is_made() {
     let note =
         shut.problems.iter().find(|problem| problem.field == "security_group").unwrap_or_else(|| panic!("{:?}", shut.problems));
     assert!(!note.fatal && note.message.as_str().contains("port 22 is closed"), "{note:?}");
+    place.region.close().await;
+}
+
+/// Fields with a fatal problem, in order of their names, each once.
+fn wrong(preview: &Preview) -> Vec<&str> {
+    let mut fields: Vec<&str> =
+        preview.problems.iter().filter(|problem| problem.fatal).map(|problem| problem.field.as_str()).collect();
+    fields.sort_unstable();
+    fields.dedup();
+    fields
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_bad_field_hides_no_other() {
+    let place = Place::new("print('loss=1')\n").await;
+    let bad = [
+        ("lease", "1m"),
+        ("image", "ami-0123456789abcdef0"),
+        ("instance_type", "p5.4xlarge"),
+        ("zone", "us-east-1z"),
+        ("security_group", "sg-1"),
+        ("user", "root;"),
+    ];
+    let form = small(&place, &bad).await;
+    let preview = looked(&place, &form).await;
+    assert_eq!(wrong(&preview), ["image", "instance_type", "lease", "security_group", "user", "zone"], "{:?}", preview.problems);
+    assert!(preview.request.is_empty(), "{}", preview.request);
+    // What is known all the same is told.
+    assert!(fact(&preview, "quota").contains("this takes 16"), "{:?}", preview.facts);
+    // Sent all the same, all that is wrong is said at once, too.
+    let failure = place.run(&order_of(small(&place, &bad[1..4]).await, &[])).await.unwrap_err();
+    assert!(failure.what.as_str().contains("image: ") && failure.what.as_str().contains("zone: "), "{failure}");
+    place.region.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_type_is_refused_where_the_account_or_the_zone_does_not_have_it() {
+    let place = Place::new("print('loss=1')\n").await;
+    let id = place.launch(small(&place, &[("instance_type", "t2.micro"), ("zone", "us-east-1e")]).await).await;
+    until(&place, &id, "running").await;
+    place.run(&bare("instances", Verb::Stop, &[&id])).await.unwrap();
+    until(&place, &id, "stopped").await;
+    let changes = place.wire.changes().len();
+    let to = async |kind: &str| set(place.form("instances", Verb::Update, Some(&id)).await, &[("instance_type", kind)]);
+    let (field, message) = fatal(&looked(&place, &to("p5.4xlarge").await).await);
+    assert_eq!(field, "instance_type");
+    for part in ["has 16 vCPU", "'Running On-Demand P instances' is 0", "Service Quotas"] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    let (field, message) = fatal(&looked(&place, &to("t3.small").await).await);
+    assert_eq!(field, "instance_type");
+    assert!(message.contains("us-east-1e") && message.contains("us-east-1a, us-east-1b"), "{message}");
+    let failure = place.run(&order_of(to("t3.small").await, &[&id])).await.unwrap_err();
+    assert!(failure.what.as_str().contains("does not offer t3.small"), "{failure}");
+    assert_eq!(place.wire.changes().len(), changes, "nothing is sent");
+    // Beside another mistake it is told, too.
+    let both = looked(&place, &set(to("t3.small").await, &[("lease", "1m")])).await;
+    assert_eq!(wrong(&both), ["instance_type", "lease"], "{:?}", both.problems);
+    assert!(looked(&place, &to("t2.small").await).await.problems.iter().all(|problem| !problem.fatal));
+    place.run(&bare("instances", Verb::Delete, &[&id])).await.unwrap();
+    until(&place, &id, "terminated").await;
+    place.region.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_and_types_are_offered_with_what_tells_them_apart() {
+    let place = Place::new("print('loss=1')\n").await;
+    let form = place.form("instances", Verb::Launch, None).await;
+    let offers = |name: &str| match &form.fields.iter().find(|field| field.name == name).unwrap().kind {
+        FieldKind::Pick { offers } => offers.clone(),
+        other => panic!("{name}: {other:?}"),
+    };
+    let images = offers("image");
+    let told = |column: usize| images.iter().map(|offer| offer.about[column].as_str()).collect::<Vec<_>>();
+    assert_eq!((told(0)[0], told(1)[0], told(2)[0], told(3)[0]), ("PyTorch 2.12", "Ubuntu 24.04", "2026-11-06", "75 GB"));
+    // Those with the project's framework first, and the newest of them.
+    let pytorch = told(0).iter().take_while(|brings| brings.starts_with("PyTorch")).count();
+    assert!(pytorch > 5 && told(0)[pytorch..].iter().all(|brings| !brings.starts_with("PyTorch")), "{:?}", told(0));
+    assert!(pytorch < images.len() && told(2)[..pytorch].is_sorted_by(|a, b| a >= b), "{:?}", told(2));
+    // What the form starts with is one of them, said in another way.
+    assert_eq!(images.iter().filter(|offer| offer.is(form.value("image"))).count(), 1);
+    let types = offers("instance_type");
+    let small = types.iter().find(|offer| offer.value == "t3.large").unwrap();
+    assert_eq!(
+        small.about.iter().map(footplate::model::Safe::as_str).collect::<Vec<_>>(),
+        ["t3.large", "$0.08/h", "2 vCPU · 8 GiB"]
+    );
+    // Nothing was said of a machine: a small one is taken, and it is told how one gets another.
+    assert_eq!(form.value("instance_type"), "t3.large");
+    let preview = looked(&place, &form).await;
+    let note = preview.problems.iter().find(|problem| problem.field == "instance_type").expect("a note");
+    assert!(!note.fatal && note.message.as_str().contains("g4dn.xlarge ($0.53/h)"), "{note:?}");
     place.region.close().await;
 }
 

@@ -7,8 +7,8 @@ use footplate::app::event::Wake;
 use footplate::app::overlay::Overlay;
 use footplate::app::{Effect, Event, Level};
 use footplate::model::{
-    Block, Cell, Detail, Failure, FailureKind, ItemId, LogBatch, LogLine, MetricRule, Order, Outcome, Page, Phase, PhaseSpan,
-    Point, Preview, Problem, Safe, Series, State, Verb,
+    Block, Cell, Detail, Failure, FailureKind, FieldKind, ItemId, LogBatch, LogLine, MetricRule, Offer, Order, Outcome, Page,
+    Phase, PhaseSpan, Point, Preview, Problem, Safe, Series, State, Verb,
 };
 
 fn selected(stage: &Stage) -> String {
@@ -242,6 +242,113 @@ fn a_wrong_field_is_said_and_not_sent() {
     assert!(stage.screen().contains('_'), "{}", stage.screen());
     let Some(Overlay::Form(view)) = stage.app.overlays.last() else { panic!("the form stays open") };
     assert!(view.problems_of("name").any(|problem| problem.fatal), "an underscore is not allowed in a job's name");
+}
+
+#[test]
+fn findings_of_the_form_and_of_the_look_outside_show_together() {
+    for (width, height) in [(120, 40), (80, 24)] {
+        let mut stage = busy(width, height);
+        stage.send(Event::Formed(Ok(form())));
+        stage.type_in("_x").wait(300);
+        let serial = stage.effects.iter().rev().find_map(|effect| match effect {
+            Effect::Preview { serial, .. } | Effect::After { wake: Wake::Preview(serial), .. } => Some(*serial),
+            _ => None,
+        });
+        let problem = |field: &str, message: &str| Problem { field: field.into(), message: message.into(), fatal: true };
+        let problems = vec![problem("instance_type", "quota 0 of it"), problem("channels", "there is no such folder")];
+        let result = Ok(Preview { problems, ..preview() });
+        stage.send(Event::Previewed { serial: serial.expect("a preview"), result });
+        let screen = stage.screen();
+        assert!(screen.contains("quota 0 of it") && screen.contains("there is no such folder"), "{screen}");
+        assert!(screen.contains("not '_'"), "{screen}");
+        // The fields are named together, too, where all that is wrong is read.
+        stage.press("F2");
+        let told = stage.screen().split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ");
+        assert!(told.contains("Nothing is sent until this is mended: name, instance type, data."), "{told}");
+    }
+}
+
+/// The form with a list of images to pick from.
+fn with_images() -> footplate::model::Form {
+    let offer = |name: &str, day: &str| Offer {
+        value: format!("Deep Learning {name} {day}"),
+        also: None,
+        about: vec![name.into(), day.into(), format!("Deep Learning {name} {day}").into()],
+    };
+    let offers = vec![offer("PyTorch 2.9", "2026-10-30"), offer("PyTorch 2.8", "2026-10-23"), offer("Base", "2026-11-06")];
+    let mut form = form();
+    form.fields[1].kind = FieldKind::Pick { offers };
+    "resolve:ssm:/some/path".clone_into(&mut form.fields[1].value);
+    form
+}
+
+#[test]
+fn a_list_is_picked_from_and_narrowed_down_by_typing() {
+    for (width, height) in [(120, 40), (80, 24), (40, 15)] {
+        let mut stage = busy(width, height);
+        stage.send(Event::Formed(Ok(with_images())));
+        assert!(!stage.screen().contains("PyTorch 2.8"), "the list is that of the field with the cursor");
+        stage.press("Tab");
+        let screen = stage.screen();
+        // That there is one, and how one picks, shows at once.
+        assert!(screen.contains("Ctrl-n") && screen.contains("PyTorch 2.9") && screen.contains("PyTorch 2.8"), "{screen}");
+        stage.type_in("pytorch");
+        let screen = stage.screen();
+        assert!(screen.contains("PyTorch 2.8") && !screen.contains("2026-11-06"), "{screen}");
+        let value = |stage: &Stage| match stage.app.overlays.last() {
+            Some(Overlay::Form(view)) => view.form.value("instance_type").to_owned(),
+            _ => panic!("the form stays open"),
+        };
+        stage.press("Ctrl-n Ctrl-n");
+        assert_eq!(value(&stage), "Deep Learning PyTorch 2.8 2026-10-23");
+        // It stays narrowed down: round it goes.
+        stage.press("Ctrl-n");
+        assert_eq!(value(&stage), "Deep Learning PyTorch 2.9 2026-10-30");
+        // What is typed now takes the place of what was picked; whoever moves in it edits it.
+        stage.type_in("2.8");
+        assert_eq!(value(&stage), "2.8");
+        stage.press("Ctrl-n Left Backspace");
+        assert_eq!(value(&stage), "Deep Learning PyTorch 2.8 2026-10-3");
+        stage.press("Ctrl-n Tab BackTab Ctrl-n Ctrl-p Ctrl-p");
+        assert_eq!(value(&stage), "Deep Learning Base 2026-11-06", "on return it is whole again");
+    }
+}
+
+#[test]
+fn a_launch_that_failed_is_among_the_messages() {
+    let mut stage = busy(120, 40);
+    let order = Order { resource: "training-jobs".to_owned(), verb: Verb::Launch, targets: Vec::new(), form: Some(form()) };
+    let failure = Failure::new(FailureKind::Quota, "the account may have no ml.p5.48xlarge", "ask for one under Service Quotas");
+    stage.send(Event::Ran { serial: 1, order, result: Err(failure) });
+    assert!(stage.screen().contains("That did not work"), "{}", stage.screen());
+    stage.press("Esc M");
+    let screen = stage.screen();
+    for part in ["Messages", "! 14:03", "the account may have no ml.p5.48xlarge", "ask for one under Service Quotas"] {
+        assert!(screen.contains(part), "{part}: {screen}");
+    }
+}
+
+#[test]
+fn instances_of_one_name_are_told_apart_by_their_ids() {
+    let instance = |id: &str, name: &str| {
+        let mut item = job(id, Phase::Active, "running", None, ago(60));
+        let spec = footplate::resource::find("instances").expect("the pane").spec();
+        item.cells = vec![Cell::Absent; spec.columns.len()];
+        item.cells[0] = Cell::Text(name.into());
+        item
+    };
+    for (width, height) in [(120, 40), (80, 24), (40, 15)] {
+        let mut stage = Stage::new(width, height);
+        let rows = vec![
+            instance("i-0aaaaaaaaaaaa1f3c", "experiment"),
+            instance("i-0bbbbbbbbbbbb77e0", "experiment"),
+            instance("i-0c", "one"),
+        ];
+        stage.listed("instances", rows).press("4");
+        let screen = stage.screen();
+        assert!(screen.contains("experiment …1f3c") && screen.contains("experiment …77e0"), "{screen}");
+        assert!(!screen.contains("one …"), "{screen}");
+    }
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn a_changed_host_key_is_forgotten_only_by_its_own_command() {
     let is_pinned = |key: &str| std::fs::read_to_string(&file).unwrap().contains(key);
     change();
     let changed = ssh(&[]);
-    let command = format!("footplate ssh {id} --forget-host-key");
+    let command = format!("footplate --local ssh {id} --forget-host-key");
     assert!(changed.code == 3 && changed.err.contains("HAS CHANGED") && changed.err.contains(&command), "{}", changed.err);
     let offered = changed.err.lines().find(|line| line.starts_with("offered: ")).unwrap().split(' ').next_back().unwrap();
     // Neither flag does it by itself, nor another fingerprint.

@@ -462,13 +462,13 @@ fn on_the_command_line_a_search_is_told_trial_by_trial_and_its_best_is_trained()
     home.run(&["tune", "--local", "--set", "ranges=lr = 1 .. 0"]).expect(2, &["write 0 .. 1", "nothing was sent"]);
     home.run(&["tune", "--local", "--set", "ranges.batch=[32, 32]"]).expect(2, &["the value 32 twice"]);
     let ran = home.run(&["tune", "--local", "--wait", "--name", "small"]);
-    ran.expect(0, &["small-", "best: small-", "batch=", "lr=0.0", "Completed", "footplate train --trial small-"]);
+    ran.expect(0, &["small-", "best: small-", "batch=", "lr=0.0", "Completed", "footplate --local train --trial small-"]);
     let best = ran.out.lines().last().unwrap().split_whitespace().nth(1).unwrap().to_owned();
     let name = best[..best.len() - 13].to_owned();
     let list = home.run(&["ls", "trials", &name, "--local", "--csv"]);
     list.expect(0, &["id,name,rank,state,objective,values", &best]);
     assert_eq!(list.out.lines().nth(1).unwrap().split(',').next(), Some(best.as_str()), "best first: {}", list.out);
-    home.run(&["ls", "trials", "--local"]).expect(2, &["footplate ls trials TUNING_JOB"]);
+    home.run(&["ls", "trials", "--local"]).expect(2, &["footplate --local ls trials TUNING_JOB"]);
     let shown: serde_json::Value =
         serde_json::from_str(&home.run(&["show", "tuning-jobs", &name, "--local", "--json"]).out).unwrap();
     assert_eq!(shown["best"]["trial"], best);

@@ -393,8 +393,9 @@ impl App {
         }
     }
 
-    /// Shows a failure in full.
+    /// Shows a failure in full; it stays among the messages when it has been read.
     pub(super) fn explain(&mut self, failure: &Failure) {
+        self.note(Tone::Bad, failure.to_string().into());
         let text =
             if failure.hint.is_empty() { failure.what.to_string() } else { format!("{}\n\n{}", failure.what, failure.hint) };
         self.read("That did not work".into(), text.into(), Tone::Bad);

@@ -3,7 +3,7 @@
 use super::input::Input;
 use crate::config::key::{Code, Key};
 use crate::config::theme::Role;
-use crate::model::{Failure, Field, FieldKind, Form, Preview, Problem, Safe, Verb};
+use crate::model::{Failure, Field, FieldKind, Form, Offer, Preview, Problem, Safe, Verb};
 
 /// A form on the screen.
 #[derive(Clone, Debug)]
@@ -19,6 +19,11 @@ pub struct FormView {
     pub preview: Option<Result<Preview, Failure>>,
     /// The user has asked to send it: problems of untouched fields show, too.
     pub tried: bool,
+    /// What was typed into the field with the cursor, by which its list is narrowed down; nothing was typed yet: all of it.
+    pub sought: Option<String>,
+    /// The value of a field with a list counts as one piece, as the user has come to it or picked it: what is typed takes its
+    /// place. Whoever moves in it edits it.
+    whole: bool,
 }
 
 /// What a key did to a form.
@@ -60,7 +65,7 @@ impl FormView {
             .iter()
             .map(|(name, value)| Told { name: Some(name.clone()), text: value.clone(), role: Role::Text })
             .collect();
-        for problem in self.problems.iter().chain(&preview.problems).filter(|problem| problem.field.is_empty()) {
+        for problem in self.problems_of("") {
             told.push(Told::of(Safe::default(), Role::Text));
             told.push(Told::of(problem.message.clone(), if problem.fatal { Role::Error } else { Role::Warning }));
         }
@@ -71,8 +76,16 @@ impl FormView {
             told.push(Told::of(head, Role::Head));
             told.extend(changed.into_iter().flat_map(difference).map(|line| Told::of(line, Role::Marked)));
         }
-        if self.problems.iter().chain(&preview.problems).any(|problem| problem.fatal && !problem.field.is_empty()) {
-            told.push(Told::of("Nothing is sent until what is marked on the left is mended.", Role::Warning));
+        let wrong: Vec<&str> = self
+            .form
+            .fields
+            .iter()
+            .filter(|field| self.problems_of(&field.name).any(|problem| problem.fatal))
+            .map(|field| field.label.as_ref())
+            .collect();
+        if !wrong.is_empty() {
+            told.push(Told::of(Safe::default(), Role::Text));
+            told.push(Told::of(format!("Nothing is sent until this is mended: {}.", wrong.join(", ")), Role::Warning));
         }
         if preview.request.is_empty() {
             return told;
@@ -86,8 +99,7 @@ impl FormView {
     /// The same as a text, for a window with no room beside the fields; with what is wrong with single fields.
     #[must_use]
     pub fn outlook_text(&self) -> Safe {
-        let previewed = self.preview.iter().flatten().flat_map(|preview| &preview.problems);
-        let about = self.problems.iter().chain(previewed).filter(|problem| !problem.field.is_empty());
+        let about = self.form.fields.iter().flat_map(|field| self.problems_of(&field.name));
         let mut lines: Vec<String> = about.map(|problem| format!("{}: {}", problem.field, problem.message)).collect();
         if !lines.is_empty() {
             lines.push(String::new());
@@ -103,7 +115,7 @@ impl FormView {
     pub fn new(serial: u64, form: Form, check: fn(&Form) -> Vec<Problem>) -> Self {
         let inputs = form.fields.iter().map(|field| Input::new(&field.value, field.kind == FieldKind::Area)).collect();
         let problems = check(&form);
-        Self { serial, form, inputs, focus: 0, problems, preview: None, tried: false }
+        Self { serial, form, inputs, focus: 0, problems, preview: None, tried: false, sought: None, whole: true }
     }
 
     /// Something differs from what the form opened with.
@@ -132,7 +144,7 @@ impl FormView {
         let instant = &self.problems;
         instant
             .iter()
-            .chain(previewed.iter().filter(|late| !instant.iter().any(|known| known.field == late.field && known.fatal)))
+            .chain(previewed.iter().filter(|late| !instant.contains(late)))
             .filter(move |problem| problem.field == field)
     }
 
@@ -146,8 +158,47 @@ impl FormView {
         self.problems.iter().chain(previewed).find(|problem| problem.fatal)
     }
 
+    /// The list of the field with the cursor, as far as it fits what was typed; and where in it the field's value is.
+    #[must_use]
+    pub fn offers(&self) -> Option<(Vec<&Offer>, Option<usize>)> {
+        let field = self.form.fields.get(self.focus)?;
+        let FieldKind::Pick { offers } = &field.kind else { return None };
+        let fitting: Vec<&Offer> =
+            offers.iter().filter(|offer| self.sought.as_ref().is_none_or(|text| offer.fits(text))).collect();
+        // What fits nothing is a text of the user's own: the list is there for who wants another.
+        let shown = if fitting.is_empty() { offers.iter().collect() } else { fitting };
+        let at = shown.iter().position(|offer| offer.is(&field.value));
+        Some((shown, at))
+    }
+
+    /// The next one of the list, or the one before.
+    fn picked(&self, onwards: bool) -> Option<String> {
+        let (offers, at) = self.offers()?;
+        let last = offers.len().checked_sub(1)?;
+        let to = match (at, onwards) {
+            (None, true) => 0,
+            (None, false) => last,
+            (Some(at), true) => {
+                if at == last {
+                    0
+                } else {
+                    at + 1
+                }
+            }
+            (Some(at), false) => at.checked_sub(1).unwrap_or(last),
+        };
+        Some(offers[to].value.clone())
+    }
+
+    fn move_to(&mut self, focus: usize) -> Pressed {
+        self.focus = focus;
+        (self.sought, self.whole) = (None, true);
+        Pressed::Moved
+    }
+
     /// Puts the cursor on a field by name.
     pub fn focus_on(&mut self, name: &str) {
+        (self.sought, self.whole) = (None, true);
         if let Some(at) = self.form.fields.iter().position(|field| field.name == name) {
             self.focus = at;
         }
@@ -156,6 +207,13 @@ impl FormView {
     /// Handles a key that is not the form's own (send, close).
     pub fn press(&mut self, key: Key, check: fn(&Form) -> Vec<Problem>) -> Pressed {
         let last = self.form.fields.len().saturating_sub(1);
+        let (next, before) = (if self.focus == last { 0 } else { self.focus + 1 }, self.focus.checked_sub(1).unwrap_or(last));
+        let cycle = match key.code {
+            Code::Char('n') if key.ctrl => Some(true),
+            Code::Char('p') if key.ctrl => Some(false),
+            _ => None,
+        };
+        let picked = cycle.and_then(|onwards| self.picked(onwards));
         let Some(field) = self.form.fields.get_mut(self.focus) else { return Pressed::Nothing };
         let input = &mut self.inputs[self.focus];
         let area = field.kind == FieldKind::Area;
@@ -165,29 +223,22 @@ impl FormView {
         };
         match key.code {
             Code::Tab | Code::Down if key.code == Code::Tab || !area || at_edge(false) => {
-                self.focus = if self.focus == last { 0 } else { self.focus + 1 };
-                return Pressed::Moved;
+                return self.move_to(next);
             }
             Code::BackTab | Code::Up if key.code == Code::BackTab || !area || at_edge(true) => {
-                self.focus = if self.focus == 0 { last } else { self.focus - 1 };
-                return Pressed::Moved;
+                return self.move_to(before);
             }
             Code::Enter if !area => {
-                self.focus = if self.focus == last { 0 } else { self.focus + 1 };
-                return Pressed::Moved;
+                return self.move_to(next);
             }
             _ => {}
         }
-        let cycle = match key.code {
-            Code::Char('n') if key.ctrl => Some(true),
-            Code::Char('p') if key.ctrl => Some(false),
-            _ => None,
-        };
         let chosen = match &field.kind {
             FieldKind::Toggle if matches!(key.code, Code::Char(' ') | Code::Left | Code::Right) => {
                 Some(if field.value == "yes" { "no" } else { "yes" }.to_owned())
             }
             FieldKind::Toggle => return Pressed::Nothing,
+            FieldKind::Pick { .. } if cycle.is_some() => picked,
             FieldKind::Choice { options, open } => {
                 let step = match key.code {
                     Code::Right | Code::Char(' ') if !open => Some(true),
@@ -205,12 +256,18 @@ impl FormView {
         if let Some(value) = chosen {
             *input = Input::new(&value, false);
             field.value = value;
+            self.whole = true;
         } else {
+            let types = matches!(key.code, Code::Char(_)) && !key.ctrl && !key.alt;
+            if std::mem::take(&mut self.whole) && types && matches!(field.kind, FieldKind::Pick { .. }) {
+                *input = Input::new("", false);
+            }
             input.press(key);
             let text = input.text();
             if text == field.value {
                 return Pressed::Moved;
             }
+            self.sought = Some(text.clone());
             field.value = text;
         }
         self.problems = check(&self.form);
@@ -221,7 +278,12 @@ impl FormView {
     pub fn paste(&mut self, text: &str, check: fn(&Form) -> Vec<Problem>) {
         if let (Some(field), Some(input)) = (self.form.fields.get_mut(self.focus), self.inputs.get_mut(self.focus)) {
             input.paste(text);
+            if std::mem::take(&mut self.whole) && matches!(field.kind, FieldKind::Pick { .. }) {
+                *input = Input::new("", false);
+                input.paste(text);
+            }
             field.value = input.text();
+            self.sought = Some(field.value.clone());
             self.problems = check(&self.form);
         }
     }

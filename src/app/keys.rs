@@ -242,7 +242,13 @@ impl App {
                 let check = self.check_of(form);
                 if matches!(
                     form.form.fields.get(form.focus).map(|field| &field.kind),
-                    Some(FieldKind::Line | FieldKind::Area | FieldKind::Whole { .. } | FieldKind::Choice { open: true, .. })
+                    Some(
+                        FieldKind::Line
+                            | FieldKind::Area
+                            | FieldKind::Whole { .. }
+                            | FieldKind::Choice { open: true, .. }
+                            | FieldKind::Pick { .. }
+                    )
                 ) {
                     form.paste(text, check);
                     self.preview_soon(form, out);

@@ -15,6 +15,7 @@ pub mod logs;
 pub mod overlay;
 pub mod pane;
 pub mod shell;
+mod twins;
 pub mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -404,18 +405,24 @@ impl App {
         }
     }
 
+    /// Keeps what was said, to be read again later.
+    fn note(&mut self, tone: Tone, text: Safe) {
+        if self.messages.back().is_some_and(|(_, _, last)| *last == text) {
+            return;
+        }
+        self.messages.push_back((self.clock.now, tone, text));
+        if self.messages.len() > MESSAGES {
+            self.messages.pop_front();
+        }
+    }
+
     fn say(&mut self, tone: Tone, text: impl Into<Safe>, out: &mut Vec<Effect>) {
         let text: Safe = text.into();
         let serial = self.next_serial();
         // What is long takes longer to read: some twenty characters a second.
         let least = if tone == Tone::Bad { 12_000 } else { 5_000 };
         let millis = (u64::try_from(text.as_str().len()).unwrap_or(u64::MAX).saturating_mul(50)).clamp(least, 30_000);
-        if self.messages.back().is_none_or(|(_, _, last)| *last != text) {
-            self.messages.push_back((self.clock.now, tone, text.clone()));
-            if self.messages.len() > MESSAGES {
-                self.messages.pop_front();
-            }
-        }
+        self.note(tone, text.clone());
         self.toast = Some(Toast { serial, tone, text });
         out.push(Effect::After { millis, wake: Wake::Toast(serial) });
     }

@@ -52,6 +52,8 @@ pub struct Pane {
     pub drained: HashSet<ItemId>,
     /// Rows whose detail was asked for, for their curve.
     pub looked: HashSet<ItemId>,
+    /// Of rows that are called the same, what of their ids tells them apart.
+    pub tails: HashMap<ItemId, Safe>,
     /// First visible row.
     pub top: usize,
     items: Vec<Item>,
@@ -82,6 +84,7 @@ impl Pane {
             curves: HashMap::new(),
             drained: HashSet::new(),
             looked: HashSet::new(),
+            tails: HashMap::new(),
             top: 0,
             items: Vec::new(),
             index: HashMap::new(),
@@ -186,6 +189,7 @@ impl Pane {
         }
         if changed {
             self.unkept = true;
+            self.tails = super::twins::tails(&self.items);
             self.arrange(clock);
         }
         changed

@@ -26,7 +26,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 use self::noted::{Entry, Noted, lacks_capacity};
 use super::order::{Permit, permit};
 use super::{Mode, deadline};
-use crate::model::{Failure, FailureKind, Intent, Ledger, Settled};
+use crate::model::{Failure, FailureKind, Intent, Ledger, Settled, command};
 
 /// What an operation does to the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,7 +231,7 @@ impl Guard {
         if self.0.rules.ledger.is_none() {
             return Err(refuse(
                 format!("no journal, no {operation}: footplate must be able to note what it is about to do"),
-                "see `footplate doctor` for why the journal cannot be opened",
+                &format!("see `{}` for why the journal cannot be opened", command("doctor")),
             ));
         }
         if permit().is_none() {

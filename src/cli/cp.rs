@@ -10,7 +10,7 @@ use super::login::{self, Wanted};
 use super::session::{Purpose, Session};
 use super::signals::Signals;
 use super::{json, print};
-use crate::model::{Failure, FailureKind, Progress};
+use crate::model::{Failure, FailureKind, Progress, command};
 use crate::ssh::{Copied, Manner};
 
 /// Arguments of `cp`.
@@ -91,7 +91,7 @@ impl<'a> Copy<'a> {
         let Some((to, from)) = paths.split_last().filter(|(_, from)| !from.is_empty()) else {
             return invalid(
                 "what is to be copied, or where to, is not named",
-                "footplate cp FROM… TO, one side as INSTANCE:PATH",
+                &format!("{}, one side as INSTANCE:PATH", command("cp FROM… TO")),
             );
         };
         let places: Vec<_> = from.iter().map(|path| place(path)).collect();

@@ -14,7 +14,7 @@ use super::session::{Purpose, Session};
 use super::signals::Signals;
 use super::{ask, json, launch, orders, print};
 use crate::aws::Mode;
-use crate::model::{Failure, FailureKind, Form, ItemId, Order, Outcome, Recipe, Verb};
+use crate::model::{Failure, FailureKind, Form, ItemId, Order, Outcome, Recipe, Verb, command};
 
 /// Arguments of `deploy`.
 #[derive(clap::Args)]
@@ -62,7 +62,7 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let interrupted = Failure::new(
         FailureKind::Cancelled,
         "interrupted: an endpoint that is being created goes on and costs",
-        "footplate ls endpoints shows it; footplate orphans shows what was made for one that never came to be",
+        format!("{} shows it; {} shows what was made for one that never came to be", command("ls endpoints"), command("orphans")),
     );
     let deployed = Signals::listen()?.or(interrupted, Box::pin(deploy(&session, kind, &recipe, args))).await;
     session.end(deployed).await.map(|()| ExitCode::SUCCESS)
@@ -81,12 +81,7 @@ async fn deploy(session: &Session, kind: Kind, recipe: &Recipe, args: &Args) -> 
         orders::set(&mut form, setting)?;
     }
     orders::set(&mut form, if args.wait { "wait=yes" } else { "wait=no" })?;
-    let checked = (kind.0.spec().check)(&form);
-    if checked.iter().any(|problem| problem.fatal) {
-        return orders::report(&form, &checked);
-    }
-    let preview = kind.0.preview(&session.aws, recipe, &form).await?;
-    let problems: Vec<_> = checked.iter().chain(&preview.problems).cloned().collect();
+    let (preview, problems) = launch::findings(session, kind.0, recipe, &form).await?;
     if args.dry_run {
         launch::show(&preview, &problems, args.json)?;
         return orders::report(&form, &problems);
@@ -96,7 +91,11 @@ async fn deploy(session: &Session, kind: Kind, recipe: &Recipe, args: &Args) -> 
     confirm(session, &form, args.yes).await?;
     let order = Order { resource: form.resource.clone(), verb: form.verb, targets: Vec::new(), form: Some(form) };
     let Outcome::Made { id, said } = orders::run(session, kind.0, recipe, &order).await? else {
-        return Err(Failure::new(FailureKind::Service, "no endpoint was named", "footplate ls endpoints shows what there is."));
+        return Err(Failure::new(
+            FailureKind::Service,
+            "no endpoint was named",
+            format!("{} shows what there is.", command("ls endpoints")),
+        ));
     };
     print::progress(said.as_str());
     if args.json {
@@ -104,8 +103,7 @@ async fn deploy(session: &Session, kind: Kind, recipe: &Recipe, args: &Args) -> 
         return json::print(&json!({ "name": id.as_str(), "state": state, "said": said }));
     }
     print::line(id.as_str())?;
-    let flag = if session.aws.mode() == Mode::Local { " --local" } else { "" };
-    print::progress(&format!("Ask it with: footplate{flag} invoke {} --body FILE", id.as_str()));
+    print::progress(&format!("Ask it with: {}", command(&format!("invoke {} --body FILE", id.as_str()))));
     Ok(())
 }
 

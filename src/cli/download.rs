@@ -6,7 +6,7 @@ use super::globals::Globals;
 use super::kind::{self, Kind};
 use super::session::{Purpose, Session};
 use super::{json, orders, print};
-use crate::model::{Failure, FailureKind, ItemId, Order, Recipe, Verb};
+use crate::model::{Failure, FailureKind, ItemId, Order, Recipe, Verb, command};
 
 /// Arguments of `download`.
 #[derive(clap::Args)]
@@ -44,7 +44,7 @@ fn parts(what: &[String]) -> Result<(Kind, &str, Option<&str>), Failure> {
         _ => Err(Failure::new(
             FailureKind::Invalid,
             "what is to be downloaded is not named",
-            "footplate download S3_URI [FOLDER], or: footplate download runs ID [FOLDER]",
+            format!("{}, or: {}", command("download S3_URI [FOLDER]"), command("download runs ID [FOLDER]")),
         )),
     }
 }

@@ -48,6 +48,16 @@ impl Globals {
         Ok(())
     }
 
+    /// These flags as words, as far as another command needs them to be about the same things.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        let flag = |name: &str, on: bool| on.then(|| name.to_owned());
+        let project = self.project.as_ref().map(|folder| folder.display().to_string());
+        let named = [("--profile", &self.profile), ("--region", &self.region), ("--project", &project)];
+        let named = named.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value.clone()?])).flatten();
+        [flag("--local", self.local), flag("--allow-loopback", self.allow_loopback)].into_iter().flatten().chain(named).collect()
+    }
+
     /// What the commands talk to.
     #[must_use]
     pub fn mode(&self) -> Mode {

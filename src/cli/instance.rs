@@ -13,12 +13,16 @@ use super::kind;
 use super::session::{Purpose, Session};
 use super::signals::Signals;
 use super::{json, launch, print};
-use crate::aws::Mode;
-use crate::model::{Failure, FailureKind, ItemId, Progress, Recipe, Verb};
+use crate::model::{Failure, FailureKind, ItemId, Progress, Recipe, Verb, command};
 use crate::resource::instances;
 
 /// Arguments of `instance`.
 #[derive(clap::Args)]
+#[command(
+    after_help = "What --set takes: image, successor, instance_type, storage_gb, lease, spot, zone, subnet, security_group, \
+                  address, user.\nWithout a project file that says otherwise it is a small machine without a GPU, for four hours.\n\
+                  Examples:\n  footplate instance --dry-run\n  footplate instance --set instance_type=g5.2xlarge --set lease=2h --set spot=yes"
+)]
 pub struct Args {
     #[command(flatten)]
     launch: launch::Args,
@@ -40,7 +44,7 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let interrupted = Failure::new(
         FailureKind::Cancelled,
         "interrupted: an instance that was accepted goes on, and costs until its lease ends",
-        "footplate ls instances shows it; footplate doctor tells what became of calls that were under way",
+        format!("{} shows it; {} tells what became of calls that were under way", command("ls instances"), command("doctor")),
     );
     let done = Signals::listen()?.or(interrupted, Box::pin(launched(&session, &recipe, args))).await;
     session.end(done).await.map(|()| ExitCode::SUCCESS)
@@ -62,8 +66,7 @@ async fn launched(session: &Session, recipe: &Recipe, args: &Args) -> Result<(),
     } else {
         print::line(id.as_str())?;
     }
-    let flag = if session.aws.mode() == Mode::Local { " --local" } else { "" };
-    print::progress(&format!("Log in with: footplate{flag} ssh {}", id.as_str()));
+    print::progress(&format!("Log in with: {}", command(&format!("ssh {}", id.as_str()))));
     if session.holds_region() {
         print::progress(
             "The local region runs in this process: the instance rests until the next one opens it. `footplate local serve` keeps it up.",

@@ -2,6 +2,7 @@
 //! what to say when the waiting ends.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -9,19 +10,22 @@ use super::kind::Kind;
 use super::session::Session;
 use super::{ask, attach, json, orders, print};
 use crate::aws::Mode;
-use crate::model::{Block, Detail, Failure, FailureKind, Form, ItemId, Order, Outcome, Preview, Problem, Recipe};
+use crate::model::{Block, Detail, Failure, FailureKind, Form, ItemId, Order, Outcome, Preview, Problem, Recipe, command};
 use crate::resource;
 
 /// Times that a look is repeated as long as it brings more: an account has thousands of quotas to read.
 const LOOKS: u32 = 20;
+/// How long is looked for more that is wrong, where something is wrong already.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Arguments of every such command.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Override a key of the project file, e.g. `instance_type=ml.c5.xlarge`, `max_runtime=2h` or hyperparameters.lr=0.1
+    /// Override what the project file says; of fields with lines one line, too, e.g. hyperparameters.lr=0.1. A KEY that is not
+    /// there is answered with those that are
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Name of the job
+    /// What it is to be called
     #[arg(long)]
     pub name: Option<String>,
     /// Show price, quota, findings and what would be sent, and send nothing
@@ -57,7 +61,7 @@ pub fn unaccepted(singular: &str) -> Failure {
     Failure::new(
         FailureKind::Cancelled,
         format!("interrupted before the {singular} was accepted"),
-        "footplate doctor tells what became of calls that were under way.",
+        format!("{} tells what became of calls that were under way.", command("doctor")),
     )
 }
 
@@ -73,14 +77,7 @@ pub async fn order(session: &Session, recipe: &Recipe, mut form: Form, args: &Ar
     for setting in &args.set {
         orders::set(&mut form, setting)?;
     }
-    let checked = (kind.0.spec().check)(&form);
-    if checked.iter().any(|problem| problem.fatal) {
-        orders::report(&form, &checked)?;
-    }
-    // Who cannot sign in is told that, and not that the project is wrong.
-    session.aws.identity().await?;
-    let preview = look(session, kind.0, recipe, &form).await?;
-    let problems: Vec<_> = checked.iter().chain(&preview.problems).cloned().collect();
+    let (preview, problems) = findings(session, kind.0, recipe, &form).await?;
     if args.dry_run {
         show(&preview, &problems, args.json)?;
         return orders::report(&form, &problems).map(|()| None);
@@ -96,9 +93,40 @@ pub async fn order(session: &Session, recipe: &Recipe, mut form: Form, args: &Ar
         other => Err(Failure::new(
             FailureKind::Service,
             format!("{}, but nothing was named", other.said()),
-            format!("footplate ls {} shows what there is.", order.resource),
+            format!("{} shows what there is.", command(&format!("ls {}", order.resource))),
         )),
     }
+}
+
+/// What would happen, and all that is wrong: what the form says by itself and what a look outside finds, each once. What is
+/// known to be wrong is told also where nothing more can be found out.
+///
+/// # Errors
+/// As the service says, where the form has no mistakes of its own.
+pub async fn findings(
+    session: &Session,
+    resource: &'static dyn resource::Resource,
+    recipe: &Recipe,
+    form: &Form,
+) -> Result<(Preview, Vec<Problem>), Failure> {
+    let checked = (resource.spec().check)(form);
+    let looked = async {
+        // Who cannot sign in is told that, and not that the project is wrong.
+        session.aws.identity().await?;
+        look(session, resource, recipe, form).await
+    };
+    let preview = if checked.iter().any(|problem| problem.fatal) {
+        tokio::time::timeout(PATIENCE, looked).await.ok().and_then(Result::ok).unwrap_or_default()
+    } else {
+        looked.await?
+    };
+    let mut problems = checked;
+    for problem in &preview.problems {
+        if !problems.contains(problem) {
+            problems.push(problem.clone());
+        }
+    }
+    Ok((preview, problems))
 }
 
 /// What would happen; looks again as long as that brings more.
@@ -140,21 +168,21 @@ pub fn show(preview: &Preview, problems: &[Problem], as_json: bool) -> Result<()
         return json::print(&json::preview(preview, problems));
     }
     print::facts(preview);
-    print::line(preview.request.as_str())
+    if preview.request.is_empty() { Ok(()) } else { print::line(preview.request.as_str()) }
 }
 
 /// Says what was accepted, and how to go on from there.
 ///
 /// # Errors
 /// When stdout is gone or full.
-pub fn accepted(session: &Session, kind: Kind, id: &ItemId, as_json: bool) -> Result<ExitCode, Failure> {
+pub fn accepted(kind: Kind, id: &ItemId, as_json: bool) -> Result<ExitCode, Failure> {
     if as_json {
         json::print(&json!({ "name": id.as_str(), "state": "accepted" }))?;
     } else {
         print::line(id.as_str())?;
     }
     let resource = kind.0.spec().id;
-    print::progress(&format!("Follow it with: footplate{} logs {resource} {} --follow", flag(session), id.as_str()));
+    print::progress(&format!("Follow it with: {}", command(&format!("logs {resource} {} --follow", id.as_str()))));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -169,11 +197,9 @@ pub async fn interrupted(session: Session, kind: Kind, id: &ItemId) -> Failure {
         );
     }
     let resource = kind.0.spec().id;
-    let hint = format!(
-        "Follow it: footplate{0} logs {resource} {1} --follow\n  Stop it: footplate{0} stop {resource} {1}",
-        flag(&session),
-        id.as_str()
-    );
+    let (follow, stop) =
+        (command(&format!("logs {resource} {} --follow", id.as_str())), command(&format!("stop {resource} {}", id.as_str())));
+    let hint = format!("Follow it: {follow}\n  Stop it: {stop}");
     Failure::new(FailureKind::Cancelled, format!("no longer waiting: {} goes on", id.as_str()), hint)
 }
 
@@ -199,8 +225,4 @@ pub async fn form(
 ) -> Result<Form, Failure> {
     let target = target.map(|name| ItemId(name.to_owned()));
     resource.form(&session.aws, recipe, verb, target.as_ref()).await
-}
-
-fn flag(session: &Session) -> &'static str {
-    if session.aws.mode() == Mode::Local { " --local" } else { "" }
 }

@@ -7,7 +7,7 @@ use super::ask;
 use super::orders::number;
 use super::session::Session;
 use crate::aws::with_order;
-use crate::model::{Failure, FailureKind, ItemId, Verb};
+use crate::model::{Failure, FailureKind, ItemId, Verb, command};
 use crate::resource::{self, Ask, Resource};
 use crate::ssh::{Connection, Login, Manner, Offered};
 
@@ -82,7 +82,10 @@ fn as_pinned(login: &Login, accepted: &str) -> Result<(), Failure> {
         Err(Failure::new(
             FailureKind::Refused,
             format!("another host key is pinned for {}: {}", login.machine, pin.fingerprint()),
-            format!("If it has a new one: footplate ssh with --forget-host-key and --accept-host-key {accepted}"),
+            format!(
+                "If it has a new one: {}",
+                command(&format!("ssh {} --forget-host-key --accept-host-key {accepted}", login.machine.instance))
+            ),
         ))
     })
 }

@@ -47,7 +47,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::model::{Failure, FailureKind, Verb};
+use crate::model::{Failure, FailureKind, Verb, called_with};
 use globals::Globals;
 
 /// The whole command line.
@@ -159,6 +159,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Local(local::Args { command: local::Command::Session(_) })) => return Ok(keeper::session()),
         command => command,
     };
+    called_with(&globals.words());
     logfile::start(&globals)?;
     runtime()?.block_on(async {
         let Some(command) = command else { return cockpit::run(&globals, &cli.cockpit).await };

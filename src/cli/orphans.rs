@@ -13,7 +13,7 @@ use crate::aws::script_mode::names;
 use crate::aws::{bucket, with_order};
 use crate::journal::{Journal, Open};
 use crate::model::show::moment;
-use crate::model::{Failure, Recipe};
+use crate::model::{Failure, Recipe, command};
 
 /// Arguments of `orphans`.
 #[derive(clap::Args)]
@@ -101,7 +101,7 @@ fn show(found: &[Orphan], open: &[Open]) -> Result<(), Failure> {
     }
     for open in open {
         let call = format!("{} {} of {}", open.intent.operation, open.intent.token, open.at);
-        print::line(&format!("{:22}  {call}  (never answered; footplate doctor looks it up)", "call"))?;
+        print::line(&format!("{:22}  {call}  (never answered; {} looks it up)", "call", command("doctor")))?;
     }
     if found.is_empty() && open.is_empty() {
         print::progress("nothing left behind");

@@ -6,7 +6,7 @@ use super::globals::Globals;
 use super::kind::{self, Kind};
 use super::session::{Purpose, Session};
 use super::{ask, json, orders, print};
-use crate::model::{Block, Cell, Confirm, Detail, Failure, ItemId, Order, Outcome, Recipe, Safe, Verb};
+use crate::model::{Block, Cell, Confirm, Detail, Failure, ItemId, Order, Outcome, Recipe, Safe, Verb, command};
 
 /// Arguments of `start`, `stop`, `reboot` and `delete`.
 #[derive(clap::Args)]
@@ -118,7 +118,8 @@ async fn follow_up(
     }
     // The first order is done whatever the answer is, and without a terminal nobody is asked.
     if !args.leftovers && (args.yes || args.json || ask::confirm(question.as_str(), false).is_err()) {
-        print::progress("They are kept. `--leftovers` with the first deletion takes them, too; see also: footplate orphans");
+        let see = command("orphans");
+        print::progress(&format!("They are kept. `--leftovers` with the first deletion takes them, too; see also: {see}"));
         return Ok(false);
     }
     let resource = kind::named(&order.resource)?;

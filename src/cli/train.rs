@@ -53,7 +53,7 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
         other => return session.end(other).await.map(|_| ExitCode::SUCCESS),
     };
     if !args.wait && !session.holds_region() {
-        return launch::accepted(&session, kind, &id, args.launch.json);
+        return launch::accepted(kind, &id, args.launch.json);
     }
     if !args.wait {
         print::progress(

@@ -13,7 +13,7 @@ use super::session::{Purpose, Session};
 use super::signals::Signals;
 use super::watch::{passes, period};
 use super::{json, launch, print};
-use crate::model::{Block, Cell, Detail, Failure, FailureKind, Item, ItemId, Page, Phase, Recipe, Verb};
+use crate::model::{Block, Cell, Detail, Failure, FailureKind, Item, ItemId, Page, Phase, Recipe, Verb, command};
 
 /// Arguments of `tune`.
 #[derive(clap::Args)]
@@ -40,7 +40,7 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
         other => return session.end(other).await.map(|_| ExitCode::SUCCESS),
     };
     if !args.wait && !session.holds_region() {
-        return launch::accepted(&session, kind, &id, args.launch.json);
+        return launch::accepted(kind, &id, args.launch.json);
     }
     if !args.wait {
         print::progress(
@@ -171,7 +171,7 @@ fn over(detail: &Detail, trials: &[Item], as_json: bool) -> Result<ExitCode, Fai
     }
     if detail.state.phase == Phase::Done {
         if let Some(best) = best {
-            print::progress(&format!("Train with it: footplate train --trial {}", best.id.as_str()));
+            print::progress(&format!("Train with it: {}", command(&format!("train --trial {}", best.id.as_str()))));
         }
         return Ok(ExitCode::SUCCESS);
     }

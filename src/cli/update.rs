@@ -9,7 +9,7 @@ use super::kind::{self, Kind};
 use super::session::{Purpose, Session};
 use super::{ask, json, launch, orders, print};
 use crate::aws::Mode;
-use crate::model::{Failure, FailureKind, Form, ItemId, Order, Preview, Recipe, Verb};
+use crate::model::{Failure, FailureKind, Form, ItemId, Order, Recipe, Verb};
 
 /// Arguments of `update`.
 #[derive(clap::Args)]
@@ -54,11 +54,8 @@ async fn update(session: &Session, recipe: &Recipe, args: &Args) -> Result<(), F
     for setting in &args.set {
         orders::set(&mut form, setting)?;
     }
-    let checked = (resource.spec().check)(&form);
-    let fatal = checked.iter().any(|problem| problem.fatal);
-    let preview = if fatal { Preview::default() } else { launch::look(session, resource, recipe, &form).await? };
-    let problems: Vec<_> = checked.iter().chain(&preview.problems).cloned().collect();
-    if args.dry_run && !fatal {
+    let (preview, problems) = launch::findings(session, resource, recipe, &form).await?;
+    if args.dry_run {
         launch::show(&preview, &problems, args.json)?;
         return report(&form, &problems);
     }

@@ -12,7 +12,7 @@ use super::print;
 use super::session::Session;
 use super::signals::Signals;
 use crate::aws::{Aws, Mode};
-use crate::model::{Detail, Failure, FailureKind, ItemId, TailNote};
+use crate::model::{Detail, Failure, FailureKind, ItemId, TailNote, command};
 use crate::resource::Resource;
 
 /// How long a log that cannot be read keeps the end of its job from being told.
@@ -97,7 +97,8 @@ pub async fn until_over(
                 None => log_open = false,
             },
             () = sleep_until(over_since.unwrap_or_else(Instant::now) + LOG_PATIENCE), if over_since.is_some() && log_open && log_trouble => {
-                print::progress("The job is over, but the rest of its log cannot be read now; try `footplate logs` later.");
+                let logs = command(&format!("logs {} {}", resource.spec().id, id.as_str()));
+                print::progress(&format!("The job is over, but the rest of its log cannot be read now; try `{logs}` later."));
                 log_open = false;
             }
             Some(look) = looks.recv(), if detail.state.phase.is_live() => match look {

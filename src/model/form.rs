@@ -15,10 +15,39 @@ pub enum FieldKind {
     Area,
     /// One of a list; free text is allowed when `open`.
     Choice { options: Vec<Cow<'static, str>>, open: bool },
+    /// One of a list that shows below the field, with what is known of each; free text is allowed.
+    Pick { offers: Vec<Offer> },
     /// `yes` or `no`.
     Toggle,
     /// A whole number in a range.
     Whole { min: i64, max: i64 },
+}
+
+/// A row of a list to pick from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// What the field is given.
+    pub value: String,
+    /// Another way to say the same.
+    pub also: Option<String>,
+    /// What is told of it, a column each, the most telling first.
+    pub about: Vec<Safe>,
+}
+
+impl Offer {
+    /// Whether a field's value means this one.
+    #[must_use]
+    pub fn is(&self, value: &str) -> bool {
+        self.value == value || self.also.as_deref() == Some(value)
+    }
+
+    /// Whether all words of what was typed are in it, somewhere; a `*` is as good as a space.
+    #[must_use]
+    pub fn fits(&self, typed: &str) -> bool {
+        let told: String = self.about.iter().map(Safe::as_str).chain([self.value.as_str()]).collect::<Vec<_>>().join(" ");
+        let told = told.to_lowercase();
+        typed.to_lowercase().split(|c: char| c.is_whitespace() || c == '*').all(|word| told.contains(word))
+    }
 }
 
 /// One field of a form. `value` is what the user sees and edits.

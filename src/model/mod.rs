@@ -1,6 +1,7 @@
 //! Plain data, level 0: what every other room of the crate speaks in. No I/O, no clock, no randomness.
 
-pub mod failure;
+pub mod called;
+mod failure;
 pub mod form;
 pub mod item;
 pub mod length;
@@ -13,8 +14,9 @@ pub mod show;
 pub mod spec;
 mod wrap;
 
+pub use called::{called_with, command};
 pub use failure::{Failure, FailureKind};
-pub use form::{Field, FieldKind, Form, Preview, Problem, Quota, Unit};
+pub use form::{Field, FieldKind, Form, Offer, Preview, Problem, Quota, Unit};
 pub use item::{
     Axis, Block, Cell, Detail, Dot, Gauge, Item, ItemId, Page, Phase, PhaseSpan, Plot, PlotKind, Point, Scale, Series, State,
 };

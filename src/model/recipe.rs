@@ -137,11 +137,18 @@ impl InstanceRecipe {
     /// AWS publishes it, on the cheapest type with a GPU, for four hours.
     #[must_use]
     pub fn usual(entry_point: &str) -> Self {
+        Self { instance_type: "g4dn.xlarge".to_owned(), ..Self::small(entry_point) }
+    }
+
+    /// The same on a small machine without a GPU: for where nobody has said what it is for, as a GPU that was not asked for
+    /// costs six times as much.
+    #[must_use]
+    pub fn small(entry_point: &str) -> Self {
         Self {
             image:
                 "resolve:ssm:/aws/service/deeplearning/ami/x86_64/oss-nvidia-driver-gpu-pytorch-2.7-ubuntu-22.04/latest/ami-id"
                     .to_owned(),
-            instance_type: "g4dn.xlarge".to_owned(),
+            instance_type: "t3.large".to_owned(),
             storage_gb: None,
             lease_seconds: 4 * 3600,
             spot: false,

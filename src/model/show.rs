@@ -83,7 +83,7 @@ pub fn span(seconds: f64) -> String {
     }
 }
 
-/// `14:03` today, `yesterday`, `Nov 20`, `2025-11-20`.
+/// `14:03` today, `yesterday`, `Nov 20`, `2025-11-20`; what is still to come to the minute: `tomorrow 02:14`, `Nov 25 02:14`.
 #[must_use]
 pub fn moment(at: Timestamp, clock: &Clock) -> String {
     let then = at.to_zoned(clock.zone.clone());
@@ -93,6 +93,10 @@ pub fn moment(at: Timestamp, clock: &Clock) -> String {
     }
     if now.date().yesterday().is_ok_and(|day| day == then.date()) {
         return "yesterday".to_owned();
+    }
+    if at > clock.now {
+        let tomorrow = now.date().tomorrow().is_ok_and(|day| day == then.date());
+        return then.strftime(if tomorrow { "tomorrow %H:%M" } else { "%b %d %H:%M" }).to_string();
     }
     let format = if then.year() == now.year() { "%b %d" } else { "%Y-%m-%d" };
     then.strftime(format).to_string()
@@ -228,6 +232,11 @@ mod tests {
         assert_eq!(
             [at("2026-11-22T09:05:00Z"), at("2026-11-21T23:59:00Z"), at("2026-03-20T00:00:00Z"), at("2023-03-20T00:00:00Z")],
             ["09:05", "yesterday", "Mar 20", "2023-03-20"]
+        );
+        // What is still to come is to be waited for: to the minute.
+        assert_eq!(
+            [at("2026-11-22T18:05:00Z"), at("2026-11-23T02:14:00Z"), at("2026-11-25T02:14:00Z")],
+            ["18:05", "tomorrow 02:14", "Nov 25 02:14"]
         );
     }
 }

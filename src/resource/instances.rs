@@ -15,7 +15,9 @@ pub mod lease;
 mod list;
 mod look;
 mod network;
+mod parts;
 mod update;
+mod wrong;
 
 use std::sync::Arc;
 
@@ -148,9 +150,9 @@ impl Resource for Instances {
     fn preview<'a>(&'a self, aws: &'a Aws, recipe: &'a Recipe, form: &'a Form) -> Job<'a, Preview> {
         Box::pin(async move {
             Ok(match form.verb {
-                Verb::Update => update::preview(aws, form).await,
+                Verb::Update => Box::pin(update::preview(aws, form)).await,
                 Verb::Upload | Verb::Download => copy::preview(recipe, form),
-                _ => launch::preview(aws, recipe, form).await,
+                _ => Box::pin(launch::preview(aws, recipe, form)).await,
             })
         })
     }

@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 use super::Ask;
 use crate::aws::Aws;
-use crate::model::{Failure, FailureKind, ItemId, Progress};
+use crate::model::{Failure, FailureKind, ItemId, Progress, command};
 use crate::ssh::{Bounds, Connection, Files, Manner, Offered, Ran};
 
 const MEMO: &str = "lines";
@@ -106,7 +106,10 @@ async fn open(aws: &Aws, instance: &ItemId, manner: &Manner) -> Result<Connectio
         Some(offered) => Failure::new(
             FailureKind::Refused,
             format!("nothing vouches for the host key of {}: {} {}", instance.as_str(), offered.algorithm, offered.fingerprint),
-            "open a terminal on it with s (or footplate ssh) first, and check its key there",
+            format!(
+                "open a terminal on it with s (or {}) first, and check its key there",
+                command(&format!("ssh {}", instance.as_str()))
+            ),
         ),
         None => failure,
     })
@@ -222,8 +225,10 @@ pub(in crate::resource) fn failed(doing: &str, ran: &Ran) -> Failure {
         (None, None) => "it did not say how it ended".to_owned(),
     };
     if full {
-        let hint =
-            "free some of the instance's disk (footplate delete runs …, or rm in a terminal), or launch one with more storage";
+        let hint = format!(
+            "free some of the instance's disk ({}, or rm in a terminal), or launch one with more storage",
+            command("delete runs INSTANCE/RUN")
+        );
         return Failure::new(FailureKind::Quota, format!("{doing}: the instance's disk is full"), hint);
     }
     Failure::new(FailureKind::Service, format!("{doing}: {how}"), "look at it in a terminal on the instance (s)")

@@ -25,7 +25,7 @@ use crate::aws::spending::Use;
 use crate::aws::{Aws, fault, pricing};
 use crate::model::{
     Align, Column, Detail, Failure, FailureKind, Form, ItemId, LogBatch, LogSource, MetricRule, Order, Outcome, Page, Poll,
-    Preview, Progress, Recipe, Safe, Spec, Verb,
+    Preview, Progress, Recipe, Safe, Spec, Verb, command,
 };
 use crate::resource::line::explained;
 use crate::resource::{Job, Resource, cannot, no_form};
@@ -81,7 +81,7 @@ impl Resource for Runs {
                 return Err(Failure::new(
                     FailureKind::Invalid,
                     "runs are those on an instance, and none is named",
-                    "footplate ls runs INSTANCE; footplate ls instances shows which there are",
+                    format!("{}; {} shows which there are", command("ls runs INSTANCE"), command("ls instances")),
                 ));
             };
             match list::list(aws, instance, page).await {
@@ -107,7 +107,7 @@ impl Resource for Runs {
                 (Verb::Launch | Verb::Train, None) => Err(Failure::new(
                     FailureKind::Invalid,
                     "a run is launched on an instance, and none is named",
-                    "open an instance (Enter) and launch there, or: footplate train --on INSTANCE",
+                    format!("open an instance (Enter) and launch there, or: {}", command("train --on INSTANCE")),
                 )),
                 // From a terminal that was opened on a run: to its instance.
                 (Verb::Upload, Some(target)) => instances::upload(aws, &instance_of(target)).await,

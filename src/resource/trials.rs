@@ -11,7 +11,7 @@ use super::tuning_jobs::trial::around;
 use crate::aws::Aws;
 use crate::model::{
     Align, Column, Detail, Failure, FailureKind, Form, ItemId, LogSource, Order, Outcome, Page, Poll, Preview, Progress, Recipe,
-    Safe, Spec, Verb,
+    Safe, Spec, Verb, command,
 };
 use crate::resource::{Job, Resource, cannot, no_form};
 
@@ -68,7 +68,7 @@ impl Resource for Trials {
                 return Err(Failure::new(
                     FailureKind::Invalid,
                     "trials are those of a tuning job, and none is named",
-                    "footplate ls trials TUNING_JOB; footplate ls tuning-jobs shows which there are",
+                    format!("{}; {} shows which there are", command("ls trials TUNING_JOB"), command("ls tuning-jobs")),
                 ));
             };
             list::list(aws, tuning, page).await

@@ -6,7 +6,7 @@ use std::thread;
 use tokio::sync::mpsc;
 
 use super::machine;
-use crate::model::{Failure, FailureKind};
+use crate::model::{Failure, FailureKind, command};
 
 /// Bytes read from standard input at once.
 const PIECE: usize = 32 * 1024;
@@ -28,7 +28,7 @@ impl Passage {
             return Err(Failure::new(
                 FailureKind::Refused,
                 "a login needs a terminal for input and output",
-                "To run a command without one: footplate ssh INSTANCE -- COMMAND",
+                format!("To run a command without one: {}", command("ssh INSTANCE -- COMMAND")),
             ));
         }
         crossterm::terminal::enable_raw_mode().map_err(|error| machine("the terminal", &error))?;

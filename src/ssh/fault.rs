@@ -14,7 +14,8 @@ const SHOWN: usize = 300;
 
 const FIREWALL: &str = "see that its security group lets your address in on port 22, that it runs, and that its subnet has a route to the internet; \
      or take an EC2 Instance Connect Endpoint";
-const AGAIN: &str = "connect again; what was started detached goes on for as long as the machine runs";
+const AGAIN: &str =
+    "connect again, if the machine still runs: what was started detached goes on there until it is stopped or rebooted";
 
 /// No more of a text than is worth showing.
 pub(super) fn cut(said: &str) -> String {

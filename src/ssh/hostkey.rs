@@ -6,7 +6,7 @@ use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PublicKey};
 
 use super::pins::Pin;
 use super::{Doorman, Login, Offered};
-use crate::model::{Failure, FailureKind, Safe};
+use crate::model::{Failure, FailureKind, Safe, command};
 
 /// The kinds of host key we take, best first. No RSA: of the images we launch, all have these; and SHA-1 is never taken.
 const ALGORITHMS: [Algorithm; 4] = [
@@ -105,7 +105,7 @@ fn named(key: &PublicKey) -> String {
 
 /// The command that forgets its pin.
 fn forgetting(login: &Login) -> String {
-    format!("footplate ssh {} --forget-host-key", login.machine.instance)
+    command(&format!("ssh {} --forget-host-key", login.machine.instance))
 }
 
 fn unreadable(login: &Login, error: &dyn std::fmt::Display) -> Failure {

@@ -1,8 +1,8 @@
 //! The generic form: fields on the left with the reason for each error under it, on the right what will happen.
 
-use super::bars;
 use super::pen::{Pen, columns, middle};
 use super::table::wrap;
+use super::{bars, pick};
 use crate::app::App;
 use crate::app::form::FormView;
 use crate::app::layout::Area;
@@ -91,11 +91,15 @@ fn fields(pen: &mut Pen<'_>, area: Area, view: &FormView) {
     let help =
         view.form.fields.get(view.focus).map(|field| wrap(&help_of(field), area.width.saturating_sub(3))).unwrap_or_default();
     // A small window shows as much of it as leaves room for the field and what is wrong with it.
-    let own = view.form.fields.get(view.focus).map_or(1, |field| height(view, field, width));
+    let list = pick::rows(view, area.height);
+    let own = list + view.form.fields.get(view.focus).map_or(1, |field| height(view, field, width));
     let most = (area.height / 2).max(3).min(area.height.saturating_sub(own + 2));
     let help_rows = u16::try_from(help.len()).unwrap_or(0).min(most);
     let room = area.height.saturating_sub(help_rows + 2);
-    let heights: Vec<u16> = view.form.fields.iter().map(|field| height(view, field, width)).collect();
+    let mut heights: Vec<u16> = view.form.fields.iter().map(|field| height(view, field, width)).collect();
+    if let Some(height) = heights.get_mut(view.focus) {
+        *height += list;
+    }
     let mut first = 0;
     while heights[first..=view.focus.min(heights.len().saturating_sub(1))].iter().sum::<u16>() > room && first < view.focus {
         first += 1;
@@ -120,10 +124,16 @@ fn fields(pen: &mut Pen<'_>, area: Area, view: &FormView) {
             - view
                 .problems_of(&field.name)
                 .map(|problem| u16::try_from(wrap(&problem.message, width).len()).unwrap_or(1))
-                .sum::<u16>();
+                .sum::<u16>()
+            - if here { list } else { 0 };
         let own = own.min(end - y);
         value(pen, Area { x: value_x, y, width, height: own }, view, at, here);
         y += own;
+        if here {
+            let rows = list.min(end - y);
+            pick::draw(pen, Area { x: area.x + 2, y, width: area.width.saturating_sub(3), height: rows }, view);
+            y += rows;
+        }
         for problem in view.problems_of(&field.name) {
             for line in wrap(&problem.message, width) {
                 if y < end {
@@ -227,7 +237,7 @@ fn help_of(field: &Field) -> Safe {
         }
         FieldKind::Choice { open: false, .. } | FieldKind::Toggle => " Left and Right change it.",
         FieldKind::Area => " Enter begins a new line, Tab goes on.",
-        FieldKind::Line | FieldKind::Whole { .. } => "",
+        FieldKind::Line | FieldKind::Whole { .. } | FieldKind::Pick { .. } => "",
     };
     Safe::line(&format!("{}{keys}", field.help))
 }

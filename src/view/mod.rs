@@ -12,6 +12,7 @@ mod log;
 mod names;
 mod overlay;
 mod pen;
+mod pick;
 mod plots;
 mod shell;
 mod table;

@@ -19,8 +19,11 @@ pub fn draw(pen: &mut Pen<'_>, places: &Layout, app: &App) {
     if total == 0 {
         return nothing(pen, head, body, app);
     }
-    let names = pane.window(pane.top, usize::from(body.height)).filter_map(|item| item.cells.first());
-    let longest = names.map(|name| columns(name.show(&app.clock).as_str())).max().unwrap_or(0);
+    let name = |item: &Item| {
+        let tail = pane.tails.get(&item.id).map_or(0, |tail| columns(tail.as_str()) + 2);
+        item.cells.first().map_or(0, |name| columns(name.show(&app.clock).as_str())) + tail
+    };
+    let longest = pane.window(pane.top, usize::from(body.height)).map(name).max().unwrap_or(0);
     let widths = fit(pane.spec.columns, head.width.saturating_sub(GUTTER), longest);
     let mut x = head.x + GUTTER;
     for (at, column, width) in &widths {
@@ -72,7 +75,15 @@ fn line(
     for (at, column, width) in widths {
         let plain = if quiet && *at > 0 { Role::Quiet } else { Role::Text };
         let trend = pane.trends.get(&item.id).map_or(&[][..], Vec::as_slice);
-        cell(pen, (x, area.y, *width), item.cells.get(*at).unwrap_or(&Cell::Absent), trend, column, plain, clock);
+        // What tells it from others of its name keeps its place when the name is cut.
+        let tail = pane.tails.get(&item.id).filter(|_| *at == 0).map(|tail| Safe::line(&format!("…{tail}")));
+        let beside = tail.as_ref().map_or(0, |tail| columns(tail.as_str()) + 1).min(*width);
+        let name = item.cells.first().map_or(0, |name| columns(name.show(clock).as_str())).min(width - beside);
+        if let Some(tail) = &tail {
+            pen.put(x + name + 1, area.y, beside, tail, Role::Quiet);
+        }
+        let own = width - beside;
+        cell(pen, (x, area.y, own), item.cells.get(*at).unwrap_or(&Cell::Absent), trend, column, plain, clock);
         x += width + 2;
     }
     if selected {

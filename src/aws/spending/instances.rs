@@ -34,8 +34,8 @@ pub(super) fn quota(instance_type: &str, spot: bool) -> String {
     }
 }
 
-/// Looks up one instance of a type with a lease of so many seconds. As [`super::look`], but the quota is in vCPUs.
-pub async fn look(aws: &Aws, spot: bool, machine: &Machine, seconds: i64) -> Spending {
+/// Looks up one instance of a type with a lease of so many seconds (`None`: that is not known). As [`super::look`], but the quota is in vCPUs.
+pub async fn look(aws: &Aws, spot: bool, machine: &Machine, seconds: Option<i64>) -> Spending {
     let wanted = if spot { Use::SpotInstance } else { Use::Instance };
     let kind = machine.name.as_str();
     let (quote, limit, used) = tokio::join!(
@@ -50,10 +50,12 @@ pub async fn look(aws: &Aws, spot: bool, machine: &Machine, seconds: i64) -> Spe
             let free = if aws.mode() == Mode::Local { " on AWS · free here" } else { "" };
             let most = if spot { "at most " } else { "" };
             fact("price", format!("{most}{}/h{free}", money(quote.per_hour)));
-            let length = super::length(i32::try_from(seconds).unwrap_or(i32::MAX));
-            #[expect(clippy::cast_precision_loss, reason = "leases are days at most")]
-            let whole = quote.per_hour * seconds as f64 / 3600.0;
-            fact("for the lease", format!("{most}{} ({length})", money(whole)));
+            if let Some(seconds) = seconds {
+                let length = super::length(i32::try_from(seconds).unwrap_or(i32::MAX));
+                #[expect(clippy::cast_precision_loss, reason = "leases are days at most")]
+                let whole = quote.per_hour * seconds as f64 / 3600.0;
+                fact("for the lease", format!("{most}{} ({length})", money(whole)));
+            }
             if spot {
                 fact("spot", super::SPOT_PRICE.to_owned());
             }

@@ -31,3 +31,21 @@ pub static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
         })
         .collect()
 });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_of_the_local_region_has_a_price_with_its_source_and_day() {
+        let types: serde_json::Value = serde_json::from_str(include_str!("../ec2/instance_types.json")).unwrap();
+        let names = types["types"].as_array().unwrap().iter().map(|one| one["about"]["InstanceType"].as_str().unwrap());
+        let unpriced: Vec<&str> = names
+            .filter(|name| {
+                let fits = |row: &&Row| row.kind == "ec2" && row.region == "us-east-1" && row.instance_type == *name;
+                ROWS.iter().find(fits).is_none_or(|row| row.source.is_empty() || !row.date.starts_with("20"))
+            })
+            .collect();
+        assert!(unpriced.is_empty(), "{unpriced:?}");
+    }
+}

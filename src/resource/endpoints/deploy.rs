@@ -14,7 +14,7 @@ use crate::aws::repack::Repacked;
 use crate::aws::script_mode::{Capture, names};
 use crate::aws::spending::{self, Use};
 use crate::aws::{Aws, fault, hosting};
-use crate::model::{Failure, FailureKind, Form, ItemId, Outcome, Phase, Preview, Problem, Progress, Recipe, Safe};
+use crate::model::{Failure, FailureKind, Form, ItemId, Outcome, Phase, Preview, Problem, Progress, Recipe, Safe, command};
 use crate::resource::lint;
 use crate::resource::staging::{self, invalid};
 
@@ -243,7 +243,11 @@ pub(super) async fn in_service(aws: &Aws, name: &str, progress: &(dyn Fn(Progres
     if let Some(trace) = trace::last(aws, name, None).await {
         what = format!("{what}\n\nfrom its log:\n{trace}");
     }
-    let hint = format!("read its log (footplate logs endpoints {name}), then delete it (footplate delete endpoints {name})");
+    let hint = format!(
+        "read its log ({}), then delete it ({})",
+        command(&format!("logs endpoints {name}")),
+        command(&format!("delete endpoints {name}"))
+    );
     Err(Failure::new(FailureKind::Service, what, hint))
 }
 

@@ -13,7 +13,7 @@ use super::calls::{Calls, millis};
 use super::{form, trace};
 use crate::aws::{Aws, fault};
 use crate::model::show::size;
-use crate::model::{Failure, FailureKind, Form, Outcome, Preview, Problem, Recipe, Safe};
+use crate::model::{Failure, FailureKind, Form, Outcome, Preview, Problem, Recipe, Safe, command};
 use crate::resource::staging::invalid;
 
 /// The most bytes of a request (developer guide: 6 MiB).
@@ -171,7 +171,8 @@ async fn model_error(aws: &Aws, endpoint: &str, error: &aws_sdk_sagemakerruntime
 
 /// Where to read on.
 pub(super) fn log_hint(endpoint: &str) -> String {
-    format!("l on the endpoint opens its whole log; on the command line: footplate logs endpoints {endpoint}")
+    let logs = command(&format!("logs endpoints {endpoint}"));
+    format!("l on the endpoint opens its whole log; on the command line: {logs}")
 }
 
 fn hinted(endpoint: &str, failure: Failure) -> Failure {
@@ -179,7 +180,7 @@ fn hinted(endpoint: &str, failure: Failure) -> Failure {
         FailureKind::NotFound => Failure::new(
             failure.kind,
             failure.what.as_str(),
-            "only an endpoint that is InService answers: footplate ls endpoints",
+            format!("only an endpoint that is InService answers: {}", command("ls endpoints")),
         ),
         FailureKind::Service => Failure::new(failure.kind, failure.what.as_str(), log_hint(endpoint)),
         _ => failure,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::aws::repack::{How, Repacked};
 use crate::aws::s3_uri::S3Uri;
 use crate::aws::{Aws, Mode, current_order, hosting, orphans};
-use crate::model::{Failure, FailureKind};
+use crate::model::{Failure, FailureKind, command};
 use crate::resource::Job;
 use crate::resource::staging::tag_value;
 
@@ -38,7 +38,8 @@ impl Made {
     pub async fn take_back(self, aws: &Aws, failure: Failure) -> Failure {
         // Whether the last call got through is not known: what it needs may be in use.
         if matches!(failure.kind, FailureKind::Timeout | FailureKind::Network | FailureKind::Service) {
-            let said = "it may or may not have happened: look at `footplate ls endpoints`, then `footplate orphans`";
+            let said =
+                format!("it may or may not have happened: look at `{}`, then `{}`", command("ls endpoints"), command("orphans"));
             return Failure::new(failure.kind, failure.what.as_str(), said);
         }
         let mut left = Vec::new();
@@ -61,7 +62,7 @@ impl Made {
             (true, hint) => {
                 format!("{hint}{}what was made on the way has been taken back", if hint.is_empty() { "" } else { "; " })
             }
-            (false, _) => format!("left behind: {}; `footplate orphans --delete` takes it away", left.join(", ")),
+            (false, _) => format!("left behind: {}; `{}` takes it away", left.join(", "), command("orphans --delete")),
         };
         Failure::new(failure.kind, failure.what.as_str(), hint)
     }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{invalid, lease, list, look, passes};
 use crate::aws::{Aws, Mode, fault};
 use crate::model::show::{seconds_between, span};
-use crate::model::{Failure, FailureKind, Order, Outcome, Progress, Safe, Verb};
+use crate::model::{Failure, FailureKind, Order, Outcome, Progress, Safe, Verb, command};
 use crate::resource::cannot;
 
 /// Less than this is left of a lease: to start with it is to lose the instance.
@@ -53,11 +53,11 @@ async fn start(aws: &Aws, it: Instance, progress: Tell<'_>) -> Result<&'static s
             &format!(
                 "the lease of {} ends at {}: started now, it would end itself, with its disk",
                 look::id(&it),
-                lease::written(end)
+                lease::told(end)
             ),
             &format!(
-                "give it a longer one first: lease from now, under update (e); footplate update instances {} --set lease=4h",
-                look::id(&it)
+                "give it a longer one first: lease from now, under update (e); {}",
+                command(&format!("update instances {} --set lease=4h", look::id(&it)))
             ),
         ));
     }
@@ -109,7 +109,7 @@ fn is_over(it: &Instance) -> bool {
 fn gone(it: &Instance) -> Failure {
     invalid(
         &format!("{} is {}: it does not come back", look::id(it), look::name_of_state(it)),
-        &format!("launch one like it: clone (c); footplate instance --like {}", look::id(it)),
+        &format!("launch one like it: clone (c); {}", command(&format!("instance --like {}", look::id(it)))),
     )
 }
 
@@ -138,7 +138,7 @@ async fn reboot(aws: &Aws, it: &Instance) -> Result<&'static str, Failure> {
         word @ ("stopped" | "stopping") => {
             return Err(invalid(
                 &format!("{id} is {word}: only what runs can be rebooted"),
-                &format!("start it: S; footplate start instances {id}"),
+                &format!("start it: S; {}", command(&format!("start instances {id}"))),
             ));
         }
         "pending" => return Err(invalid(&format!("{id} is starting just now"), "reboot it once it runs, if need be")),

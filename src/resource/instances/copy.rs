@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::{SPEC, invalid, look};
 use crate::aws::Aws;
 use crate::model::{
-    Failure, FailureKind, Field, FieldKind, Form, ItemId, Order, Outcome, Preview, Problem, Progress, Recipe, Safe, Verb, show,
+    Failure, FailureKind, Field, FieldKind, Form, ItemId, Order, Outcome, Preview, Problem, Progress, Recipe, Safe, Verb,
+    command, show,
 };
 use crate::resource::line;
 use crate::ssh;
@@ -123,7 +124,10 @@ pub(super) async fn copy(
         return Err(invalid("no instance is named", "select one"));
     };
     if let Some(problem) = check(form).first() {
-        return Err(invalid(problem.message.as_str(), "or copy by command: footplate cp FROM TO, one side as INSTANCE:PATH"));
+        return Err(invalid(
+            problem.message.as_str(),
+            &format!("or copy by command: {}, one side as INSTANCE:PATH", command("cp FROM TO")),
+        ));
     }
     let work = async {
         let files = line::files(aws, instance).await?;

@@ -7,7 +7,7 @@ use super::{image, lease, list, look, network};
 use crate::aws::spending::{self, Use};
 use crate::aws::{Aws, Mode, fault, machines, price, pricing, time};
 use crate::model::show::{money, span};
-use crate::model::{Block, Cell, Detail, Failure, ItemId, Safe};
+use crate::model::{Block, Cell, Detail, Failure, ItemId, Safe, command};
 use crate::resource::runs;
 
 /// Rows of facts, in order; what AWS does not say is left out.
@@ -74,7 +74,7 @@ fn first(it: &Instance, machine: Option<&str>, way: &str) -> Facts {
     facts.text("IPv6", it.ipv6_address());
     facts.text("private", it.private_ip_address());
     if look::name_of_state(it) == "running" {
-        facts.text("log in", Some(&format!("s · footplate ssh {}", look::name(it))));
+        facts.text("log in", Some(&format!("s · {}", command(&format!("ssh {}", look::id(it))))));
     }
     if look::name_of_state(it) != "terminated" {
         facts.text("way in", Some(way));
@@ -152,7 +152,8 @@ fn lease(facts: &mut Facts, it: &Instance) {
         "stopped" | "stopping" => "its timer rests while it is stopped; storage goes on costing".to_owned(),
         "running" | "pending" if left > 0.0 => format!("ends itself in {}", span(left)),
         "running" | "pending" => {
-            format!("is over: it should have ended itself; terminate it (X; footplate delete instances {})", look::id(it))
+            let end = command(&format!("delete instances {}", look::id(it)));
+            format!("is over: it should have ended itself; terminate it (X; {end})")
         }
         _ => return,
     };

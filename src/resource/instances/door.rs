@@ -8,7 +8,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use super::{console, image, invalid, look, network};
 use crate::aws::tunnel::Tunnel;
 use crate::aws::{Aws, fault};
-use crate::model::{Failure, FailureKind, Safe};
+use crate::model::{Failure, FailureKind, Safe, command};
 use crate::resource::{Ask, Door, Job};
 use crate::ssh::{Doorman, Login, Machine, Offered, Pins, Route, host_keys};
 
@@ -38,13 +38,13 @@ pub(in crate::resource) async fn up(aws: &Aws, id: &str) -> Result<(), Failure> 
 }
 
 fn running(it: &Instance) -> Result<(), Failure> {
-    let start = format!("S, or footplate start instances {}", look::id(it));
+    let start = format!("S, or {}", command(&format!("start instances {}", look::id(it))));
     let hint = match look::name_of_state(it) {
         "running" => return Ok(()),
         "pending" => "wait until it is running".to_owned(),
         "stopped" => format!("start it: {start}"),
         "stopping" => format!("start it once it is stopped: {start}"),
-        _ => "launch another one: n, or footplate instance".to_owned(),
+        _ => format!("launch another one: n, or {}", command("instance")),
     };
     Err(Failure::new(FailureKind::Conflict, format!("{} is {}", look::id(it), look::state(it).word), hint))
 }
@@ -71,7 +71,7 @@ impl InstanceDoor {
             Failure::new(
                 FailureKind::Machine,
                 "host keys cannot be remembered: there is no folder for them",
-                "see footplate doctor",
+                format!("see {}", command("doctor")),
             )
         })?;
         let user = match look::tag(it, look::USER) {
@@ -116,7 +116,10 @@ impl InstanceDoor {
         Err(Failure::new(
             FailureKind::Network,
             format!("there is no way to {}: {why}", self.id),
-            "its details (v; footplate show instances) say what its network has; a rule or an endpoint is made in the AWS console",
+            format!(
+                "its details (v; {}) say what its network has; a rule or an endpoint is made in the AWS console",
+                command(&format!("show instances {}", self.id))
+            ),
         ))
     }
 
@@ -143,7 +146,8 @@ impl InstanceDoor {
         };
         // The codes of EC2 Instance Connect's service model.
         let failure = fault::tell(&format!("announcing a key to {}", self.id), &error);
-        let it_must_run = format!("it must be running: wait, or start it: S, or footplate start instances {}", self.id);
+        let start = command(&format!("start instances {}", self.id));
+        let it_must_run = format!("it must be running: wait, or start it: S, or {start}");
         let (kind, hint) = match error.code().unwrap_or_default() {
             "AuthException" => {
                 (FailureKind::Denied, "it needs ec2-instance-connect:SendSSHPublicKey, for this user (condition ec2:osuser)")

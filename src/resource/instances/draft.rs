@@ -1,50 +1,29 @@
-//! A launch, worked out but with nothing sent: image, machine, disk, places to try, and the request itself.
+//! A launch, worked out but with nothing sent: all its parts together, and the request itself.
 
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types::{
     BlockDeviceMapping, EbsBlockDevice, HttpTokensState, InstanceInterruptionBehavior, InstanceMarketOptionsRequest,
     InstanceMetadataEndpointState, InstanceMetadataOptionsRequest, InstanceMetadataTagsState, InstanceType, MarketType,
-    ResourceType, ShutdownBehavior, SpotInstanceType, SpotMarketOptions, Subnet, Tag, TagSpecification, VolumeType,
+    ResourceType, ShutdownBehavior, SpotInstanceType, SpotMarketOptions, Tag, TagSpecification, VolumeType,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::form::filter;
-use super::image::{self, Found, Image};
-use super::{check, invalid, lease, look};
-use crate::aws::machines::{self, Machine};
-use crate::aws::{Aws, Mode, fault};
-use crate::model::{Failure, Form, Recipe, Verb, length};
+use super::image::Image;
+use super::parts::{Group, Parts, Site};
+use super::{lease, look};
+use crate::aws::machines::Machine;
+use crate::aws::{Aws, Mode};
+use crate::model::{Failure, Form, Recipe};
 use crate::resource::staging;
-
-/// Whom the instance's security group lets in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Group {
-    /// This one.
-    Named(String),
-    /// The VPC's default one.
-    Default,
-    /// One that is made, or was made before, for this range of addresses.
-    Mine(String),
-}
-
-/// A place to launch in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Site {
-    pub zone: String,
-    pub subnet: String,
-    pub vpc: String,
-}
 
 /// All that is known before anything is sent.
 #[derive(Debug)]
 pub(super) struct Draft {
     pub name: String,
     pub image: Image,
-    /// What is different about an image that was taken in the place of a withdrawn one.
-    pub instead: Option<String>,
     pub machine: Machine,
     /// Absent: as the image has it, which nobody tells.
     pub storage_gb: Option<i32>,
@@ -53,50 +32,42 @@ pub(super) struct Draft {
     /// In this order, one after the other.
     pub sites: Vec<Site>,
     pub group: Group,
-    pub user: String,
     pub tags: Vec<(String, String)>,
     mode: Mode,
 }
 
 impl Draft {
-    /// Works it out from a form that has been checked.
+    /// Puts it together.
     ///
     /// # Errors
-    /// `field: …` with the remedy, or as the service says.
-    pub async fn of(aws: &Aws, recipe: &Recipe, form: &Form) -> Result<Self, Failure> {
+    /// All that stands in the way: `field: …` each, with the remedy, or as the service says.
+    pub fn of(aws: &Aws, recipe: &Recipe, form: &Form, parts: Parts) -> Result<Self, Vec<Failure>> {
         let text = |name: &str| form.value(name).trim();
-        let kind = text("instance_type");
-        let (image, machine) = tokio::join!(image(aws, form), machines::describe(aws, kind));
-        let ((image, instead), machine) = (image?, machine.map_err(|failure| at("instance_type", &failure))?);
-        fits(&image, &machine)?;
-        let storage_gb = storage(&image, text("storage_gb"))?;
-        let sites = sites(aws, kind, text("zone"), text("subnet")).await?;
-        let group = match text("security_group") {
-            "mine" => Group::Mine(check::range(text("address")).map_err(|why| no_address(text("address"), &why))?),
-            "default" => Group::Default,
-            id => Group::Named(id.to_owned()),
+        let Parts { image: Some((image, _)), machine: Some(machine), sites, group: Some(group), .. } = parts else {
+            return Err(parts.failures);
         };
+        let (Some(lease_seconds), Some(arn)) = (parts.lease_seconds, parts.owner) else {
+            return Err(parts.failures);
+        };
+        if !parts.failures.is_empty() {
+            return Err(parts.failures);
+        }
         let user = if text("user").is_empty() { image.user().to_owned() } else { text("user").to_owned() };
-        let lease_seconds =
-            length::seconds(text("lease")).ok_or_else(|| invalid("lease: not a length of time", "write e.g. 4h"))?;
         let mut tags = staging::tags(recipe, text("name"), &[]);
-        let owner = aws.identity().await?.arn;
-        let owner = owner.as_str().rsplit('/').next().unwrap_or_default();
+        let owner = arn.rsplit('/').next().unwrap_or_default();
         tags.retain(|(key, _)| key != "Name");
         tags.push(("Name".to_owned(), text("name").to_owned()));
         tags.push((look::OWNER.to_owned(), staging::tag_value(owner)));
-        tags.push((look::USER.to_owned(), user.clone()));
+        tags.push((look::USER.to_owned(), user));
         Ok(Self {
             name: text("name").to_owned(),
             image,
-            instead,
             machine,
-            storage_gb,
+            storage_gb: parts.storage_gb,
             lease_seconds,
             spot: form.value("spot") == "yes",
             sites,
             group,
-            user,
             tags,
             mode: aws.mode(),
         })
@@ -175,131 +146,5 @@ impl Draft {
             json!([{"ResourceType": "instance", "Tags": tags}, {"ResourceType": "volume", "Tags": tags}]);
         document["UserData"] = json!(lease::user_data(self.mode, end));
         document
-    }
-}
-
-/// A failure as one of this field.
-fn at(field: &str, failure: &Failure) -> Failure {
-    Failure::new(failure.kind, format!("{field}: {}", failure.what), &failure.hint)
-}
-
-fn no_address(text: &str, why: &str) -> Failure {
-    if text.is_empty() {
-        return invalid(
-            "address: a security group for your address alone needs to know it",
-            "ask `curl https://checkip.amazonaws.com`, and put it here; or take another security group",
-        );
-    }
-    invalid(&format!("address: {why}"), "")
-}
-
-/// The image of the form; and, when AWS has withdrawn it and the form wants its successor, what is different about that.
-async fn image(aws: &Aws, form: &Form) -> Result<(Image, Option<String>), Failure> {
-    // What it was cloned from may have an image that only its owner can look at.
-    let found = image::resolve(aws, form.value("image")).await;
-    match found {
-        Ok(Found::There(image)) => Ok((image, None)),
-        Ok(Found::Gone { successor, why }) if form.value("successor") == "yes" => Ok((*successor, Some(why))),
-        Ok(Found::Gone { why, .. }) => Err(invalid(
-            &format!("image: {why}"),
-            "take it by `or successor`: yes (--set successor=yes), or choose another image",
-        )),
-        Err(failure) if form.verb == Verb::Clone && !failure.what.as_str().starts_with("image: ") => Err(at("image", &failure)),
-        Err(failure) => Err(failure),
-    }
-}
-
-fn fits(image: &Image, machine: &Machine) -> Result<(), Failure> {
-    if image.windows {
-        return Err(invalid("image: it is Windows, and footplate works over SSH", "take a Linux image"));
-    }
-    let Some(architecture) = image.architecture.as_deref() else { return Ok(()) };
-    if machine.architectures.is_empty() || machine.architectures.iter().any(|one| one == architecture) {
-        return Ok(());
-    }
-    Err(invalid(
-        &format!("instance_type: {} is {}, and the image is for {architecture}", machine.name, machine.architectures.join(", ")),
-        if architecture == "arm64" {
-            "take a type with Graviton, e.g. g5g.xlarge, or an x86_64 image"
-        } else {
-            "take a type with Intel or AMD, or an arm64 image"
-        },
-    ))
-}
-
-/// The size of the disk: at least that of the image's snapshot.
-fn storage(image: &Image, text: &str) -> Result<Option<i32>, Failure> {
-    let Ok(wanted) = text.parse::<i32>() else { return Ok(image.snapshot_gb) };
-    match image.snapshot_gb {
-        Some(least) if wanted < least => Err(invalid(
-            &format!("storage_gb: the image's own snapshot has {least} GB, so a disk of {wanted} GB cannot hold it"),
-            &format!("take {least} or more, or leave it empty"),
-        )),
-        _ => Ok(Some(wanted)),
-    }
-}
-
-/// Where to try: the subnet that is named, else the default subnets of the zones that offer the type.
-async fn sites(aws: &Aws, kind: &str, zone: &str, subnet: &str) -> Result<Vec<Site>, Failure> {
-    let zones = machines::zones(aws, kind).await?;
-    let here = || if zones.is_empty() { "none".to_owned() } else { zones.join(", ") };
-    let call = aws.ec2.describe_subnets();
-    let call = if subnet.is_empty() { call.filters(filter("default-for-az", "true")) } else { call.subnet_ids(subnet) };
-    let answer = call.send().await.map_err(|error| at("subnet", &fault::tell("looking for subnets", &error)))?;
-    let site = |subnet: &Subnet| Site {
-        zone: subnet.availability_zone().unwrap_or_default().to_owned(),
-        subnet: subnet.subnet_id().unwrap_or_default().to_owned(),
-        vpc: subnet.vpc_id().unwrap_or_default().to_owned(),
-    };
-    let mut sites: Vec<Site> = answer.subnets().iter().map(site).collect();
-    sites.sort_by(|a, b| a.zone.cmp(&b.zone));
-    if sites.is_empty() {
-        return Err(invalid(
-            "subnet: this account has no default network here",
-            "name a subnet, or make a default VPC (aws ec2 create-default-vpc)",
-        ));
-    }
-    if !zone.is_empty() {
-        sites.retain(|site| site.zone == zone);
-        if sites.is_empty() {
-            let hint = format!("zones that have {kind}: {}", here());
-            let what = if subnet.is_empty() {
-                format!("zone: there is no subnet in '{zone}'")
-            } else {
-                format!("zone: {subnet} is not in {zone}")
-            };
-            return Err(invalid(&what, &hint));
-        }
-    }
-    let named = sites.first().map(|site| site.zone.clone()).unwrap_or_default();
-    sites.retain(|site| zones.contains(&site.zone));
-    if sites.is_empty() {
-        let field = if zone.is_empty() && subnet.is_empty() { "instance_type" } else { "zone" };
-        return Err(invalid(&format!("{field}: {kind} is not to be had in {named}"), &format!("zones that have it: {}", here())));
-    }
-    Ok(sites)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_disk_is_at_least_as_large_as_the_images() {
-        let image = |snapshot_gb| Image::for_test("Deep Learning AMI PyTorch 2.7 (Ubuntu 22.04)", "x86_64", snapshot_gb);
-        assert_eq!(storage(&image(Some(75)), "").unwrap(), Some(75));
-        assert_eq!(storage(&image(Some(75)), "80").unwrap(), Some(80));
-        assert_eq!(storage(&image(None), "").unwrap(), None);
-        let failure = storage(&image(Some(75)), "30").unwrap_err();
-        assert!(failure.what.as_str().starts_with("storage_gb: the image's own snapshot has 75 GB"), "{failure}");
-        let machine = Machine {
-            name: "g5g.xlarge".to_owned(),
-            vcpus: 4,
-            memory_mib: 8192,
-            gpu: None,
-            architectures: vec!["arm64".to_owned()],
-            nitro: true,
-        };
-        assert!(fits(&image(None), &machine).unwrap_err().what.as_str().contains("is arm64, and the image is for x86_64"));
     }
 }

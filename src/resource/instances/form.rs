@@ -5,22 +5,21 @@ use std::future::Future;
 use std::time::Duration;
 
 use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, Instance, InstanceAttributeName, SecurityGroup};
-use jiff::Timestamp;
 
-use super::{image, list, look};
+use super::{image, lease, list, look};
 use crate::aws::{Aws, Mode, fault, machines, price, time};
 use crate::model::length::written;
-use crate::model::show::seconds_between;
-use crate::model::{Failure, Field, FieldKind, Form, InstanceRecipe, ItemId, Recipe, Safe, Verb};
+use crate::model::show::{money, seconds_between};
+use crate::model::{Failure, Field, FieldKind, Form, InstanceRecipe, ItemId, Offer, Recipe, Safe, Verb};
 
 /// How long a form waits for what its lists could offer.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Of the security groups of an account, so many are offered.
 const OFFERED: usize = 20;
 
-/// What the project says, or what it would if it said nothing.
+/// What the project says; a small machine without a GPU where it says nothing of instances.
 pub(super) fn wanted(recipe: &Recipe) -> InstanceRecipe {
-    recipe.instance.clone().unwrap_or_else(|| InstanceRecipe::usual(&recipe.entry_point))
+    recipe.instance.clone().unwrap_or_else(|| InstanceRecipe::small(&recipe.entry_point))
 }
 
 /// What the form starts with.
@@ -52,7 +51,7 @@ pub(super) async fn launch(aws: &Aws, recipe: &Recipe) -> Form {
         security_group: from.security_group.unwrap_or_else(|| "mine".to_owned()),
         user: String::new(),
     };
-    Box::pin(form(aws, "Launch an instance", Verb::Launch, None, start)).await
+    Box::pin(form(aws, "Launch an instance", Verb::Launch, None, &recipe.framework, start)).await
 }
 
 /// From an instance: what it was launched with, as far as EC2 still tells.
@@ -79,7 +78,8 @@ pub(super) async fn clone(aws: &Aws, recipe: &Recipe, parent: &ItemId) -> Result
         security_group: it.security_groups().first().and_then(|group| group.group_id()).unwrap_or("mine").to_owned(),
         user: look::tag(&it, look::USER).unwrap_or_default().to_owned(),
     };
-    Ok(Box::pin(form(aws, &format!("Clone {}", look::name(&it)), Verb::Clone, Some(parent.clone()), start)).await)
+    Ok(Box::pin(form(aws, &format!("Clone {}", look::name(&it)), Verb::Clone, Some(parent.clone()), &recipe.framework, start))
+        .await)
 }
 
 async fn root_size(aws: &Aws, it: &Instance) -> Option<i32> {
@@ -111,6 +111,20 @@ fn types(aws: &Aws) -> Vec<String> {
     types
 }
 
+/// Those types with what is known of each, in the order of the table: by families.
+async fn types_offered(aws: &Aws) -> Result<Vec<Offer>, Failure> {
+    let types = types(aws);
+    machines::learn(aws, &types).await;
+    let offer = |name: String| {
+        let machine = machines::known(aws, &name);
+        let price =
+            price::ec2(aws.region(), &name).map_or_else(|| "–".to_owned(), |price| format!("{}/h", money(price.per_hour)));
+        let said = machine.map_or_else(|| "–".to_owned(), |machine| machine.said());
+        Offer { about: [name.as_str(), &price, &said].map(Safe::line).to_vec(), also: None, value: name }
+    };
+    Ok(types.into_iter().map(offer).collect())
+}
+
 /// What lists can offer; a list that does not come in time offers nothing, and the form opens all the same.
 async fn offered<T>(asked: impl Future<Output = Result<Vec<T>, Failure>>) -> Vec<T> {
     match tokio::time::timeout(PATIENCE, asked).await {
@@ -130,9 +144,13 @@ async fn groups(aws: &Aws) -> Result<Vec<String>, Failure> {
     Ok(["mine", "default"].into_iter().chain(ids).map(str::to_owned).collect())
 }
 
-async fn form(aws: &Aws, title: &str, verb: Verb, parent: Option<ItemId>, start: Start) -> Form {
-    let (images, zones, groups) =
-        tokio::join!(offered(image::current(aws)), offered(machines::zones(aws, &start.instance_type)), offered(groups(aws)));
+async fn form(aws: &Aws, title: &str, verb: Verb, parent: Option<ItemId>, framework: &str, start: Start) -> Form {
+    let (images, types, zones, groups) = tokio::join!(
+        offered(image::offers(aws, framework)),
+        offered(types_offered(aws)),
+        offered(machines::zones(aws, &start.instance_type)),
+        offered(groups(aws))
+    );
     // This very machine is where the local region's instances are.
     let address = if aws.mode() == Mode::Local { "127.0.0.1" } else { "" };
     let fields = vec![
@@ -140,9 +158,9 @@ async fn form(aws: &Aws, title: &str, verb: Verb, parent: Option<ItemId>, start:
         field(
             "image",
             "image",
-            choice(image::kinds(&images)),
+            FieldKind::Pick { offers: images },
             start.image,
-            "A name (* stands for anything), ami-…, or resolve:ssm: with a parameter's path. Ctrl-n and Ctrl-p go through the current deep learning images.",
+            "What it starts from: a name (* stands for anything), ami-…, or resolve:ssm: with a parameter's path.",
         ),
         field(
             "successor",
@@ -151,7 +169,13 @@ async fn form(aws: &Aws, title: &str, verb: Verb, parent: Option<ItemId>, start:
             "no",
             "If AWS has withdrawn the image: take the one that comes next to it.",
         ),
-        field("instance_type", "instance type", choice(types(aws)), start.instance_type, "The machine, e.g. g5.2xlarge."),
+        field(
+            "instance_type",
+            "instance type",
+            FieldKind::Pick { offers: types },
+            start.instance_type,
+            "The machine, e.g. g5.2xlarge.",
+        ),
         field(
             "storage_gb",
             "disk, GB",
@@ -202,17 +226,14 @@ pub(super) async fn update(aws: &Aws, target: &ItemId) -> Result<Form, Failure> 
     let it = look::one(aws, target.as_str()).await?;
     let protected = protection(aws, look::id(&it)).await?;
     let help: Cow<'static, str> = match look::lease_end(&it) {
-        Some(end) => {
-            let left = written(seconds_to(end));
-            format!("How long it may live from now on, e.g. 4h. Empty: until {end}, which is in {left}.").into()
-        }
+        Some(end) => format!("How long it may live from now on, e.g. 4h. Empty: until {}.", lease::told(end)).into(),
         None => "It has none. How long it may live from now on, e.g. 4h.".into(),
     };
     let mut fields = vec![
         field(
             "instance_type",
             "instance type",
-            choice(types(aws)),
+            FieldKind::Pick { offers: offered(types_offered(aws)).await },
             look::kind(&it),
             "Another machine for the same disk; only while it is stopped.",
         ),
@@ -228,12 +249,6 @@ pub(super) async fn update(aws: &Aws, target: &ItemId) -> Result<Form, Failure> 
     fields[1].help = help;
     let title = Safe::line(&format!("Update {}", look::name(&it)));
     Ok(Form { title, resource: super::SPEC.id.to_owned(), verb: Verb::Update, parent: Some(target.clone()), fields })
-}
-
-/// Whole minutes from now.
-fn seconds_to(end: Timestamp) -> i64 {
-    let left = end.duration_since(Timestamp::now()).as_secs().max(0);
-    left - left % 60
 }
 
 /// Whether it is protected from being terminated.

@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup, Tag, TagSpecification};
 
-use super::draft::{Draft, Group, Site};
+use super::draft::Draft;
 use super::form::filter;
 use super::network::Gate;
+use super::parts::{Group, Site};
 use super::{invalid, look};
 use crate::aws::{Aws, fault};
-use crate::model::{Failure, FailureKind, Progress, Safe};
+use crate::model::{Failure, FailureKind, Progress, Safe, command};
 
 /// For how long EC2 may not know a group everywhere that has just been made (EC2 API Reference, "Eventual consistency").
 pub(super) const UNSEEN: Duration = Duration::from_mins(1);
@@ -101,7 +102,7 @@ pub(super) async fn take_back(aws: &Aws, id: &str, failure: Failure) -> Failure 
     };
     let said = match gone {
         Ok(()) => format!("the security group {id}, made for it, was taken back"),
-        Err(why) => format!("the security group {id}, made for it, stays ({}); footplate orphans finds it", why.what),
+        Err(why) => format!("the security group {id}, made for it, stays ({}); {} finds it", why.what, command("orphans")),
     };
     let hint = if failure.hint.is_empty() { said } else { format!("{}; {said}", failure.hint) };
     Failure::new(failure.kind, &failure.what, hint)

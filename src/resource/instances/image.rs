@@ -4,7 +4,7 @@ use aws_sdk_ec2::types::{Filter, Image as Described, PlatformValues};
 
 use super::invalid;
 use crate::aws::{Aws, Mode, fault};
-use crate::model::{Failure, FailureKind};
+use crate::model::{Failure, FailureKind, Offer, Safe};
 
 /// What `RunInstances` takes in the place of an id: the path of a public parameter of Systems Manager.
 pub(super) const PARAMETER: &str = "resolve:ssm:";
@@ -12,6 +12,7 @@ pub(super) const PARAMETER: &str = "resolve:ssm:";
 /// others, anybody may give an image such a name.
 const CURRENT: &str = "Deep Learning*PyTorch*";
 const MEMO: &str = "images";
+const OFFERED: &str = "offered images";
 
 /// An image, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +86,24 @@ impl Image {
         }
     }
 
+    /// As a row to pick: what it brings, its system, its day, its size, its whole name.
+    fn offer(&self) -> Offer {
+        let brings = match (version_of(&self.name), self.name.contains("TensorFlow")) {
+            (Some(version), _) => format!("PyTorch {version}"),
+            (None, true) => "TensorFlow".to_owned(),
+            (None, false) => "no framework".to_owned(),
+        };
+        let arm = if self.architecture.as_deref() == Some("arm64") { " arm64" } else { "" };
+        let system = system_of(&self.name).map_or_else(|| "–".to_owned(), |(kind, release)| format!("{kind} {release}{arm}"));
+        let size = self.snapshot_gb.map_or_else(|| "–".to_owned(), |size| format!("{size} GB"));
+        let day = self.created.get(..10).unwrap_or("–");
+        Offer {
+            value: self.name.clone(),
+            also: self.parameter.as_ref().map(|path| format!("{PARAMETER}{path}")),
+            about: [brings.as_str(), &system, day, &size, &self.name].map(Safe::line).to_vec(),
+        }
+    }
+
     /// Its name without the day at the end.
     pub fn kind(&self) -> &str {
         let day = |text: &str| text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -102,15 +121,32 @@ pub(super) async fn current(aws: &Aws) -> Result<Vec<Image>, Failure> {
     Ok(images)
 }
 
-/// Of each kind the newest, for a list to pick from.
-pub(super) fn kinds(images: &[Image]) -> Vec<String> {
+/// A list to pick from: of each kind of deep learning image the newest; those with the framework of the project first, among
+/// them the newest.
+///
+/// # Errors
+/// As the service says.
+pub(super) async fn offers(aws: &Aws, framework: &str) -> Result<Vec<Offer>, Failure> {
+    let mut images = match aws.memo(OFFERED, |known: &mut Option<Vec<Image>>| known.clone()) {
+        Some(known) => known,
+        None => by_names(aws, &[CURRENT, "Deep Learning*TensorFlow*", "Deep Learning*Base*"]).await?,
+    };
+    aws.memo(OFFERED, |known: &mut Option<Vec<Image>>| *known = Some(images.clone()));
+    let framework = framework.to_lowercase();
+    // Stable: they are sorted by age already.
+    images.sort_by_key(|image| !image.name.to_lowercase().contains(&framework));
+    Ok(kinds(&images).into_iter().map(Image::offer).collect())
+}
+
+/// Of each kind the first.
+fn kinds(images: &[Image]) -> Vec<&Image> {
     let mut kinds: Vec<&Image> = Vec::new();
     for image in images {
         if !kinds.iter().any(|known| known.kind() == image.kind()) {
             kinds.push(image);
         }
     }
-    kinds.iter().map(|image| image.name.clone()).collect()
+    kinds
 }
 
 /// Finds out which image a text means.
@@ -158,9 +194,14 @@ fn missing(aws: &Aws, id: &str) -> Failure {
 
 /// By a name, in which `*` and `?` stand for others; newest first.
 async fn by_name(aws: &Aws, name: &str) -> Result<Vec<Image>, Failure> {
-    let filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
-    let call = aws.ec2.describe_images().owners("amazon").owners("self");
-    let call = call.filters(filter("name", name)).filters(filter("state", "available"));
+    by_names(aws, &[name]).await
+}
+
+/// By any of these names; newest first.
+async fn by_names(aws: &Aws, names: &[&str]) -> Result<Vec<Image>, Failure> {
+    let names = names.iter().fold(Filter::builder().name("name"), |filter, name| filter.values(*name)).build();
+    let available = Filter::builder().name("state").values("available").build();
+    let call = aws.ec2.describe_images().owners("amazon").owners("self").filters(names).filters(available);
     let answer = call.send().await.map_err(|error| fault::tell("looking for images", &error))?;
     let mut images: Vec<Image> = answer.images().iter().map(Image::of).collect();
     images.sort_by(|a, b| (&b.created, &b.name).cmp(&(&a.created, &a.name)));
@@ -299,6 +340,9 @@ mod tests {
         );
         assert_eq!(image("al2023-ami-2023.9 x86_64", "1").user(), "ec2-user");
         let twice = [ubuntu.clone(), image("Deep Learning OSS Nvidia Driver AMI GPU PyTorch 2.7 (Ubuntu 22.04) 20261001", "0")];
-        assert_eq!(kinds(&twice), [ubuntu.name]);
+        assert_eq!(kinds(&twice).iter().map(|image| image.name.as_str()).collect::<Vec<_>>(), [ubuntu.name.as_str()]);
+        let offer = ubuntu.offer();
+        assert_eq!(offer.about[..2].iter().map(Safe::as_str).collect::<Vec<_>>(), ["PyTorch 2.7", "Ubuntu 22.04"]);
+        assert!(offer.fits("2.7 ubuntu") && offer.fits("Deep Learning*22.04*") && !offer.fits("2.8"));
     }
 }

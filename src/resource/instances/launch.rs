@@ -11,12 +11,16 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use jiff::{SignedDuration, Timestamp};
 
 use super::check::check;
-use super::draft::{Draft, Group, Site};
+use super::draft::Draft;
 use super::network::Gate;
+use super::parts::{Group, Parts, Site};
+use super::wrong::{problem_of, together, unless_wrong};
 use super::{detail, group, image, invalid, lease, look};
 use crate::aws::{Aws, Mode, current_order, fault, price, spending};
 use crate::model::show::{money, span};
-use crate::model::{Failure, FailureKind, Form, ItemId, Outcome, Phase, Preview, Problem, Progress, Recipe, Safe, Verb};
+use crate::model::{
+    Failure, FailureKind, Form, InstanceRecipe, ItemId, Outcome, Phase, Preview, Problem, Progress, Recipe, Safe, Verb, command,
+};
 
 /// Where a security group's id will be, in the preview of a request.
 const TO_BE_MADE: &str = "(a new one)";
@@ -25,45 +29,48 @@ const PATIENCE: Duration = Duration::from_mins(20);
 /// Looks for what came of a request whose answer was lost.
 const LOOKS: u32 = 5;
 
-/// Looks at everything, changes nothing; what cannot be worked out becomes a problem.
+/// Looks at everything, changes nothing; all that is wrong becomes a problem of its field, also beside others.
 pub(super) async fn preview(aws: &Aws, recipe: &Recipe, form: &Form) -> Preview {
     let checked = check(form);
-    if checked.iter().any(|problem| problem.fatal) {
-        return Preview { problems: checked, ..Preview::default() };
-    }
-    let mut preview = Preview::default();
-    let draft = match Draft::of(aws, recipe, form).await {
-        Ok(draft) => draft,
-        Err(failure) => {
-            preview.problems.push(problem_of(&failure));
-            return preview;
-        }
-    };
-    let site = draft.sites.first().map(|site| site.vpc.clone()).unwrap_or_default();
+    let parts = Box::pin(Parts::of(aws, form, &checked)).await;
+    let vpc = parts.sites.first().map(|site| site.vpc.clone());
     let (spent, group, twins) = tokio::join!(
-        Box::pin(spending::look_at_instance(aws, draft.spot, &draft.machine, draft.lease_seconds)),
-        Box::pin(group::there(aws, &draft.group, &site)),
-        Box::pin(twins(aws, &draft))
+        async {
+            let machine = parts.machine.as_ref()?;
+            Some(Box::pin(spending::look_at_instance(aws, form.value("spot") == "yes", machine, parts.lease_seconds)).await)
+        },
+        async { Some(Box::pin(group::there(aws, parts.group.as_ref()?, vpc.as_deref()?)).await) },
+        Box::pin(twins(aws, form.value("name").trim()))
     );
-    preview.facts = facts(aws, &draft, &spent);
-    (preview.per_hour, preview.quota, preview.more) = (spent.per_hour, spent.quota, spent.more);
-    preview.problems.extend(spent.problems);
+    let mut preview = Preview { facts: facts(aws, form, &parts, spent.as_ref()), problems: checked, ..Preview::default() };
+    preview.problems.extend(parts.failures.iter().map(problem_of));
+    if let Some(spent) = spent {
+        (preview.per_hour, preview.quota, preview.more) = (spent.per_hour, spent.quota, spent.more);
+        preview.problems.extend(spent.problems);
+    }
     let mut id = TO_BE_MADE.to_owned();
     match group {
-        Ok(Some(found)) => {
+        Some(Ok(Some(found))) => {
             found.group_id().unwrap_or_default().clone_into(&mut id);
             let gate = Gate::of(std::slice::from_ref(&found), 22);
-            if gate.is_closed() && !matches!(draft.group, Group::Mine(_)) {
+            if gate.is_closed() && !matches!(parts.group, Some(Group::Mine(_))) {
                 preview.problems.push(note("security_group", &format!("{id}: {}", gate.said(22, false))));
             }
         }
-        Ok(None) => {}
-        Err(failure) => preview.problems.push(problem_of(&failure)),
+        Some(Err(failure)) => preview.problems.push(problem_of(&failure)),
+        Some(Ok(None)) | None => {}
     }
-    preview.problems.extend(draft.instead.as_ref().map(|why| note("image", why)));
+    let instead = parts.image.as_ref().and_then(|(_, instead)| instead.as_ref());
+    preview.problems.extend(instead.map(|why| note("image", why)));
     preview.problems.extend(twins);
-    let end = end(draft.lease_seconds);
-    preview.request = Safe::text(&serde_json::to_string_pretty(&draft.document(&id, end)).unwrap_or_default());
+    preview.problems.extend(unasked(aws, recipe, form));
+    if preview.problems.iter().any(|problem| problem.fatal) {
+        return preview;
+    }
+    if let Ok(draft) = Draft::of(aws, recipe, form, parts) {
+        let end = end(draft.lease_seconds);
+        preview.request = Safe::text(&serde_json::to_string_pretty(&draft.document(&id, end)).unwrap_or_default());
+    }
     preview
 }
 
@@ -71,22 +78,12 @@ fn note(field: &str, message: &str) -> Problem {
     Problem { field: field.to_owned(), message: Safe::line(message), fatal: false }
 }
 
-/// A failure as a problem of the field that it is about: such a failure says so first.
-fn problem_of(failure: &Failure) -> Problem {
-    const FIELDS: [&str; 9] =
-        ["name", "image", "instance_type", "storage_gb", "lease", "zone", "subnet", "security_group", "address"];
-    let said = failure.what.as_str();
-    let (field, message) = match said.split_once(": ") {
-        Some((field, rest)) if FIELDS.contains(&field) => (field, rest),
-        _ => ("", said),
-    };
-    let message = if failure.hint.is_empty() { message.to_owned() } else { format!("{message}; {}", failure.hint) };
-    Problem { field: field.to_owned(), message: Safe::text(&message), fatal: true }
-}
-
 /// Instances of the same name that live: who starts again after a crash may have what he wants already.
-async fn twins(aws: &Aws, draft: &Draft) -> Option<Problem> {
-    let found = crate::aws::machines::instances(aws, vec![super::form::filter("tag:Name", &draft.name)]).await.ok()?;
+async fn twins(aws: &Aws, name: &str) -> Option<Problem> {
+    if name.is_empty() {
+        return None;
+    }
+    let found = crate::aws::machines::instances(aws, vec![super::form::filter("tag:Name", name)]).await.ok()?;
     let lives = |it: &&Instance| matches!(look::state(it).phase, Phase::Waiting | Phase::Active | Phase::Stopped);
     let there: Vec<String> = found
         .iter()
@@ -103,33 +100,53 @@ async fn twins(aws: &Aws, draft: &Draft) -> Option<Problem> {
         .then(|| note("name", &format!("there is one of that name already: {}; this makes another", there.join(", "))))
 }
 
-/// Short, for a narrow column; all the rest is in the request below it.
-fn facts(aws: &Aws, draft: &Draft, spent: &spending::Spending) -> Vec<(Safe, Safe)> {
+/// Where nobody has said which machine, how one says it.
+fn unasked(aws: &Aws, recipe: &Recipe, form: &Form) -> Option<Problem> {
+    let field = form.fields.iter().find(|field| field.name == "instance_type")?;
+    if form.verb != Verb::Launch || recipe.instance.is_some() || field.value != field.initial {
+        return None;
+    }
+    let gpu = InstanceRecipe::usual("").instance_type;
+    let price = price::ec2(aws.region(), &gpu).map_or_else(String::new, |price| format!(" ({}/h)", money(price.per_hour)));
+    Some(note("instance_type", &format!("small and without a GPU, as nothing says otherwise; with one: e.g. {gpu}{price}")))
+}
+
+/// Short, for a narrow column; all the rest is in the request below it. What is not known is left out.
+fn facts(aws: &Aws, form: &Form, parts: &Parts, spent: Option<&spending::Spending>) -> Vec<(Safe, Safe)> {
     let mut facts: Vec<(Safe, Safe)> = Vec::new();
     let mut fact = |name: &str, value: &str| facts.push((name.into(), Safe::line(value)));
-    fact("machine", &format!("{} · {}", draft.machine.name, draft.machine.said()));
-    for (name, value) in &spent.facts {
+    if let Some(machine) = &parts.machine {
+        fact("machine", &format!("{} · {}", machine.name, machine.said()));
+    }
+    for (name, value) in spent.iter().flat_map(|spent| &spent.facts) {
         fact(name.as_str(), value.as_str());
     }
-    let end = end(draft.lease_seconds);
-    fact("ends itself", &format!("{} UTC, with its disk", end.strftime("%Y-%m-%d %H:%M")));
-    if let Some(size) = draft.storage_gb {
+    if let Some(seconds) = parts.lease_seconds {
+        fact("ends itself", &format!("{}, with its disk", lease::told(end(seconds))));
+    }
+    if let Some(size) = parts.storage_gb {
         let month = price::volume(aws.region(), "gp3").map(|rate| format!(", {} a month", money(rate * f64::from(size))));
         fact("disk", &format!("{size} GB gp3{}", month.unwrap_or_default()));
     }
-    fact("image", &draft.image.name);
-    if let Some(day) = draft.image.created.get(..10) {
-        fact("image of", day);
+    if let Some((image, _)) = &parts.image {
+        fact("image", &image.name);
+        if let Some(day) = image.created.get(..10) {
+            fact("image of", day);
+        }
+        let user = form.value("user").trim();
+        fact("logs in", if user.is_empty() { image.user() } else { user });
     }
-    fact("logs in", &draft.user);
-    let zones: Vec<&str> = draft.sites.iter().map(|site| site.zone.as_str()).collect();
-    fact("zones", &zones.join(", "));
-    match &draft.group {
-        Group::Mine(range) => fact("ssh from", range),
-        Group::Default => fact("group", "the network's default one"),
-        Group::Named(id) => fact("group", id),
+    let zones: Vec<&str> = parts.sites.iter().map(|site| site.zone.as_str()).collect();
+    if parts.machine.is_some() && !zones.is_empty() {
+        fact("zones", &zones.join(", "));
     }
-    if let Some(source) = &spent.source {
+    match &parts.group {
+        Some(Group::Mine(range)) => fact("ssh from", range),
+        Some(Group::Default) => fact("group", "the network's default one"),
+        Some(Group::Named(id)) => fact("group", id),
+        None => {}
+    }
+    if let Some(source) = spent.and_then(|spent| spent.source.as_ref()) {
         fact("prices", source.as_str());
     }
     facts
@@ -150,10 +167,10 @@ pub(super) async fn launch(
     form: &Form,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Outcome, Failure> {
-    if let Some(problem) = check(form).into_iter().find(|problem| problem.fatal) {
-        return Err(invalid(&format!("{}: {}", problem.field, problem.message), ""));
-    }
-    let draft = Draft::of(aws, recipe, form).await?;
+    let checked = check(form);
+    unless_wrong(&checked)?;
+    let parts = Box::pin(Parts::of(aws, form, &checked)).await;
+    let draft = Draft::of(aws, recipe, form, parts).map_err(|failures| together(&failures))?;
     let Some(first) = draft.sites.first() else { return Err(invalid("zone: there is no place to launch in", "")) };
     pre_flight(aws, &draft, first).await?;
     let group = group::ready(aws, &draft, first, progress).await?;
@@ -170,7 +187,7 @@ pub(super) async fn launch(
                 let id = look::id(&instance).to_owned();
                 look::launched(aws, &id);
                 let said = if form.verb == Verb::Clone { "cloned as" } else { "launched" };
-                let said = format!("{said} {} ({id}) in {}; it ends itself at {}", draft.name, site.zone, lease::written(end));
+                let said = format!("{said} {} ({id}) in {}; it ends itself at {}", draft.name, site.zone, lease::told(end));
                 return Ok(Outcome::Made { id: ItemId(id), said: Safe::line(&said) });
             }
             Ok(None) => full.push(site.zone.as_str()),
@@ -259,7 +276,11 @@ async fn in_one(
         Err(_) => Err(Failure::new(
             failure.kind,
             &failure.what,
-            format!("it may or may not have started: look for {} (footplate doctor tells) before you launch again", draft.name),
+            format!(
+                "it may or may not have started: look for {} ({} tells) before you launch again",
+                draft.name,
+                command("doctor")
+            ),
         )),
     }
 }
@@ -313,7 +334,7 @@ pub(crate) async fn up(aws: &Aws, id: &ItemId, progress: &(dyn Fn(Progress) + Se
                     return Err(Failure::new(
                         FailureKind::Service,
                         format!("{} is {word}: {why}", id.as_str()),
-                        "its console tells more: footplate logs instances",
+                        format!("its console tells more: {}", command(&format!("logs instances {}", id.as_str()))),
                     ));
                 }
                 let since = span(begun.elapsed().as_secs_f64());
@@ -326,7 +347,10 @@ pub(crate) async fn up(aws: &Aws, id: &ItemId, progress: &(dyn Fn(Progress) + Se
             return Err(Failure::new(
                 FailureKind::Timeout,
                 format!("{} has not come up within 20 minutes", id.as_str()),
-                "look at its console (footplate logs instances); it costs until its lease ends or it is terminated",
+                format!(
+                    "look at its console ({}); it costs until its lease ends or it is terminated",
+                    command(&format!("logs instances {}", id.as_str()))
+                ),
             ));
         }
         tokio::time::sleep(period).await;

@@ -9,11 +9,13 @@
 //! the next start on (EC2 User Guide, "View tags for your EC2 instances using instance metadata"). There, and in the local
 //! region, a change reaches the timer over SSH ([`extend`]).
 
-use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use super::invalid;
 use crate::aws::Mode;
 use crate::model::Failure;
+use crate::model::show::span;
 use crate::ssh::Connection;
 
 /// The tag with the end: RFC 3339, in UTC, whole seconds.
@@ -29,6 +31,15 @@ const LOCAL_TIMER: &str = include_str!("lease_local.sh");
 /// An end as the tag says it.
 pub(super) fn written(end: Timestamp) -> String {
     end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// An end as people are told it: in their own time, and what is left until then.
+pub(super) fn told(end: Timestamp) -> String {
+    let now = Timestamp::now();
+    let local = end.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M %Z").to_string();
+    // Whoever has just asked for four hours is not told of 3:59.
+    let left = left(end.checked_add(SignedDuration::from_secs(59)).unwrap_or(end), now);
+    if end <= now { local } else { format!("{local}, in {}", span(left)) }
 }
 
 /// The end that a tag says.

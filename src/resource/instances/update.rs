@@ -7,7 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::check::check;
 use super::door::InstanceDoor;
+use super::wrong::{problem_of, together, unless_wrong};
 use super::{form, invalid, lease, list, look};
+use crate::aws::machines::Machine;
 use crate::aws::{Aws, Mode, fault, machines, spending};
 use crate::model::{Failure, Form, Outcome, Preview, Problem, Progress, Safe, length};
 use crate::ssh::Connection;
@@ -23,61 +25,102 @@ struct Change {
     protection: Option<bool>,
 }
 
+/// What was found out about a change: what of it can be done, and all that stands in its way.
+struct Looked {
+    change: Change,
+    /// What its new type is, where it gets one.
+    machine: Option<Machine>,
+    failures: Vec<Failure>,
+}
+
 impl Change {
-    async fn of(aws: &Aws, form: &Form) -> Result<Self, Failure> {
+    /// Looks at all that is to be changed; fields that the check has found wrong are left out.
+    ///
+    /// # Errors
+    /// When the instance itself cannot be looked at.
+    async fn of(aws: &Aws, form: &Form, checked: &[Problem]) -> Result<Looked, Failure> {
         let target = form.parent.as_ref().ok_or_else(|| invalid("nothing is selected", "select an instance"))?;
+        let sound = |name: &str| !checked.iter().any(|problem| problem.fatal && problem.field == name);
         let instance = look::one(aws, target.as_str()).await?;
-        let kind = Some(form.value("instance_type").trim()).filter(|kind| *kind != look::kind(&instance)).map(str::to_owned);
-        if kind.is_some() && look::name_of_state(&instance) != "stopped" {
-            return Err(invalid(
-                &format!(
-                    "instance_type: {} is {}; its type can be changed while it is stopped",
-                    look::id(&instance),
-                    look::state(&instance).word
-                ),
-                "stop it (x) first",
-            ));
-        }
-        if let Some(kind) = &kind {
-            let machine = machines::describe(aws, kind).await?;
-            let own = instance.architecture().map_or("", |one| one.as_str());
-            if !machine.architectures.iter().any(|one| one == own) {
-                let what = format!("instance_type: {kind} is {}, and the instance is {own}", machine.architectures.join(", "));
-                return Err(invalid(&what, "take a type of its architecture"));
-            }
-        }
+        let mut failures = Vec::new();
+        let kind = Some(form.value("instance_type").trim()).filter(|kind| *kind != look::kind(&instance));
+        let kind = kind.filter(|_| sound("instance_type")).map(str::to_owned);
+        let machine = match &kind {
+            Some(kind) => retype(aws, &instance, kind, &mut failures).await,
+            None => None,
+        };
         let end = length::seconds(form.value("lease"))
+            .filter(|_| sound("lease"))
             .and_then(|seconds| Timestamp::now().checked_add(SignedDuration::from_secs(seconds)).ok());
         let wanted = form.value("protection") == "yes";
-        let protection = (form::protection(aws, look::id(&instance)).await? != wanted).then_some(wanted);
+        let protection = match form::protection(aws, look::id(&instance)).await {
+            Ok(is) => (is != wanted).then_some(wanted),
+            Err(failure) => {
+                failures.push(failure);
+                None
+            }
+        };
         if protection == Some(true) && list::is_spot(&instance) {
-            return Err(invalid("protection: a spot instance cannot be protected", "leave it off"));
+            failures.push(invalid("protection: a spot instance cannot be protected", "leave it off"));
         }
-        Ok(Self { instance, kind, end, protection })
+        Ok(Looked { change: Self { instance, kind, end, protection }, machine, failures })
     }
 }
 
-/// Looks at everything, changes nothing.
+/// What another type is, and all that keeps the instance from having it.
+async fn retype(aws: &Aws, instance: &Instance, kind: &str, failures: &mut Vec<Failure>) -> Option<Machine> {
+    if look::name_of_state(instance) != "stopped" {
+        failures.push(invalid(
+            &format!(
+                "instance_type: {} is {}; its type can be changed while it is stopped",
+                look::id(instance),
+                look::state(instance).word
+            ),
+            "stop it (x) first",
+        ));
+    }
+    let (machine, zones) = tokio::join!(machines::describe(aws, kind), machines::zones(aws, kind));
+    let machine = match machine {
+        Ok(machine) => machine,
+        Err(failure) => {
+            failures.push(Failure::new(failure.kind, format!("instance_type: {}", failure.what), &failure.hint));
+            return None;
+        }
+    };
+    let own = instance.architecture().map_or("", |one| one.as_str());
+    if !machine.architectures.iter().any(|one| one == own) {
+        let what = format!("instance_type: {kind} is {}, and the instance is {own}", machine.architectures.join(", "));
+        failures.push(invalid(&what, "take a type of its architecture"));
+    }
+    let zone = look::zone(instance);
+    match zones {
+        // Its disk is in its zone, and stays there.
+        Ok(zones) if !zones.iter().any(|one| one == zone) => {
+            let others = if zones.is_empty() { "no zone here does".to_owned() } else { format!("{} do", zones.join(", ")) };
+            failures.push(invalid(
+                &format!("instance_type: {zone}, where it and its disk are, does not offer {kind}; {others}"),
+                "take another type, or launch a new one there",
+            ));
+        }
+        Ok(_) => {}
+        Err(failure) => failures.push(failure),
+    }
+    Some(machine)
+}
+
+/// Looks at everything, changes nothing; all that is wrong becomes a problem of its field, also beside others.
 pub(super) async fn preview(aws: &Aws, form: &Form) -> Preview {
     let checked = check(form);
-    if checked.iter().any(|problem| problem.fatal) {
-        return Preview { problems: checked, ..Preview::default() };
-    }
-    let mut preview = Preview::default();
-    let change = match Change::of(aws, form).await {
-        Ok(change) => change,
+    let looked = Change::of(aws, form, &checked).await;
+    let mut preview = Preview { problems: checked, ..Preview::default() };
+    let Looked { change, machine, failures } = match looked {
+        Ok(looked) => looked,
         Err(failure) => {
-            let said = failure.what.as_str();
-            let (field, rest) = said.split_once(": ").filter(|(field, _)| !field.contains(' ')).unwrap_or(("", said));
-            let hint = if failure.hint.is_empty() { String::new() } else { format!("; {}", failure.hint) };
-            preview.problems.push(Problem {
-                field: field.to_owned(),
-                message: Safe::line(&format!("{rest}{hint}")),
-                fatal: true,
-            });
+            preview.problems.push(problem_of(&failure));
             return preview;
         }
     };
+    preview.problems.extend(failures.iter().map(problem_of));
     let mut fact = |name: &str, value: &str| preview.facts.push((name.into(), Safe::line(value)));
     fact("instance", look::id(&change.instance));
     fact("state", look::name_of_state(&change.instance));
@@ -85,28 +128,31 @@ pub(super) async fn preview(aws: &Aws, form: &Form) -> Preview {
     if let Some(kind) = &change.kind {
         fact("type", &format!("{} becomes {kind}", look::kind(&change.instance)));
         calls.push(format!("ModifyInstanceAttribute InstanceType={kind}"));
-        if let Ok(machine) = machines::describe(aws, kind).await {
-            fact("machine", &machine.said());
-            let spent = spending::look_at_instance(aws, list::is_spot(&change.instance), &machine, 3600).await;
-            preview.facts.extend(spent.facts.into_iter().filter(|(name, _)| matches!(name.as_str(), "price" | "quota")));
-            (preview.per_hour, preview.quota, preview.more) = (spent.per_hour, spent.quota, spent.more);
-            // It counts when it is started, which is asked for by itself.
-            preview.problems.extend(spent.problems.into_iter().map(|problem| Problem { fatal: false, ..problem }));
-        }
+    }
+    if let Some(machine) = &machine {
+        fact("machine", &machine.said());
+        let spent = spending::look_at_instance(aws, list::is_spot(&change.instance), machine, None).await;
+        preview.facts.extend(spent.facts.into_iter().filter(|(name, _)| matches!(name.as_str(), "price" | "quota")));
+        (preview.per_hour, preview.quota, preview.more) = (spent.per_hour, spent.quota, spent.more);
+        // What the account may not have could not be started, which is why it is refused as a launch of it is.
+        preview.problems.extend(spent.problems);
     }
     let mut fact = |name: &str, value: &str| preview.facts.push((name.into(), Safe::line(value)));
     match (change.end, look::lease_end(&change.instance)) {
         (Some(end), now) => {
-            let end = lease::written(end);
-            fact("lease", &format!("until {end}{}", now.map_or_else(String::new, |now| format!(", now until {now}"))));
-            calls.push(format!("CreateTags {}={end}", lease::LEASE));
+            let before = now.map_or_else(String::new, |now| format!("; now until {}", lease::told(now)));
+            fact("lease", &format!("until {}{before}", lease::told(end)));
+            calls.push(format!("CreateTags {}={}", lease::LEASE, lease::written(end)));
         }
-        (None, Some(now)) => fact("lease", &format!("stays: until {now}")),
+        (None, Some(now)) => fact("lease", &format!("stays: until {}", lease::told(now))),
         (None, None) => fact("lease", "none"),
     }
     if let Some(on) = change.protection {
         fact("protection", if on { "will be on" } else { "will be off" });
         calls.push(format!("ModifyInstanceAttribute DisableApiTermination={on}"));
+    }
+    if preview.problems.iter().any(|problem| problem.fatal) {
+        return preview;
     }
     if calls.is_empty() {
         preview.problems.push(Problem { field: String::new(), message: Safe::line("nothing is changed yet"), fatal: false });
@@ -120,10 +166,12 @@ pub(super) async fn preview(aws: &Aws, form: &Form) -> Preview {
 /// # Errors
 /// When the form has mistakes, or as the service says; what was changed before stays changed, and is said.
 pub(super) async fn update(aws: &Aws, form: &Form, progress: &(dyn Fn(Progress) + Send + Sync)) -> Result<Outcome, Failure> {
-    if let Some(problem) = check(form).into_iter().find(|problem| problem.fatal) {
-        return Err(invalid(&format!("{}: {}", problem.field, problem.message), ""));
+    let checked = check(form);
+    unless_wrong(&checked)?;
+    let Looked { change, failures, .. } = Change::of(aws, form, &checked).await?;
+    if !failures.is_empty() {
+        return Err(together(&failures));
     }
-    let change = Change::of(aws, form).await?;
     let id = look::id(&change.instance).to_owned();
     let mut done = Vec::new();
     let with = |done: &[String], failure: Failure| {
@@ -139,7 +187,7 @@ pub(super) async fn update(aws: &Aws, form: &Form, progress: &(dyn Fn(Progress) 
         let tag = Tag::builder().key(lease::LEASE).value(lease::written(end)).build();
         let asked = aws.ec2.create_tags().resources(&id).tags(tag).send().await;
         asked.map_err(|error| fault::tell(&format!("writing the lease of {id}"), &error))?;
-        done.push(format!("its lease ends at {}, {}", lease::written(end), timer(aws, &change.instance, end).await));
+        done.push(format!("its lease ends at {}, {}", lease::told(end), timer(aws, &change.instance, end).await));
     }
     if let Some(on) = change.protection {
         let value = AttributeBooleanValue::builder().value(on).build();

@@ -3,7 +3,7 @@
 use super::place::{App, Place};
 use super::{invalid, place};
 use crate::aws::{Aws, Mode, fault};
-use crate::model::{Failure, FailureKind, Order, Outcome, Safe, Verb};
+use crate::model::{Failure, FailureKind, Order, Outcome, Safe, Verb, command};
 use crate::resource::cannot;
 
 /// Seconds for which a presigned URL can be opened: the least that AWS gives for Studio and for notebook instances, for it is
@@ -98,7 +98,8 @@ async fn open(aws: &Aws, place: &Place) -> Result<Outcome, Failure> {
         let call = aws.sagemaker.create_presigned_notebook_instance_url().notebook_instance_name(name);
         let made = call.send().await.map_err(|error| match fault::tell(&doing, &error) {
             failure if failure.kind == FailureKind::Invalid => {
-                let hint = format!("it can be opened while it is in service; start it: S, or footplate start notebooks {place}");
+                let start = command(&format!("start notebooks {place}"));
+                let hint = format!("it can be opened while it is in service; start it: S, or {start}");
                 Failure::new(failure.kind, failure.what, hint)
             }
             failure => failure,

@@ -14,7 +14,7 @@ use super::place::stays_inside;
 use crate::aws::s3_uri::S3Uri;
 use crate::aws::script_mode::sourcedir::is_excluded;
 use crate::aws::{Aws, Mode, bucket};
-use crate::model::{Failure, FailureKind, ItemId, Progress, Safe, show};
+use crate::model::{Failure, FailureKind, ItemId, Progress, Safe, command, show};
 use crate::resource::line::Line;
 
 /// Looks while it is fetched.
@@ -204,7 +204,7 @@ impl Getting<'_> {
             if whole { object.key == uri.key } else { object.key.starts_with(&folder.key) && !object.key.ends_with('/') }
         });
         if objects.is_empty() {
-            let hint = "footplate ls data shows what is there";
+            let hint = format!("{} shows what is there", command("ls data"));
             return Err(Failure::new(FailureKind::NotFound, format!("data: there is nothing at {uri}"), hint));
         }
         let size: u64 = objects.iter().map(|object| object.size).sum();
@@ -297,12 +297,12 @@ const EMPTY: &str = "there is nothing in it";
 fn broken(named: &str, why: &str) -> Failure {
     let (word, said) = why.split_once('\n').unwrap_or((why, ""));
     let said = said.trim().replace('\n', "; ");
+    let free = format!(
+        "free some of it ({}, or ~/footplate/data in a terminal), or launch an instance with more storage",
+        command("delete runs INSTANCE/RUN")
+    );
     let (kind, what, hint) = match word {
-        "disk" => (
-            FailureKind::Quota,
-            format!("data: the instance's disk is too small: {said}"),
-            "free some of it (footplate delete runs …, or ~/footplate/data in a terminal), or launch an instance with more storage",
-        ),
+        "disk" => (FailureKind::Quota, format!("data: the instance's disk is too small: {said}"), free.as_str()),
         "tools" => (
             FailureKind::Machine,
             format!("data: on the instance, {said}"),

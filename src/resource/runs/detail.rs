@@ -9,7 +9,7 @@ use super::record::{Noted, Standing, Step};
 use super::survey::{self, How, Run};
 use crate::aws::{Aws, Mode};
 use crate::model::show::money;
-use crate::model::{Block, Cell, Detail, Failure, ItemId, Safe};
+use crate::model::{Block, Cell, Detail, Failure, ItemId, Safe, command};
 use crate::resource::line::line;
 
 pub(super) async fn detail(aws: &Aws, id: &ItemId) -> Result<Detail, Failure> {
@@ -18,7 +18,7 @@ pub(super) async fn detail(aws: &Aws, id: &ItemId) -> Result<Detail, Failure> {
     let run = survey::one(&line, &place.name).await?;
     let per_hour = super::per_hour(aws, &run.record.instance_type).await;
     let mut blocks = Vec::new();
-    blocks.extend(why(&run).map(|text| Block::Text { title: "why it failed".into(), text }));
+    blocks.extend(why(&run, id).map(|text| Block::Text { title: "why it failed".into(), text }));
     blocks.push(bill(aws, &run, per_hour));
     let last: Vec<_> =
         run.trends.iter().filter_map(|(name, values)| Some((name.clone(), Cell::Number(*values.last()?)))).collect();
@@ -35,15 +35,19 @@ pub(super) async fn detail(aws: &Aws, id: &ItemId) -> Result<Detail, Failure> {
 }
 
 /// What is said of a run that ended on a full disk: that may be all its fault, and nothing else could be written down.
-const FULL: &str = "\nthe instance's disk was full: free some of it (footplate delete runs …, or rm in a terminal), or launch an instance with more \
-                    storage";
+fn full(id: &ItemId) -> String {
+    let delete = command(&format!("delete runs {}", id.as_str()));
+    format!(
+        "\nthe instance's disk was full: free some of it ({delete}, or rm in a terminal), or launch an instance with more storage"
+    )
+}
 
 /// What there is to say about a run that did not end well, or not yet begin.
-fn why(run: &Run) -> Option<Safe> {
+fn why(run: &Run, id: &ItemId) -> Option<Safe> {
     let said = match run.standing {
         How::Failed(code) => {
             let signal = if code > 128 { format!(" (signal {})", code - 128) } else { String::new() };
-            let full = if run.full { FULL } else { "" };
+            let full = if run.full { full(id) } else { String::new() };
             format!("exit code {code}{signal}{full}\n{}", run.last.join("\n"))
         }
         How::Lost => format!(

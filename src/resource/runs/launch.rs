@@ -14,7 +14,7 @@ use super::record::{Record, Standing, Step};
 use super::survey;
 use crate::aws::Aws;
 use crate::aws::script_mode::sourcedir::{self, Package};
-use crate::model::{Failure, FailureKind, Form, ItemId, Outcome, Progress, Recipe, Safe, show};
+use crate::model::{Failure, FailureKind, Form, ItemId, Outcome, Progress, Recipe, Safe, command, show};
 use crate::resource::line::{self, Line, failed, quoted};
 
 /// Most bytes of code, packed: what is larger is data.
@@ -97,7 +97,7 @@ fn same(place: &Place, before: &Record, project: &str, script: &str) -> Result<(
     Err(Failure::new(
         FailureKind::Conflict,
         format!("name: {name} is the unfinished launch of {} of the project {}", before.script, before.project),
-        format!("take another name, or delete that run first: footplate delete runs {}", place.id().as_str()),
+        format!("take another name, or delete that run first: {}", command(&format!("delete runs {}", place.id().as_str()))),
     ))
 }
 

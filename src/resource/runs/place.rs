@@ -1,7 +1,7 @@
 //! Names and places: `INSTANCE/RUN` as a run's id, and where its things are on the instance.
 
 use crate::aws::script_mode::names::legal;
-use crate::model::{Failure, FailureKind, ItemId};
+use crate::model::{Failure, FailureKind, ItemId, command};
 
 /// Most characters of a run's name.
 pub(super) const LONGEST: usize = 63;
@@ -23,7 +23,8 @@ impl Place {
         let parted = id.as_str().split_once('/').filter(|(instance, name)| !instance.is_empty() && is_name(name));
         let Some((instance, name)) = parted else {
             let what = format!("'{}' is no run; it looks like i-0123456789abcdef0/NAME", id.as_str());
-            return Err(Failure::new(FailureKind::Invalid, what, "footplate ls runs INSTANCE shows which there are"));
+            let hint = format!("{} shows which there are", command("ls runs INSTANCE"));
+            return Err(Failure::new(FailureKind::Invalid, what, hint));
         };
         Ok(Self { instance: ItemId(instance.to_owned()), name: name.to_owned() })
     }

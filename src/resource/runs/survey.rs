@@ -12,7 +12,7 @@ use super::record::{Noted, Record, Standing, noted};
 use crate::aws::Aws;
 use crate::aws::tail::lines::Lines;
 use crate::aws::tail::text::Metrics;
-use crate::model::{Failure, FailureKind, ItemId, Phase, Safe, State};
+use crate::model::{Failure, FailureKind, ItemId, Phase, Safe, State, command};
 use crate::resource::line::Line;
 
 const MEMO: &str = "runs";
@@ -111,7 +111,7 @@ pub(super) async fn one(line: &Line, name: &str) -> Result<Run, Failure> {
         Failure::new(
             FailureKind::NotFound,
             format!("there is no run {name} on this instance"),
-            "footplate ls runs INSTANCE shows which there are",
+            format!("{} shows which there are", command("ls runs INSTANCE")),
         )
     })
 }

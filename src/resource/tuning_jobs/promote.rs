@@ -7,7 +7,7 @@ use super::form::put;
 use super::trial::{Trial, around, ranked};
 use crate::aws::Aws;
 use crate::aws::script_mode::hyperparameters::{lines, pairs};
-use crate::model::{Failure, Form, ItemId, Recipe, Safe, Verb};
+use crate::model::{Failure, Form, ItemId, Recipe, Safe, Verb, command};
 use crate::resource::staging::invalid;
 use crate::resource::training_jobs::{TrainingJobs, launch_form, line_of_raw};
 use crate::resource::{Resource as _, find};
@@ -30,7 +30,11 @@ async fn chosen(aws: &Aws, target: &ItemId) -> Result<(Trial, String), Failure> 
         Some(best) => Ok(((*best).clone(), format!("best of {tuning}"))),
         None => Err(invalid(
             &format!("no trial of {tuning} has a result"),
-            "wait for the first one to complete; where all have failed, their logs say why: footplate ls trials, then footplate logs training-jobs",
+            &format!(
+                "wait for the first one to complete; where all have failed, their logs say why: {}, then {}",
+                command(&format!("ls trials {tuning}")),
+                command("logs training-jobs TRIAL")
+            ),
         )),
     }
 }

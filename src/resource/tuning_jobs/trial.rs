@@ -11,7 +11,7 @@ use crate::aws::script_mode::hyperparameters::decode;
 use crate::aws::script_mode::tuning::LONGEST;
 use crate::aws::{Aws, fault, time};
 use crate::model::show::seconds_between;
-use crate::model::{Cell, Failure, FailureKind, Phase, Safe, State};
+use crate::model::{Cell, Failure, FailureKind, Phase, Safe, State, command};
 use crate::resource::staging::invalid;
 
 const MEMO: &str = "trials";
@@ -139,7 +139,10 @@ pub(in crate::resource) async fn holder(aws: &Aws, trial: &str) -> Result<String
     }
     let job = super::super::training_jobs::describe(aws, trial).await?;
     let name = job.tuning_job_arn().and_then(|arn| arn.rsplit('/').next()).map(str::to_owned);
-    name.ok_or_else(|| invalid(&format!("{trial} is not of a tuning job"), "footplate ls trials TUNING_JOB lists what is"))
+    name.ok_or_else(|| {
+        let hint = format!("{} lists what is", command("ls trials TUNING_JOB"));
+        invalid(&format!("{trial} is not of a tuning job"), &hint)
+    })
 }
 
 /// The tuning job of that name, or the one that a training job of that name is a trial of, with all its trials.
