@@ -10,6 +10,7 @@ import os
 import botocore
 
 OPERATIONS = [
+    "AssociateIamInstanceProfile",
     "AuthorizeSecurityGroupEgress",
     "AuthorizeSecurityGroupIngress",
     "CreateSecurityGroup",
@@ -17,6 +18,7 @@ OPERATIONS = [
     "DeleteSecurityGroup",
     "DeleteTags",
     "DescribeAvailabilityZones",
+    "DescribeIamInstanceProfileAssociations",
     "DescribeImages",
     "DescribeInstanceAttribute",
     "DescribeInstanceConnectEndpoints",
@@ -34,6 +36,7 @@ OPERATIONS = [
     "DescribeTags",
     "DescribeVolumes",
     "DescribeVpcs",
+    "DisassociateIamInstanceProfile",
     "GetConsoleOutput",
     "ModifyInstanceAttribute",
     "RebootInstances",
