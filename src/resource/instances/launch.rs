@@ -73,8 +73,18 @@ fn note(field: &str, message: &str) -> Problem {
 
 /// A failure as a problem of the field that it is about: such a failure says so first.
 fn problem_of(failure: &Failure) -> Problem {
-    const FIELDS: [&str; 9] =
-        ["name", "image", "instance_type", "storage_gb", "lease", "zone", "subnet", "security_group", "address"];
+    const FIELDS: [&str; 10] = [
+        "name",
+        "image",
+        "instance_type",
+        "storage_gb",
+        "lease",
+        "zone",
+        "subnet",
+        "security_group",
+        "instance_profile",
+        "address",
+    ];
     let said = failure.what.as_str();
     let (field, message) = match said.split_once(": ") {
         Some((field, rest)) if FIELDS.contains(&field) => (field, rest),
@@ -128,6 +138,10 @@ fn facts(aws: &Aws, draft: &Draft, spent: &spending::Spending) -> Vec<(Safe, Saf
         Group::Mine(range) => fact("ssh from", range),
         Group::Default => fact("group", "the network's default one"),
         Group::Named(id) => fact("group", id),
+    }
+    if let Some(profile) = &draft.profile {
+        fact("profile", profile.rsplit('/').next().unwrap_or(profile));
+        fact("you need", "iam:PassRole on its role");
     }
     if let Some(source) = &spent.source {
         fact("prices", source.as_str());
