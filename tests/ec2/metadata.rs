@@ -145,7 +145,8 @@ async fn an_instance_is_told_what_it_is() {
         ("iam/security-credentials/", "trainer"),
         ("spot/instance-action", "404"),
         ("public-keys/", "404"),
-        ("instance-id/", "404"),
+        ("instance-id/", machine.id.as_str()),
+        ("instance-id/x", "404"),
         ("", &listed),
     ] {
         assert_eq!(value(&format!("/latest/meta-data/{path}")).await, wanted, "{path}");

@@ -49,14 +49,14 @@ pub fn options(instance: &Instance) -> Options {
     }
 }
 
-/// What is at a path: a value, or the names below it. Only the newest version is told, as `latest`.
+/// What is at a path: a value, or the names below it; with a slash behind it or not, as botocore asks for
+/// `placement/availability-zone/`. Only the newest version is told, as `latest`.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub fn find(ec2: &Ec2, instance: &Instance, address: SocketAddr, path: &str) -> Result<Option<Found>, Fault> {
     let decoded = percent_decode_str(path).decode_utf8_lossy();
     let inner = decoded.strip_prefix('/').unwrap_or(&decoded);
-    let folder = inner.is_empty() || inner.ends_with('/');
     let mut node = Node::Folder(vec![("latest".to_owned(), root(ec2, instance, address)?)]);
     for name in inner.strip_suffix('/').unwrap_or(inner).split('/').filter(|_| !inner.is_empty()) {
         let Node::Folder(below) = node else { return Ok(None) };
@@ -66,8 +66,6 @@ pub fn find(ec2: &Ec2, instance: &Instance, address: SocketAddr, path: &str) -> 
     let plain = |text: String| Found { kind: "text/plain", bytes: text.into_bytes() };
     Ok(match node {
         Node::Folder(below) => Some(plain(listed(&below))),
-        // assumed: a value is not found with a slash behind it.
-        _ if folder => None,
         Node::Text(text) => Some(plain(text)),
         Node::UserData(bytes) => Some(Found { kind: "application/octet-stream", bytes }),
         Node::Credentials(role) => Some(plain(credentials(ec2, instance, role)?)),

@@ -35,7 +35,7 @@ is_full() { [ "$(free)" -lt 1024 ] || printf '%s' "$said" | grep -qiE 'no space 
 # Whether so much as is missing finds room. $1: bytes that are there.
 fits() {
     total=$(cat total 2> /dev/null)
-    if [ -n "$total" ] && [ $(((total - $1) / 1024)) -gt "$(free)" ]; then full "the data set has $((total / 1024)) kB"; fi
+    if [ -n "$total" ] && [ $(((total - ${1:-0}) / 1024)) -gt "$(free)" ]; then full "the data set has $((total / 1024)) kB"; fi
 }
 get() {
     have=$(stat -c %s archive.part 2> /dev/null || echo 0)
@@ -59,7 +59,7 @@ get() {
 # From S3: $1 what, $2 where to, $3 an interpreter with boto3, or aws (`sync` or `cp`) when $4 is its path. What is there with
 # its size is not fetched again; files come under another name until they are whole.
 s3() {
-    fits "$(du -sb new 2> /dev/null | cut -f 1 || echo 0)"
+    fits "$(du -sb new 2> /dev/null | cut -f 1)"
     if [ -n "$4" ]; then
         case $1 in */) run "$4" s3 sync --only-show-errors "$1" "$2" ;; *) run "$4" s3 cp --only-show-errors "$1" "$2" ;; esac
     else
