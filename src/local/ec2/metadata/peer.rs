@@ -5,6 +5,9 @@
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 
+/// `TCP_ESTABLISHED` (Linux, `net/tcp_states.h`).
+const ESTABLISHED: u8 = 1;
+
 /// Whether the socket at `peer`, connected to `here`, is of the user who runs this program, or of root. Not, where the system
 /// does not tell. Blocks for a moment.
 #[must_use]
@@ -13,15 +16,20 @@ pub fn is_ours(peer: SocketAddr, here: SocketAddr) -> bool {
     // A client that speaks IPv6, too, has its sockets in the other table.
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
     let owner = tables.into_iter().find_map(|table| owner(&fs::read_to_string(table).ok()?, peer, here));
-    owner.is_some_and(|owner| owner == mine || owner == 0)
+    // Root reads the user's secrets anyway; but sockets that nobody has any more are also said to be root's.
+    owner.is_some_and(|(owner, state)| owner == mine || (owner == 0 && state == ESTABLISHED))
 }
 
-/// The user of a socket by its own address and the one it is connected to.
-fn owner(table: &str, local: SocketAddr, remote: SocketAddr) -> Option<u32> {
+/// The user of a socket, and its state, by its own address and the one it is connected to.
+fn owner(table: &str, local: SocketAddr, remote: SocketAddr) -> Option<(u32, u8)> {
     table.lines().skip(1).find_map(|line| {
         let mut words = line.split_ascii_whitespace();
         let (here, there) = (words.nth(1)?, words.next()?);
-        (is(here, local) && is(there, remote)).then(|| words.nth(4)?.parse().ok()).flatten()
+        if !is(here, local) || !is(there, remote) {
+            return None;
+        }
+        let state = u8::from_str_radix(words.next()?, 16).ok()?;
+        Some((words.nth(3)?.parse().ok()?, state))
     })
 }
 
@@ -47,7 +55,7 @@ mod tests {
         assert!(is_ours(peer, here));
         assert!(!is_ours(here, here), "no such socket");
         let table = fs::read_to_string("/proc/net/tcp").unwrap();
-        assert_eq!(owner(&table, peer, here), Some(nix::unistd::getuid().as_raw()));
+        assert_eq!(owner(&table, peer, here), Some((nix::unistd::getuid().as_raw(), ESTABLISHED)));
     }
 
     #[test]
@@ -58,8 +66,8 @@ mod tests {
         let six = four.replace("0100007F:1F90", "0000000000000000FFFF00000100007F:1F90");
         let six = six.replace("0707077F:0050", "0000000000000000FFFF00000707077F:0050");
         let (local, remote) = ("127.0.0.1:8080".parse().unwrap(), "127.7.7.7:80".parse().unwrap());
-        assert_eq!(owner(&four, local, remote), Some(1000));
-        assert_eq!(owner(&six, local, remote), Some(1000));
+        assert_eq!(owner(&four, local, remote), Some((1000, ESTABLISHED)));
+        assert_eq!(owner(&six, local, remote), Some((1000, ESTABLISHED)));
         assert_eq!(owner(&four, remote, local), None);
     }
 }

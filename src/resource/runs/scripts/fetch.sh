@@ -25,8 +25,11 @@ full() {
     left=$(free)
     [ -e archive ] && rm -rf new
     [ "$(free)" -lt 4096 ] && [ -e archive.part ] && { truncate -s -16M archive.part 2> /dev/null || rm -f archive.part; }
-    [ "$(free)" -lt 1024 ] && rm -rf new
-    [ "$(free)" -lt 1024 ] && rm -rf archive
+    # Of many files, the last few that came.
+    while [ "$(free)" -lt 1024 ] && find new -type f -printf x 2> /dev/null | grep -q x; do
+        find new -type f -printf '%C@\t%p\0' | sort -zn | tail -zn 5 | cut -zf 2- | xargs -0 rm -f -- || break
+    done
+    [ "$(free)" -lt 1024 ] && rm -rf new archive
     # Names can run out, too.
     { : > failed.new; } 2> /dev/null || rm -rf new
     fail disk "$1; $left kB were free"
