@@ -117,11 +117,14 @@ fn profile(text: &str) -> Option<String> {
         } else {
             name(text)
         };
-    (!sound).then(|| match text.contains(":role/") {
-        true => {
-            format!("'{text}' is a role; an instance gets an instance profile, arn:aws:iam::…:instance-profile/NAME, or its name")
-        }
-        false => format!("'{text}' is neither the name of an instance profile nor its ARN, arn:aws:iam::…:instance-profile/NAME"),
+    if sound {
+        return None;
+    }
+    let arn = "arn:aws:iam::…:instance-profile/NAME";
+    Some(if text.contains(":role/") {
+        format!("'{text}' is a role; an instance gets an instance profile, {arn}, or its name")
+    } else {
+        format!("'{text}' is neither the name of an instance profile nor its ARN, {arn}")
     })
 }
 
