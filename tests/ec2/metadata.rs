@@ -62,7 +62,7 @@ impl Machine {
         let mut stream = tokio::net::TcpStream::connect(self.address()).await.unwrap();
         let host = [("Host", self.address()), ("Connection", "close")];
         let own = if headers.iter().any(|(name, _)| *name == "Host") { &host[1..] } else { &host[..] };
-        let lines: String = own.iter().chain(headers).map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let lines = own.iter().chain(headers).fold(String::new(), |lines, (name, value)| lines + name + ": " + value + "\r\n");
         stream.write_all(format!("{method} {path} HTTP/1.1\r\n{lines}\r\n").as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
