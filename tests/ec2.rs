@@ -1,5 +1,8 @@
 //! EC2 and EC2 Instance Connect of the local region, with the real AWS SDKs through its TCP door.
 
+#[path = "ec2/metadata.rs"]
+mod metadata;
+
 use std::fmt::Debug;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};

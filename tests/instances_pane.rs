@@ -231,6 +231,16 @@ async fn what_cannot_be_launched_is_refused_before_anything_is_made() {
     let note =
         shut.problems.iter().find(|problem| problem.field == "security_group").unwrap_or_else(|| panic!("{:?}", shut.problems));
     assert!(!note.fatal && note.message.as_str().contains("port 22 is closed"), "{note:?}");
+    // A profile is given by its name or ARN; what else it takes is said.
+    let arn = "arn:aws:iam::000000000000:instance-profile/teams/trainer";
+    for (given, member) in [("trainer", "\"Name\": \"trainer\""), (arn, "\"Arn\": \"arn:")] {
+        let shown = looked(&place, &small(&place, &[("instance_profile", given)]).await).await;
+        assert_eq!(
+            (fact(&shown, "profile").as_str(), fact(&shown, "you need").as_str()),
+            ("trainer", "iam:PassRole on its role")
+        );
+        assert!(shown.request.as_str().contains(member), "{}", shown.request);
+    }
     place.region.close().await;
 }
 

@@ -69,6 +69,7 @@ impl Bench {
             zone: None,
             subnet: None,
             security_group: None,
+            instance_profile: None,
             run: RunRecipe {
                 data: Some("numbers".into()),
                 folders: vec!["TrainedModels".into()],

@@ -78,6 +78,7 @@
 //! storage_gb = 100                 # default: what the AMI asks for
 //! lease = "4h"                     # it ends itself after that, also when nobody looks
 //! spot = false                     # zone = "us-east-1a", or subnet = "subnet-0a"; security_group = "sg-0a"
+//! instance_profile = "training"    # name or ARN; with its role the instance fetches s3:// data itself
 //! [instance.run]                   # what is trained there
 //! data = "https://…/images.zip"    # fetched and unpacked there; or s3://…, or a folder or file of the project
 //! folders = ["TrainedModels"]

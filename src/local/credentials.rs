@@ -1,4 +1,5 @@
-//! The one pair of keys that the region accepts: made once, kept in its folder.
+//! The pair of keys that the region belongs to: made once, kept in its folder. Beside it, only temporary ones are accepted
+//! (`sessions`).
 
 use std::fmt;
 use std::fs::{self, File};
@@ -21,6 +22,22 @@ impl fmt::Debug for Credentials {
     }
 }
 
+impl Credentials {
+    /// New ones: an id that begins with this prefix, and a secret of 256 bits.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give.
+    pub(super) fn random(prefix: &str) -> io::Result<Self> {
+        let mut bytes = [0_u8; 42];
+        getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+        let (secret, id) = bytes.split_at(32);
+        // Real key ids begin with AKIA or ASIA; these cannot be mistaken for them.
+        let letter = |byte: &u8| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from(byte % 32)]);
+        let id: String = prefix.chars().chain(id.iter().map(letter)).chain("FP".chars()).collect();
+        Ok(Self { access_key_id: id, secret_access_key: hex::encode(secret) })
+    }
+}
+
 /// Reads the credentials that the region in this folder accepts, to attach to it.
 ///
 /// # Errors
@@ -39,13 +56,7 @@ pub(super) fn ensure(folder: &Path) -> io::Result<Credentials> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         other => return other,
     }
-    let mut bytes = [0_u8; 42];
-    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
-    let (secret, id) = bytes.split_at(32);
-    // Real key ids begin with AKIA or ASIA; this one cannot be mistaken for them.
-    let letter = |byte: &u8| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from(byte % 32)]);
-    let id: String = "LOCALKEY".chars().chain(id.iter().map(letter)).chain("FP".chars()).collect();
-    let credentials = Credentials { access_key_id: id, secret_access_key: hex::encode(secret) };
+    let credentials = Credentials::random("LOCALKEY")?;
     let temporary = folder.join("credentials.new");
     fs::remove_file(&temporary).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })?;
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(&temporary)?;

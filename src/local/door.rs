@@ -1,4 +1,5 @@
-//! The doors: a socket in the region's folder for a second cockpit, and a TCP port for every other AWS client.
+//! The doors: a socket in the region's folder for a second cockpit, a TCP port for every other AWS client, and one that the
+//! programs in instances find in `AWS_ENDPOINT_URL`.
 //!
 //! The port is the risk: any page in a browser of this machine can send to it. So it is loopback only, the Host must be
 //! exactly one of ours (a rebound DNS name is not), requests that say they come from a page are refused, and nothing is
@@ -9,7 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -63,7 +64,7 @@ impl LocalRegion {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
         Ok(async move {
             let accept = || async { listener.accept().await.map(|(stream, _): (UnixStream, _)| stream) };
-            serve(self, accept, None, stop).await;
+            serve(Arc::downgrade(&self), accept, None, stop).await;
             std::fs::remove_file(&path).ok();
         })
     }
@@ -84,13 +85,45 @@ impl LocalRegion {
             if peer.ip().is_loopback() { Ok(stream) } else { Err(io::ErrorKind::PermissionDenied.into()) }
         };
         let _door = self.services.sagemaker.notebooks().door(address);
-        serve(self, accept, Some(address.port()), stop).await;
+        serve(Arc::downgrade(&self), accept, Some(address.port()), stop).await;
         Ok(())
+    }
+
+    /// Serves the instances' door until told to stop, or the region is gone: it does not keep it alive. Must be called in a
+    /// Tokio runtime.
+    pub(super) fn serve_instances(self: &Arc<Self>, listener: std::net::TcpListener, stop: CancellationToken) {
+        let region = Arc::downgrade(self);
+        tokio::spawn(async move {
+            let port = listener.local_addr().map(|address| address.port());
+            match (TcpListener::from_std(listener), port) {
+                (Ok(listener), Ok(port)) => {
+                    let accept = || async {
+                        let (stream, _) = listener.accept().await?;
+                        stream.set_nodelay(true).map(|()| stream)
+                    };
+                    serve(region, accept, Some(port), stop).await;
+                }
+                // Instances run without it, and their clients say that nobody answers.
+                (Err(error), _) | (_, Err(error)) => tracing::warn!(%error, "the instances' door cannot be opened"),
+            }
+        });
     }
 }
 
+/// A door for the programs in instances, at a free port of 127.0.0.1, and its URL; served by
+/// [`LocalRegion::serve_instances`]. Who comes before that waits.
+///
+/// # Errors
+/// When no port can be had.
+pub(super) fn for_instances() -> io::Result<(std::net::TcpListener, String)> {
+    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
+    listener.set_nonblocking(true)?;
+    let url = format!("http://{}", listener.local_addr()?);
+    Ok((listener, url))
+}
+
 /// Accepts until told to stop; answers under way get a moment to finish.
-async fn serve<S, F>(region: Arc<LocalRegion>, accept: impl Fn() -> F, port: Option<u16>, stop: CancellationToken)
+async fn serve<S, F>(region: Weak<LocalRegion>, accept: impl Fn() -> F, port: Option<u16>, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     F: Future<Output = io::Result<S>>,
@@ -111,7 +144,7 @@ where
             tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
         };
-        let (region, stop) = (Arc::clone(&region), stop.clone());
+        let (region, stop) = (Weak::clone(&region), stop.clone());
         connections.spawn(async move {
             converse(region, stream, port, stop).await;
             drop(place);
@@ -121,13 +154,17 @@ where
     tokio::time::timeout(FAREWELL, ended).await.ok();
 }
 
-async fn converse<S>(region: Arc<LocalRegion>, stream: S, port: Option<u16>, stop: CancellationToken)
+async fn converse<S>(region: Weak<LocalRegion>, stream: S, port: Option<u16>, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let service = service_fn(move |request: Request<Incoming>| {
-        let region = Arc::clone(&region);
-        async move { Ok::<_, std::convert::Infallible>(enter(&region, request, port).await) }
+        let region = region.upgrade();
+        async move {
+            // A region that is gone hangs up.
+            let region = region.ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionAborted))?;
+            Ok::<_, io::Error>(enter(&region, request, port).await)
+        }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEADER_BYTES).max_headers(HEADERS);

@@ -26,6 +26,7 @@ mod region;
 mod route;
 mod s3;
 pub mod sagemaker;
+mod sessions;
 mod sigv2;
 mod sigv4;
 mod store;

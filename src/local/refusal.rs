@@ -19,6 +19,7 @@ pub(super) fn refuse(protocol: &Protocol, refusal: Refusal, region: &str, reques
 
 const MISMATCH: &str = "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.";
 const UNKNOWN_TOKEN: &str = "The security token included in the request is invalid.";
+const EXPIRED_TOKEN: &str = "The security token included in the request is expired";
 
 fn s3(refusal: Refusal, region: &str) -> Fault {
     match refusal {
@@ -29,6 +30,8 @@ fn s3(refusal: Refusal, region: &str) -> Fault {
         Refusal::UnknownKey => {
             Fault::new("InvalidAccessKeyId", 403, "The AWS Access Key Id you provided does not exist in our records.")
         }
+        Refusal::WrongToken => Fault::new("InvalidToken", 400, "The provided token is malformed or otherwise invalid."),
+        Refusal::ExpiredToken => Fault::new("ExpiredToken", 400, "The provided token has expired."),
         Refusal::WrongRegion(name) => Fault::new(
             "AuthorizationHeaderMalformed",
             400,
@@ -66,7 +69,8 @@ fn query_fault(refusal: Refusal) -> Fault {
     match refusal {
         Refusal::Missing => Fault::new("MissingAuthenticationToken", 403, "Request is missing Authentication Token"),
         Refusal::Malformed(text) => Fault::new("IncompleteSignature", 400, text),
-        Refusal::UnknownKey => Fault::new("InvalidClientTokenId", 403, UNKNOWN_TOKEN),
+        Refusal::UnknownKey | Refusal::WrongToken => Fault::new("InvalidClientTokenId", 403, UNKNOWN_TOKEN),
+        Refusal::ExpiredToken => Fault::new("ExpiredToken", 403, EXPIRED_TOKEN),
         other => Fault::new("SignatureDoesNotMatch", 403, words(other)),
     }
 }
@@ -77,8 +81,10 @@ fn ec2_fault(refusal: Refusal) -> Fault {
     match refusal {
         Refusal::Missing => Fault::new("MissingAuthenticationToken", 403, "Request is missing Authentication Token"),
         Refusal::Malformed(text) => Fault::new("IncompleteSignature", 400, text),
-        Refusal::UnknownKey | Refusal::Mismatch | Refusal::WrongRegion(_) => Fault::new("AuthFailure", 401, unknown),
-        Refusal::Expired => Fault::new("RequestExpired", 400, "Request has expired."),
+        Refusal::UnknownKey | Refusal::WrongToken | Refusal::Mismatch | Refusal::WrongRegion(_) => {
+            Fault::new("AuthFailure", 401, unknown)
+        }
+        Refusal::Expired | Refusal::ExpiredToken => Fault::new("RequestExpired", 400, "Request has expired."),
         Refusal::Skewed(date) => {
             Fault::new("RequestExpired", 400, format!("Request has expired: {date} is not within 15 minutes of now"))
         }
@@ -91,7 +97,8 @@ fn json_fault(refusal: Refusal) -> Fault {
         Refusal::Missing => Fault::new("MissingAuthenticationTokenException", 403, "Missing Authentication Token"),
         Refusal::Malformed(text) => Fault::new("IncompleteSignatureException", 400, text),
         // assumed: 400, as the JSON services answer their own faults; the code is what clients go by.
-        Refusal::UnknownKey => Fault::new("UnrecognizedClientException", 400, UNKNOWN_TOKEN),
+        Refusal::UnknownKey | Refusal::WrongToken => Fault::new("UnrecognizedClientException", 400, UNKNOWN_TOKEN),
+        Refusal::ExpiredToken => Fault::new("ExpiredTokenException", 400, EXPIRED_TOKEN),
         other => Fault::new("InvalidSignatureException", 403, words(other)),
     }
 }

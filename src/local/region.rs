@@ -12,14 +12,17 @@ use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use nix::fcntl::{Flock, FlockArg};
 use s3s::service::S3Service;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::buckets::Buckets;
 use super::credentials::{Credentials, ensure};
-use super::ec2::{Ec2, Ec2Options};
+use super::door;
+use super::ec2::{Ec2, Ec2Options, Neighbours};
 use super::host::Keyring;
 use super::logs::Logs;
 use super::metrics::Metrics;
 use super::sagemaker::{EngineOptions, SageMaker};
+use super::sessions::Sessions;
 use super::{route, s3};
 
 /// A body of a request or an answer; it may stream.
@@ -61,6 +64,8 @@ pub struct LocalRegion {
     pub(super) folder: PathBuf,
     /// Held, not read: the lock goes when the region goes, however it goes.
     _lock: Flock<File>,
+    /// The instances' own door closes with the region.
+    _door: DropGuard,
 }
 
 /// The services behind the door.
@@ -74,6 +79,8 @@ pub(super) struct Services {
     pub ec2: Arc<Ec2>,
     /// What EC2 Instance Connect pushes, and the instances' machines ask.
     pub keys: Arc<Keyring>,
+    /// What the instances' metadata service gives out.
+    pub sessions: Arc<Sessions>,
 }
 
 impl LocalRegion {
@@ -133,14 +140,21 @@ impl LocalRegion {
         let logs = Arc::new(Logs::open(&folder.join("logs"), &region).map_err(unreadable)?);
         let metrics = Arc::new(Metrics::open(&folder.join("metrics")).map_err(unreadable)?);
         let keys = Arc::new(rehearsed.key_life.map_or_else(Keyring::default, Keyring::lasting));
-        let ec2 = Ec2::open(&folder.join("ec2"), &region, &engine, Arc::clone(&keys), rehearsed);
+        let sessions = Arc::new(rehearsed.role_life.map_or_else(Sessions::default, Sessions::lasting));
+        let (listener, endpoint) = door::for_instances()?;
+        let neighbours = Neighbours { keys: Arc::clone(&keys), sessions: Arc::clone(&sessions), endpoint };
+        let ec2 = Ec2::open(&folder.join("ec2"), &region, &engine, neighbours, rehearsed);
         let ec2 = ec2.map_err(|fault| OpenError::State(fault.message))?;
         let sagemaker =
             SageMaker::open(&folder.join("sagemaker"), buckets.clone(), Arc::clone(&logs), Arc::clone(&metrics), engine);
         let sagemaker = sagemaker.map_err(|fault| OpenError::State(fault.message))?;
-        let s3 = s3::service(buckets, &region, &credentials);
-        let services = Services { region, credentials, s3, logs, metrics, sagemaker, ec2, keys };
-        Ok(Arc::new(Self { services, folder, _lock: lock }))
+        let s3 = s3::service(buckets, &region, &credentials, Arc::clone(&sessions));
+        let services = Services { region, credentials, s3, logs, metrics, sagemaker, ec2, keys, sessions };
+        let stop = CancellationToken::new();
+        let guard = stop.clone().drop_guard();
+        let region = Arc::new(Self { services, folder, _lock: lock, _door: guard });
+        region.serve_instances(listener, stop);
+        Ok(region)
     }
 }
 

@@ -9,13 +9,16 @@ use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
 
+use super::credentials::Credentials;
 use super::fault::Fault;
 use super::refusal::refuse;
 use super::region::{Body, Services, body};
 use super::sagemaker::notebooks::LINK_PATH;
+use super::sessions::Holder;
 use super::sigv2::{self, Link};
-use super::sigv4::{Claim, Refusal, Scope};
+use super::sigv4::{Claim, Refusal, Scope, canonical};
 use super::store::random_name;
 use super::sts::{call_iam, call_sts};
 use super::wire::{Reply, cbor, ec2, json, query, xml};
@@ -138,12 +141,17 @@ pub(super) async fn answer(services: &Services, request: Request<Body>) -> Respo
             Err(refusal) => return refused(refusal),
         }
     }
-    let claim = match Claim::read(&parts).and_then(|claim| claim.check_key(&services.credentials).map(|()| claim)) {
-        Ok(claim) => claim,
+    let claimed = Claim::read(&parts).and_then(|claim| {
+        let signer = Signer::of(services, &parts, claim.access_key_id())?;
+        // Someone else's request is not worth reading.
+        claim.check_key(&signer.credentials).map(|()| (claim, signer))
+    });
+    let (claim, signer) = match claimed {
+        Ok(claimed) => claimed,
         Err(refusal) => return refused(refusal),
     };
     let scope = Scope { region: &services.region, services: protocol.services() };
-    let verify = |payload: &str| claim.verify(&parts, &services.credentials, scope, payload, now());
+    let verify = |payload: &str| claim.verify(&parts, &signer.credentials, scope, payload, now());
     if protocol == Protocol::S3 {
         let unsigned = HeaderValue::from_static("UNSIGNED-PAYLOAD");
         let payload = parts.headers.get("x-amz-content-sha256").unwrap_or(&unsigned);
@@ -172,15 +180,42 @@ pub(super) async fn answer(services: &Services, request: Request<Body>) -> Respo
         }
         return response;
     }
-    let reply = call(services, protocol, claim.service().to_owned(), content, &request_id).await;
+    let reply = call(services, protocol, claim.service().to_owned(), signer.holder.as_ref(), content, &request_id).await;
     finish(reply, &request_id)
+}
+
+/// Whom a request claims to be of.
+struct Signer {
+    credentials: Credentials,
+    /// None: the region's own user.
+    holder: Option<Holder>,
+}
+
+impl Signer {
+    /// The keys that the signature must be made with, as the access key says; a temporary one's session token is compared here.
+    fn of(services: &Services, parts: &Parts, access_key_id: &str) -> Result<Self, Refusal> {
+        let Some(session) = services.sessions.find(access_key_id) else {
+            return Ok(Self { credentials: services.credentials.clone(), holder: None });
+        };
+        let header = parts.headers.get("x-amz-security-token").map(|value| value.as_bytes().to_vec());
+        let in_query = |(name, value): (String, String)| (name == "X-Amz-Security-Token").then(|| value.into_bytes());
+        let token = header.or_else(|| canonical::pairs(parts.uri.query().unwrap_or_default()).find_map(in_query));
+        if !token.is_some_and(|token| bool::from(token.ct_eq(session.token.as_bytes()))) {
+            return Err(Refusal::WrongToken);
+        }
+        if session.expires <= now() {
+            return Err(Refusal::ExpiredToken);
+        }
+        Ok(Self { credentials: session.credentials, holder: Some(session.holder) })
+    }
 }
 
 /// Whether the request is a link with a signature of the older kind; that is verified then.
 fn link(parts: &mut Parts, services: &Services) -> Result<bool, Refusal> {
     let Some(link) = Link::read(parts)? else { return Ok(false) };
     sigv2::unfold(parts);
-    link.verify(parts, &services.credentials, now()).map(|()| true)
+    let signer = Signer::of(services, parts, link.access_key_id())?;
+    link.verify(parts, &signer.credentials, now()).map(|()| true)
 }
 
 /// The whole body, if it is not too large.
@@ -197,7 +232,14 @@ async fn read(mut content: Body) -> Result<Bytes, Fault> {
     Ok(bytes.freeze())
 }
 
-async fn call(services: &Services, protocol: Protocol, scope: String, content: Bytes, request_id: &str) -> Reply {
+async fn call(
+    services: &Services,
+    protocol: Protocol,
+    scope: String,
+    holder: Option<&Holder>,
+    content: Bytes,
+    request_id: &str,
+) -> Reply {
     match protocol {
         Protocol::Json { service, operation, version } => {
             let result = match json::read(&content) {
@@ -234,7 +276,7 @@ async fn call(services: &Services, protocol: Protocol, scope: String, content: B
                 Err(fault) => return query::write("", namespace, request_id, Err(fault)),
             };
             let result = match scope.as_str() {
-                "sts" => call_sts(&operation),
+                "sts" => call_sts(&operation, holder),
                 "iam" => call_iam(&operation, &input),
                 _ => call_json(services, Service::CloudWatch, operation.clone(), input).await,
             };

@@ -15,7 +15,7 @@ mod upload;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use s3s::auth::SimpleAuth;
+use s3s::auth::{S3Auth, SecretKey};
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, BucketLocationConstraint, CompleteMultipartUploadInput,
     CompleteMultipartUploadOutput, CopyObjectInput, CopyObjectOutput, CreateBucketInput, CreateBucketOutput,
@@ -36,14 +36,32 @@ use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use super::ACCOUNT;
 use super::buckets::{BucketError, Buckets};
 use super::credentials::Credentials;
+use super::sessions::Sessions;
 
 /// The S3 service. Requests reach it when their signature has been verified; s3s has the credentials as well, because
 /// the signatures of aws-chunked pieces continue the request's.
-pub fn service(buckets: Buckets, region: &str, credentials: &Credentials) -> S3Service {
+pub fn service(buckets: Buckets, region: &str, credentials: &Credentials, sessions: Arc<Sessions>) -> S3Service {
     let mut builder = S3ServiceBuilder::new(Front { buckets, region: Arc::from(region) });
-    builder.set_auth(SimpleAuth::from_single(&*credentials.access_key_id, &*credentials.secret_access_key));
+    builder.set_auth(Secrets { own: credentials.clone(), sessions });
     builder.set_host(Host);
     builder.build()
+}
+
+/// The secrets of the keys that requests are signed with.
+struct Secrets {
+    own: Credentials,
+    sessions: Arc<Sessions>,
+}
+
+#[async_trait]
+impl S3Auth for Secrets {
+    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
+        if access_key == self.own.access_key_id {
+            return Ok(SecretKey::from(&*self.own.secret_access_key));
+        }
+        let session = self.sessions.find(access_key).ok_or_else(|| s3_error!(InvalidAccessKeyId))?;
+        Ok(SecretKey::from(&*session.credentials.secret_access_key))
+    }
 }
 
 /// `bucket.localhost[:port]` names a bucket; every other host means path style.

@@ -84,6 +84,11 @@ impl Link {
         Ok(Some(Self { access_key_id, signature, expires }))
     }
 
+    /// Whose key it says it is signed with.
+    pub fn access_key_id(&self) -> &str {
+        &self.access_key_id
+    }
+
     /// Checks everything; `now` is in seconds since the epoch.
     ///
     /// # Errors

@@ -42,6 +42,10 @@ pub enum Refusal {
     /// It is signed in a way that cannot be read; the text says what is wrong.
     Malformed(String),
     UnknownKey,
+    /// A temporary key without its session token, or with another one.
+    WrongToken,
+    /// A temporary key past its time.
+    ExpiredToken,
     /// Region, as the request has it.
     WrongRegion(String),
     WrongService(String),
@@ -88,6 +92,11 @@ impl Claim {
             (None, _) if presigned => Self::from_query(query),
             (None, _) => Err(Refusal::Missing),
         }
+    }
+
+    /// Whose key it says it is signed with.
+    pub fn access_key_id(&self) -> &str {
+        &self.access_key_id
     }
 
     pub fn service(&self) -> &str {

@@ -4,23 +4,25 @@ use serde_json::{Value, json};
 
 use super::ACCOUNT;
 use super::fault::Fault;
+use super::sessions::Holder;
 use super::wire::input::text;
 
 /// The execution role of the region. Its path is `/`, so that the role ARN that clients derive from the assumed role is
 /// the ARN that IAM answers.
 pub const ROLE: &str = "footplate-local-execution-role";
 
-/// One call of STS (API version 2011-06-15).
+/// One call of STS (API version 2011-06-15). Without a holder of a role it is the region's own user who asks.
 ///
 /// # Errors
 /// `InvalidAction` for all but `GetCallerIdentity`.
-pub fn call_sts(operation: &str) -> Result<Value, Fault> {
+pub fn call_sts(operation: &str, holder: Option<&Holder>) -> Result<Value, Fault> {
     if operation != "GetCallerIdentity" {
         return Err(unknown(operation, "2011-06-15"));
     }
+    let (role, session) = holder.map_or((ROLE, "footplate"), |holder| (&holder.role, &holder.session));
     Ok(json!({
-        "Arn": format!("arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE}/footplate"),
-        "UserId": "AROALOCALFOOTPLATE000:footplate",
+        "Arn": format!("arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{session}"),
+        "UserId": format!("AROALOCALFOOTPLATE000:{session}"),
         "Account": ACCOUNT,
     }))
 }

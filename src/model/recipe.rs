@@ -112,6 +112,8 @@ pub struct InstanceRecipe {
     pub subnet: Option<String>,
     /// Absent: the VPC's default one, or one that is made for the caller's address.
     pub security_group: Option<String>,
+    /// Name or ARN of an instance profile, whose role programs on the instance have; absent: none.
+    pub instance_profile: Option<String>,
     pub run: RunRecipe,
 }
 
@@ -155,6 +157,7 @@ impl InstanceRecipe {
             zone: None,
             subnet: None,
             security_group: None,
+            instance_profile: None,
             run: RunRecipe::usual(entry_point),
         }
     }

@@ -80,6 +80,7 @@ impl Guest {
             keeper: env!("CARGO_BIN_EXE_footplate").into(),
             python: like.python,
             datasets: like.datasets,
+            variables: Vec::new(),
             asked_down: Box::new({
                 let downs = Arc::clone(&downs);
                 move |how| downs.lock().expect("not poisoned").push(how)

@@ -77,7 +77,7 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
         seconds: args.max_time,
         ..attach::engine(Some(&recipe))?
     };
-    let rehearsed = Ec2Options { unseen: Duration::from_secs(args.ec2_unseen.unwrap_or(0)), key_life: None };
+    let rehearsed = Ec2Options { unseen: Duration::from_secs(args.ec2_unseen.unwrap_or(0)), ..Ec2Options::default() };
     let held = attach::hold_with(&folder, engine, rehearsed).await.map_err(|error| attach::failure(&folder, &error))?;
     let stop = CancellationToken::new();
     let mut door = JoinSet::new();

@@ -26,6 +26,7 @@ pub(super) fn read(top: &Section, recipe: &mut Recipe) {
         zone: section.text("zone"),
         subnet: section.text("subnet"),
         security_group: section.text("security_group"),
+        instance_profile: section.text("instance_profile"),
         run: run(&section.section("run"), usual.run),
     };
     section.close();

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::Ec2;
 use super::kinds;
+use super::profile;
 use super::store::Kept;
 use super::wanted::time;
 use crate::local::ACCOUNT;
@@ -125,6 +126,9 @@ pub struct Instance {
     pub checks_source: bool,
     pub monitored: bool,
     pub user_data: Option<String>,
+    /// Name of its instance profile.
+    pub profile: Option<String>,
+    /// What it was launched to do with the metadata service: `MetadataOptions` as answers have them.
     pub metadata: Value,
     pub spot: Option<Spot>,
     /// How often its machine was started.
@@ -224,6 +228,9 @@ impl Instance {
         });
         if let Some((code, message)) = &self.reason {
             shown["StateReason"] = json!({"Code": code, "Message": message});
+        }
+        if let Some(name) = &self.profile {
+            shown["IamInstanceProfile"] = profile::document(name);
         }
         if let Some(spot) = &self.spot {
             shown["InstanceLifecycle"] = json!("spot");

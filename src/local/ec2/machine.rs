@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::Ec2;
 use super::images;
 use super::instance::{Instance, State};
+use super::metadata::Metadata;
 use super::run::check_user_data;
 use super::volumes::Volume;
 use crate::local::engine::host::now_millis;
@@ -39,9 +40,15 @@ pub enum Step {
     Reboot,
 }
 
+/// A machine that runs, and what it asks about itself.
+struct Up {
+    host: Host,
+    _metadata: Metadata,
+}
+
 /// All machines, and what is under way with them.
 pub struct Machines {
-    places: Mutex<HashMap<String, Arc<Turn<Option<Host>>>>>,
+    places: Mutex<HashMap<String, Arc<Turn<Option<Up>>>>>,
     tasks: TaskTracker,
     closing: CancellationToken,
     runtime: Handle,
@@ -54,7 +61,7 @@ impl Machines {
         Self { places: Mutex::default(), tasks: TaskTracker::new(), closing: CancellationToken::new(), runtime }
     }
 
-    fn place(&self, id: &str) -> Arc<Turn<Option<Host>>> {
+    fn place(&self, id: &str) -> Arc<Turn<Option<Up>>> {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(places.entry(id.to_owned()).or_default())
     }
@@ -165,8 +172,8 @@ impl Ec2 {
     pub fn console(&self, id: &str) -> Option<(String, i64)> {
         let place = self.machines.place(id);
         // While the machine starts or ends, what it printed before is all there is.
-        if let Some(host) = place.try_lock().ok().as_ref().and_then(|host| host.as_ref()) {
-            return Some((host.console(), now_millis()));
+        if let Some(up) = place.try_lock().ok().as_ref().and_then(|up| up.as_ref()) {
+            return Some((up.host.console(), now_millis()));
         }
         let path = self.folder(id).join(CONSOLE);
         let text = std::fs::read_to_string(&path).ok()?;
@@ -176,8 +183,8 @@ impl Ec2 {
     }
 
     /// Halts the machine, if there is one; its console's text stays.
-    async fn take_down(&self, id: &str, place: &mut Option<Host>) {
-        let Some(host) = place.take() else { return };
+    async fn take_down(&self, id: &str, place: &mut Option<Up>) {
+        let Some(Up { host, _metadata }) = place.take() else { return };
         let written = tokio::fs::write(self.folder(id).join(CONSOLE), host.console()).await;
         if let Err(error) = written {
             tracing::warn!(%id, %error, "the console of an instance cannot be written");
@@ -186,14 +193,14 @@ impl Ec2 {
     }
 
     /// Starts the machine, if the instance still is to have one, and writes down how it went.
-    async fn come_up(&self, id: &str, place: &mut Option<Host>) {
+    async fn come_up(&self, id: &str, place: &mut Option<Up>) {
         let prepared = self.blocking(Self::prepare, id).await;
         let Ok(Some(spec)) = prepared else { return said(id, prepared.map(|_| ())) };
         let address = spec.address;
-        match Host::boot(spec).await {
-            Ok(host) => {
-                let port = host.port();
-                *place = Some(host);
+        match self.boot(spec).await {
+            Ok(up) => {
+                let port = up.host.port();
+                *place = Some(up);
                 let noted = self.blocking(move |ec2, id| ec2.note_up(id, address, port), id).await;
                 if !matches!(noted, Ok(true)) {
                     // It was told to end while it started; or nobody can be told of it.
@@ -203,6 +210,22 @@ impl Ec2 {
             }
             Err(error) => said(id, self.blocking(move |ec2, id| ec2.note_failure(id, &error), id).await),
         }
+    }
+
+    /// Starts the machine, with the metadata service that its programs are told of.
+    async fn boot(&self, mut spec: HostSpec) -> io::Result<Up> {
+        let metadata = Metadata::open(self.me(), &spec.instance_id, spec.address).await?;
+        // The variables that AWS's SDKs and tools read (AWS SDKs and Tools Reference Guide). The address that they would ask
+        // else, 169.254.169.254, is not ours; nor are AWS's own endpoints.
+        spec.variables = [
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata.url()),
+            ("AWS_ENDPOINT_URL", self.neighbours.endpoint.clone()),
+            ("AWS_REGION", self.place.region.clone()),
+            ("AWS_DEFAULT_REGION", self.place.region.clone()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        Ok(Up { host: Host::boot(spec).await?, _metadata: metadata })
     }
 
     /// The instance, if it is still to have a machine.
@@ -227,11 +250,12 @@ impl Ec2 {
             environment: image.map_or(HostEnvironment::Bare, images::Image::environment),
             user_data: instance.user_data.as_deref().map(check_user_data).transpose()?,
             first_boot: instance.boots == 0,
-            keys: Arc::clone(&self.keys),
+            keys: Arc::clone(&self.neighbours.keys),
             speed: self.engine.speed,
             keeper: self.engine.keeper.clone(),
             python: self.engine.python.clone(),
             datasets: self.datasets.get().map(|datasets| datasets.datasets_url().to_owned()),
+            variables: Vec::new(),
             asked_down: Box::new(move |how| asked_down(&me, &guest, how)),
             folder,
         };

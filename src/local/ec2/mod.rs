@@ -2,7 +2,7 @@
 //!
 //! A request has passed the model ([`model`], `wire::ec2`) when it comes here. State is documents in SQLite ([`store`]); a call
 //! changes them and returns, and what takes time is done by [`machine`] beside it: states go by at the region's speed, and
-//! behind each running instance is a machine of `local::host`. Everything else is numbers: volumes have no blocks, networks no
+//! behind each running instance is a machine of `local::host`, and a metadata service ([`metadata`]). Everything else is numbers: volumes have no blocks, networks no
 //! packets, and addresses are this machine's own.
 
 mod blocks;
@@ -16,9 +16,11 @@ mod kinds;
 mod life;
 mod limits;
 mod machine;
+mod metadata;
 pub(in crate::local) mod model;
 mod modify;
 mod place;
+mod profile;
 mod run;
 mod store;
 mod tags;
@@ -37,6 +39,7 @@ use crate::local::engine::host::now_millis;
 use crate::local::fault::Fault;
 use crate::local::host::{Datasets, Keyring};
 use crate::local::sagemaker::EngineOptions;
+use crate::local::sessions::Sessions;
 use groups::Group;
 use instance::{Instance, State};
 use machine::Machines;
@@ -61,6 +64,18 @@ pub struct Ec2Options {
     pub unseen: Duration,
     /// How long a pushed key may be used to log in, where that is not the service's minute.
     pub key_life: Option<Duration>,
+    /// How long the credentials of a role are valid, where that is not hours.
+    pub role_life: Option<Duration>,
+}
+
+/// What the service shares with others of the region.
+pub struct Neighbours {
+    /// Filled by EC2 Instance Connect, asked by the machines.
+    pub keys: Arc<Keyring>,
+    /// Filled by the metadata service, asked by who verifies signatures.
+    pub sessions: Arc<Sessions>,
+    /// Where programs in instances find the region.
+    pub endpoint: String,
 }
 
 /// The service.
@@ -68,7 +83,7 @@ pub struct Ec2 {
     store: Store,
     place: Place,
     machines: Machines,
-    keys: Arc<Keyring>,
+    neighbours: Neighbours,
     folder: PathBuf,
     /// How long a change of state takes.
     phase: Duration,
@@ -100,7 +115,7 @@ impl Ec2 {
         folder: &Path,
         region: &str,
         engine: &EngineOptions,
-        keys: Arc<Keyring>,
+        neighbours: Neighbours,
         options: Ec2Options,
     ) -> Result<Arc<Self>, Fault> {
         std::fs::create_dir_all(folder).map_err(Fault::internal)?;
@@ -116,7 +131,7 @@ impl Ec2 {
             store,
             place: Place { region: region.to_owned() },
             machines: Machines::new(runtime),
-            keys,
+            neighbours,
             folder,
             phase: Duration::from_secs_f64(PHASE / engine.speed.clamp(0.01, 10_000.0)),
             engine: engine.clone(),
@@ -162,6 +177,8 @@ impl Ec2 {
         let tagged = |document: &mut Value, id: &str| self.tagged(document, id);
         let shown = match operation {
             "RunInstances" => return run::run(self, request),
+            "AssociateIamInstanceProfile" => return profile::associate(self, request),
+            "DisassociateIamInstanceProfile" => return profile::disassociate(self, request),
             "StartInstances" => return life::start(self, request),
             "StopInstances" => return life::stop(self, request),
             "RebootInstances" => return life::reboot(self, request),
@@ -182,6 +199,7 @@ impl Ec2 {
             "DescribeInstanceCreditSpecifications" => describe::credits(self, request),
             "DescribeNetworkInterfaces" => describe::interfaces(self, request),
             "DescribeInstanceConnectEndpoints" => describe::endpoints(request),
+            "DescribeIamInstanceProfileAssociations" => profile::describe(self, request),
             "DescribeImages" => images::describe(&self.place, request, tagged),
             "DescribeInstanceTypes" => kinds::describe(request),
             "DescribeInstanceTypeOfferings" => kinds::offerings(&self.place, request),

@@ -16,6 +16,7 @@ use super::kinds::{self, Kind};
 use super::limits;
 use super::machine::Step;
 use super::place::Place;
+use super::profile;
 use super::store::Kept;
 use super::tags::{self, Tags};
 use super::volumes::Volume;
@@ -63,6 +64,8 @@ struct Launch<'a> {
     tags: Tags,
     shutdown: Shutdown,
     user_data: Option<String>,
+    /// Name of the instance profile.
+    profile: Option<String>,
     /// Whether it is a spot launch, and a persistent one.
     spot: Option<bool>,
     least: u32,
@@ -176,6 +179,7 @@ fn check<'a>(ec2: &Ec2, request: &'a Value) -> Result<Launch<'a>, Fault> {
         Some("terminate") => Shutdown::Terminate,
         _ => Shutdown::Stop,
     };
+    let profile = profile::of_request(request)?;
     let spot = limits::spot(ec2, request, kind)?;
     let zone = limits::zone(&ec2.place, kind, whereto.zone)?;
     if whereto.address.is_some() && most > 1 {
@@ -196,6 +200,7 @@ fn check<'a>(ec2: &Ec2, request: &'a Value) -> Result<Launch<'a>, Fault> {
         // assumed: one-time spot instances are never stopped, from inside neither.
         shutdown: if spot == Some(false) { Shutdown::Terminate } else { shutdown },
         user_data,
+        profile,
         spot,
         least,
         most,
@@ -313,6 +318,7 @@ fn make(ec2: &Ec2, launch: &Launch<'_>, token: Option<&str>, count: u32) -> Resu
             checks_source: true,
             monitored: launch.request["Monitoring"]["Enabled"] == true,
             user_data: launch.user_data.clone(),
+            profile: launch.profile.clone(),
             metadata: metadata(launch.request),
             spot,
             boots: 0,

@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 import botocore
 
 OPERATIONS = [
+    "AssociateIamInstanceProfile",
     "AuthorizeSecurityGroupEgress",
     "AuthorizeSecurityGroupIngress",
     "CreateSecurityGroup",
@@ -20,6 +21,7 @@ OPERATIONS = [
     "DeleteSecurityGroup",
     "DeleteTags",
     "DescribeAvailabilityZones",
+    "DescribeIamInstanceProfileAssociations",
     "DescribeImages",
     "DescribeInstanceAttribute",
     "DescribeInstanceConnectEndpoints",
@@ -37,6 +39,7 @@ OPERATIONS = [
     "DescribeTags",
     "DescribeVolumes",
     "DescribeVpcs",
+    "DisassociateIamInstanceProfile",
     "GetConsoleOutput",
     "ModifyInstanceAttribute",
     "RebootInstances",

@@ -37,6 +37,7 @@ pub struct Guest {
     image: String,
     hostname: String,
     datasets: Option<String>,
+    variables: Vec<(String, String)>,
     environment: Environment,
     scratch: PathBuf,
 }
@@ -55,6 +56,7 @@ impl Guest {
             image: spec.image.clone(),
             hostname: hostname(spec.private_address),
             datasets: spec.datasets.clone(),
+            variables: spec.variables.clone(),
             environment: Environment::new(spec.environment, &spec.folder),
             scratch: scratch(&spec.folder, &spec.instance_id)?,
         };
@@ -155,7 +157,8 @@ impl Guest {
         ];
         variables.extend(self.environment.interpreter().map(|path| ("FOOTPLATE_PYTORCH", path.display().to_string())));
         variables.extend(self.datasets.iter().map(|url| ("FOOTPLATE_DATASETS", url.clone())));
-        variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        let own = variables.into_iter().map(|(name, value)| (name.to_owned(), value));
+        own.chain(self.variables.iter().cloned()).collect()
     }
 
     /// Scripts for each boot but the first.
@@ -179,6 +182,12 @@ impl Guest {
             Some(_) => " * Data sets of the region: wget \"$FOOTPLATE_DATASETS/FILE\".\n",
             None => "",
         };
+        let region = if self.variables.is_empty() {
+            ""
+        } else {
+            " * aws and the SDKs find this region here, not AWS, and the instance's role, if it has\n   \
+             an instance profile (env | grep AWS_).\n"
+        };
         format!(
             "Welcome to {image}\n\n\
              This is {instance} of footplate's local region: a stand-in, not a machine of AWS.\n\
@@ -186,6 +195,7 @@ impl Guest {
              \x20  footplate, with a home of their own; what they change elsewhere is changed.\n\
              {environment}\
              {datasets}\
+             {region}\
              \x20* There is no GPU. Everything in here ends with the instance and the region.\n\n"
         )
     }

@@ -77,6 +77,8 @@ pub struct HostSpec {
     pub python: PathBuf,
     /// [`Datasets::datasets_url`], where there is one.
     pub datasets: Option<String>,
+    /// Variables of every process, beside the guest's own: where AWS is, as far as there is one.
+    pub variables: Vec<(String, String)>,
     /// Called when the guest says shutdown or reboot; must not wait.
     pub asked_down: Box<dyn Fn(ShutDown) + Send + Sync>,
 }

@@ -32,6 +32,7 @@ pub(super) fn check(form: &Form) -> Vec<Problem> {
             add("zone", zone(form.value("zone")));
             add("security_group", group(form.value("security_group")));
             add("address", Some(form.value("address")).filter(|text| !text.is_empty()).and_then(|text| range(text).err()));
+            add("instance_profile", profile(form.value("instance_profile")));
             add("user", user(form.value("user")));
         }
         Verb::Upload | Verb::Download => problems = copy::check(form),
@@ -103,6 +104,30 @@ fn group(text: &str) -> Option<String> {
     }
 }
 
+/// An instance profile's name as IAM has it, or its ARN; empty is none.
+fn profile(text: &str) -> Option<String> {
+    let text = text.trim();
+    let name = |name: &str| {
+        (1..=128).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
+    };
+    let sound = text.is_empty()
+        || if text.starts_with("arn:") {
+            text.split(':').nth(2) == Some("iam")
+                && text.split_once(":instance-profile/").is_some_and(|(_, path)| path.rsplit('/').next().is_some_and(name))
+        } else {
+            name(text)
+        };
+    if sound {
+        return None;
+    }
+    let arn = "arn:aws:iam::…:instance-profile/NAME";
+    Some(if text.contains(":role/") {
+        format!("'{text}' is a role; an instance gets an instance profile, {arn}, or its name")
+    } else {
+        format!("'{text}' is neither the name of an instance profile nor its ARN, {arn}")
+    })
+}
+
 /// A name that `SendSSHPublicKey` takes: 1 to 32 of these (its service model).
 fn user(text: &str) -> Option<String> {
     let sound = text.len() <= 32 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
@@ -154,6 +179,8 @@ mod tests {
             (group("sg-1"), "no id"),
             (name(""), "a name is needed"),
             (user("root;"), "no name of a user"),
+            (profile("no spaces"), "neither the name of an instance profile nor its ARN"),
+            (profile("arn:aws:iam::111122223333:role/x"), "is a role; an instance gets an instance profile"),
             (range("0.0.0.0/0").err(), "the whole internet"),
             (range("300.1.1.1").err(), "no address"),
         ];
@@ -168,6 +195,9 @@ mod tests {
             storage(""),
             lease("4h"),
             group("mine"),
+            profile(""),
+            profile("training"),
+            profile("arn:aws:iam::111122223333:instance-profile/teams/training"),
             range("203.0.113.7").err(),
             range("2001:db8::1").err(),
         ] {

@@ -2,9 +2,10 @@
 
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types::{
-    BlockDeviceMapping, EbsBlockDevice, HttpTokensState, InstanceInterruptionBehavior, InstanceMarketOptionsRequest,
-    InstanceMetadataEndpointState, InstanceMetadataOptionsRequest, InstanceMetadataTagsState, InstanceType, MarketType,
-    ResourceType, ShutdownBehavior, SpotInstanceType, SpotMarketOptions, Tag, TagSpecification, VolumeType,
+    BlockDeviceMapping, EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification, InstanceInterruptionBehavior,
+    InstanceMarketOptionsRequest, InstanceMetadataEndpointState, InstanceMetadataOptionsRequest, InstanceMetadataTagsState,
+    InstanceType, MarketType, ResourceType, ShutdownBehavior, SpotInstanceType, SpotMarketOptions, Tag, TagSpecification,
+    VolumeType,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -32,6 +33,8 @@ pub(super) struct Draft {
     /// In this order, one after the other.
     pub sites: Vec<Site>,
     pub group: Group,
+    /// Name or ARN of an instance profile.
+    pub profile: Option<String>,
     pub tags: Vec<(String, String)>,
     mode: Mode,
 }
@@ -68,6 +71,7 @@ impl Draft {
             spot: form.value("spot") == "yes",
             sites,
             group,
+            profile: Some(text("instance_profile")).filter(|profile| !profile.is_empty()).map(str::to_owned),
             tags,
             mode: aws.mode(),
         })
@@ -101,6 +105,11 @@ impl Draft {
             .metadata_options(metadata)
             .instance_initiated_shutdown_behavior(ShutdownBehavior::Terminate)
             .user_data(STANDARD.encode(lease::user_data(self.mode, end)));
+        if let Some(profile) = &self.profile {
+            let named = IamInstanceProfileSpecification::builder();
+            let named = if profile.starts_with("arn:") { named.arn(profile) } else { named.name(profile) };
+            call = call.iam_instance_profile(named.build());
+        }
         if self.spot {
             let spot = SpotMarketOptions::builder()
                 .spot_instance_type(SpotInstanceType::OneTime)
@@ -139,6 +148,9 @@ impl Draft {
             "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 2, "InstanceMetadataTags": "enabled"},
             "InstanceInitiatedShutdownBehavior": "terminate",
         });
+        if let Some(profile) = &self.profile {
+            document["IamInstanceProfile"] = json!({ if profile.starts_with("arn:") { "Arn" } else { "Name" }: profile });
+        }
         if self.spot {
             document["InstanceMarketOptions"] = json!({"MarketType": "spot", "SpotOptions": {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"}});
         }

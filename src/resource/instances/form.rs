@@ -33,6 +33,7 @@ struct Start {
     zone: String,
     subnet: String,
     security_group: String,
+    instance_profile: String,
     user: String,
 }
 
@@ -49,6 +50,7 @@ pub(super) async fn launch(aws: &Aws, recipe: &Recipe) -> Form {
         zone: from.zone.unwrap_or_default(),
         subnet: from.subnet.unwrap_or_default(),
         security_group: from.security_group.unwrap_or_else(|| "mine".to_owned()),
+        instance_profile: from.instance_profile.unwrap_or_default(),
         user: String::new(),
     };
     Box::pin(form(aws, "Launch an instance", Verb::Launch, None, &recipe.framework, start)).await
@@ -76,6 +78,7 @@ pub(super) async fn clone(aws: &Aws, recipe: &Recipe, parent: &ItemId) -> Result
         zone: look::zone(&it).to_owned(),
         subnet: it.subnet_id().unwrap_or_default().to_owned(),
         security_group: it.security_groups().first().and_then(|group| group.group_id()).unwrap_or("mine").to_owned(),
+        instance_profile: it.iam_instance_profile().and_then(|profile| profile.arn()).unwrap_or_default().to_owned(),
         user: look::tag(&it, look::USER).unwrap_or_default().to_owned(),
     };
     Ok(Box::pin(form(aws, &format!("Clone {}", look::name(&it)), Verb::Clone, Some(parent.clone()), &recipe.framework, start))
@@ -212,6 +215,13 @@ async fn form(aws: &Aws, title: &str, verb: Verb, parent: Option<ItemId>, framew
             FieldKind::Line,
             address,
             "For a group of mine: from where you connect, as the internet sees it (curl https://checkip.amazonaws.com tells it).",
+        ),
+        field(
+            "instance_profile",
+            "instance profile",
+            FieldKind::Line,
+            start.instance_profile,
+            "A name or ARN: programs on it have that profile's role, e.g. to fetch s3:// data themselves. Empty: none.",
         ),
         field("user", "user", FieldKind::Line, start.user, "Who logs in; empty: by the image, ubuntu or ec2-user."),
     ];

@@ -146,6 +146,11 @@ fn facts(aws: &Aws, form: &Form, parts: &Parts, spent: Option<&spending::Spendin
         Some(Group::Named(id)) => fact("group", id),
         None => {}
     }
+    let profile = form.value("instance_profile").trim();
+    if !profile.is_empty() {
+        fact("profile", profile.rsplit('/').next().unwrap_or(profile));
+        fact("you need", "iam:PassRole on its role");
+    }
     if let Some(source) = spent.and_then(|spent| spent.source.as_ref()) {
         fact("prices", source.as_str());
     }

@@ -5,8 +5,19 @@ use crate::model::{Failure, FailureKind, Problem, Safe};
 
 /// A failure as a problem of the field that it is about: such a failure says so first.
 pub(super) fn problem_of(failure: &Failure) -> Problem {
-    const FIELDS: [&str; 10] =
-        ["name", "image", "instance_type", "storage_gb", "lease", "zone", "subnet", "security_group", "address", "protection"];
+    const FIELDS: [&str; 11] = [
+        "name",
+        "image",
+        "instance_type",
+        "storage_gb",
+        "lease",
+        "zone",
+        "subnet",
+        "security_group",
+        "instance_profile",
+        "address",
+        "protection",
+    ];
     let said = failure.what.as_str();
     let (field, message) = match said.split_once(": ") {
         Some((field, rest)) if FIELDS.contains(&field) => (field, rest),

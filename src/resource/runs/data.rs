@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::place::stays_inside;
 use crate::aws::s3_uri::S3Uri;
 use crate::aws::script_mode::sourcedir::is_excluded;
-use crate::aws::{Aws, Mode, bucket};
+use crate::aws::{Aws, bucket};
 use crate::model::{Failure, FailureKind, ItemId, Progress, Safe, command, show};
 use crate::resource::line::Line;
 
@@ -63,6 +63,15 @@ impl Kind {
             Self::Plain
         }
     }
+}
+
+/// Whether an instance gets at S3.
+#[derive(Debug)]
+enum Reach {
+    /// With `aws` at this path; where that is empty, with boto3 in the run's environment.
+    Itself(String),
+    /// And why not.
+    Not(String),
 }
 
 /// A data set that is being got ready.
@@ -172,8 +181,8 @@ impl Found {
 /// was done.
 ///
 /// # Errors
-/// With the remedy: no such address, a broken archive, a full disk, no unzip. What has arrived is kept, except on a full
-/// disk, and the next launch goes on with it.
+/// With the remedy: no such address, a broken archive, a full disk, no unzip. What has arrived is kept, and the next launch
+/// goes on with it; of a disk that is full, as much is given back as others need to go on.
 pub(super) async fn provide(getting: &Getting<'_>, source: &Source, code: &str) -> Result<String, Failure> {
     let (key, said) = match source {
         Source::Web(url) => getting.web(url).await?,
@@ -214,21 +223,34 @@ impl Getting<'_> {
         let name = if from.is_bucket() { "." } else { from.name() };
         let mark = objects.iter().map(|object| format!("{} {}", object.key, object.etag)).collect::<Vec<_>>().join("\n");
         let key = key(from.name(), &format!("{from}\n{mark}"), Some(size));
-        // The local region's S3 is behind its own door, to which the instance has no key.
-        if self.aws.mode() == Mode::Aws && self.has_credentials().await? {
-            match self.fetched(&key, Some(size), &[&from.to_string(), kind.word(), name, self.python]).await {
-                // Its role may not read this: then it comes by way of here.
-                Err(failure) if failure.kind == FailureKind::NotFound => {}
-                other => return Ok((key, said(other?, Some(size), "fetched from S3 on the instance"))),
+        let why = match self.reach().await? {
+            Reach::Itself(aws) => {
+                let words = [&from.to_string(), kind.word(), name, self.python, &aws];
+                match self.fetched(&key, Some(size), &words).await {
+                    // Its role may not read this: then it comes by way of here.
+                    Err(failure) if failure.kind == FailureKind::NotFound => failure.what.to_string(),
+                    other => {
+                        let how = if aws.is_empty() { "boto3" } else { "aws" };
+                        return Ok((key, said(other?, Some(size), &format!("fetched from S3 on the instance, by {how}"))));
+                    }
+                }
             }
-        }
+            Reach::Not(why) => why,
+        };
         let was = self.through_here(&key, &from, kind, name, size).await?;
-        Ok((key, said(was, Some(size), "fetched from S3 through this machine")))
+        Ok((key, said(was, Some(size), &format!("fetched from S3 through this machine ({why})"))))
     }
 
-    async fn has_credentials(&self) -> Result<bool, Failure> {
-        let script = "command -v aws > /dev/null && timeout 15 aws sts get-caller-identity > /dev/null 2>&1";
-        Ok(self.line.script(script, &[], None).await?.status == Some(0))
+    /// Whether the instance can fetch from S3 itself, with credentials of its own.
+    async fn reach(&self) -> Result<Reach, Failure> {
+        let ran = self.line.script(include_str!("scripts/reach.sh"), &[self.python], None).await?;
+        let told = String::from_utf8_lossy(&ran.out).into_owned();
+        Ok(match told.trim_end().split_once('\t') {
+            Some(("aws", path)) => Reach::Itself(path.to_owned()),
+            Some(("boto3", _)) => Reach::Itself(String::new()),
+            Some(("none", why)) => Reach::Not(why.to_owned()),
+            _ => Reach::Not("the instance does not tell how it could itself".to_owned()),
+        })
     }
 
     /// Has the instance get it ready, and waits. Whether it was there already.
@@ -361,21 +383,22 @@ esac
         line::hold_here(&aws, &instance, home).await;
         let line = line::line(&aws, &instance).await.unwrap();
         let getting = Getting { aws: &aws, line: &line, named: "s3://dogs/", instance: &instance, python: "", progress: &|_| {} };
-        assert!(getting.has_credentials().await.unwrap());
+        let Reach::Itself(tool) = getting.reach().await.unwrap() else { panic!("it has an aws") };
+        assert!(tool.ends_with("bin/aws"), "{tool}");
 
-        let folder = ["s3://dogs/train/", Kind::Folder.word(), "train", ""];
+        let folder = ["s3://dogs/train/", Kind::Folder.word(), "train", "", &tool];
         assert!(!getting.fetched("train-1", Some(4), &folder).await.unwrap());
         assert_eq!(std::fs::read_to_string(home.join("footplate/data/train-1/files/train/ada/1.jpg")).unwrap(), "woof");
         let asked = std::fs::read_to_string(home.join("asked")).unwrap();
         assert!(asked.contains("s3 sync --only-show-errors s3://dogs/train/ new/train"), "{asked}");
         assert!(getting.fetched("train-1", Some(4), &folder).await.unwrap(), "there already");
-        let one = ["s3://dogs/train/ada/1.jpg", Kind::Plain.word(), "1.jpg", ""];
+        let one = ["s3://dogs/train/ada/1.jpg", Kind::Plain.word(), "1.jpg", "", &tool];
         getting.fetched("one-1", Some(4), &one).await.unwrap();
         assert_eq!(std::fs::read_to_string(home.join("footplate/data/one-1/files/1.jpg")).unwrap(), "woof");
 
         // Whose role may not read it is told so, and it comes by way of here.
         std::fs::write(home.join("denied"), "").unwrap();
-        assert!(!getting.has_credentials().await.unwrap());
+        assert!(matches!(getting.reach().await.unwrap(), Reach::Not(why) if why.contains("no credentials")));
         let denied = getting.fetched("two-1", Some(4), &folder).await.unwrap_err();
         assert!(denied.kind == FailureKind::NotFound && denied.what.as_str().contains("Forbidden"), "{denied}");
         assert!(!home.join("footplate/data/two-1/files").exists());

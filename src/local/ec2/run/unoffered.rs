@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::interface;
 use crate::local::ec2::ids::INTERFACE;
-use crate::local::ec2::wanted::{flag, invalid, list, text};
+use crate::local::ec2::wanted::{flag, list, text};
 use crate::local::fault::Fault;
 
 /// Members that nothing here could honour.
@@ -26,8 +26,7 @@ const MEMBERS: [&str; 12] = [
 /// Refuses what is not offered.
 ///
 /// # Errors
-/// `InvalidKeyPair.NotFound`, `InvalidLaunchTemplateId.NotFound`, `InvalidParameterValue` for instance profiles,
-/// `Unsupported` for the rest. assumed: the text of the last.
+/// `InvalidKeyPair.NotFound`, `InvalidLaunchTemplateId.NotFound`, `Unsupported` for the rest. assumed: the text of the last.
 pub fn check(request: &Value) -> Result<(), Fault> {
     if let Some(name) = text(request, "KeyName") {
         // Keys come by EC2 Instance Connect.
@@ -37,15 +36,6 @@ pub fn check(request: &Value) -> Result<(), Fault> {
         let name = text(template, "LaunchTemplateName").or_else(|| text(template, "LaunchTemplateId")).unwrap_or_default();
         let text = format!("The specified launch template, with template ID {name}, does not exist.");
         return Err(Fault::new("InvalidLaunchTemplateId.NotFound", 400, text));
-    }
-    if let Some(profile) = request.get("IamInstanceProfile") {
-        let (member, name) = match text(profile, "Arn") {
-            Some(arn) => ("arn", arn),
-            None => ("name", text(profile, "Name").unwrap_or_default()),
-        };
-        let text =
-            format!("Value ({name}) for parameter iamInstanceProfile.{member} is invalid. Invalid IAM Instance Profile {member}");
-        return Err(invalid(text));
     }
     if let Some(member) = MEMBERS.into_iter().find(|member| request.get(member).is_some()) {
         return Err(unsupported(member));
