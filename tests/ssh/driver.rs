@@ -278,15 +278,16 @@ impl Hands {
     }
 }
 
-/// What a transfer told of its progress.
+/// What a transfer told of its progress, and what it took.
 struct Meter {
     begun: Instant,
+    used: u64,
     first: Mutex<Option<u64>>,
 }
 
 impl Default for Meter {
     fn default() -> Self {
-        Self { begun: Instant::now(), first: Mutex::default() }
+        Self { begun: Instant::now(), used: cpu(), first: Mutex::default() }
     }
 }
 
@@ -296,7 +297,8 @@ impl Meter {
     }
 
     fn told(&self, size: u64) -> Value {
-        json!({ "size": size, "from": *self.first.lock().unwrap(), "seconds": self.begun.elapsed().as_secs_f64() })
+        let cpu = Duration::from_nanos(cpu() - self.used).as_secs_f64();
+        json!({ "size": size, "from": *self.first.lock().unwrap(), "seconds": self.begun.elapsed().as_secs_f64(), "cpu": cpu })
     }
 }
 
