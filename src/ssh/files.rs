@@ -1,15 +1,20 @@
 //! Files both ways by SFTP, many requests on their way at once. What breaks off is continued.
 //!
-//! A file appears under its name only when it is complete. Until then it is `NAME.SIZE-TIME.part` beside it, with size and
-//! time of change of what it is a copy of: the next transfer continues it if that is still the same. Once complete it has that
-//! time of change itself, so that a later copy of the same is known to be unchanged.
+//! A file appears under its name only when it is complete. Until then it is `NAME.SIZE-TIME.part` beside it ([`part`]), with
+//! size and time of change of what it is a copy of: the next transfer continues it if that is still the same. Once complete it
+//! has that time of change itself, so that a later copy of the same is known to be unchanged.
 
 mod copy;
 mod get;
 mod incoming;
+mod name;
 mod outgoing;
+mod part;
 mod path;
 mod put;
+mod sink;
+mod tidy;
+mod told;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,8 +30,9 @@ use tokio::time::timeout;
 use super::connection::Session;
 use super::fault;
 use crate::model::{Failure, FailureKind, Progress, Safe};
-pub use copy::Copied;
+pub use name::{Flaw, Unfit};
 pub use outgoing::{Outgoing, look};
+pub use told::Copied;
 
 /// OpenSSH's extension that replaces a file by another in one step.
 const POSIX_RENAME: &str = "posix-rename@openssh.com";
@@ -53,7 +59,7 @@ pub struct Files {
 /// What a folder has in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// A plain name: never empty, `.`, `..`, and without `/` and control characters.
+    /// A name that stays in its folder: never empty, `.`, `..`, and without `/`. Not all can be copied ([`Flaw`]).
     pub name: String,
     /// Bytes.
     pub size: u64,
@@ -121,8 +127,8 @@ impl Files {
             match self.raw.readdir(handle.as_str()).await {
                 Ok(name) => {
                     for file in name.files.into_iter().filter(|file| file.filename != "." && file.filename != "..") {
-                        if !is_plain(&file.filename) {
-                            return Err(leads_out(folder, &file.filename));
+                        if !name::stays(&file.filename) {
+                            return Err(name::leads_out(folder, &file.filename));
                         }
                         entries.push(Entry::of(file.filename, &file.attrs));
                     }
@@ -138,8 +144,10 @@ impl Files {
         let _ = self.raw.close(handle).await;
         read?;
         entries.sort_by(|a, b| a.name.cmp(&b.name));
-        match entries.windows(2).find(|two| two[0].name == two[1].name) {
-            Some(two) => Err(twice(folder, &two[0].name)),
+        // Names that are not UTF-8 may only look alike.
+        let is_twice = |two: &&[Entry]| two[0].name == two[1].name && Flaw::of(&two[0].name) != Some(Flaw::NotUtf8);
+        match entries.windows(2).find(is_twice) {
+            Some(two) => Err(name::twice(folder, &two[0].name)),
             None => Ok(entries),
         }
     }
@@ -147,12 +155,21 @@ impl Files {
     /// Makes a folder; one that is there already will do.
     ///
     /// # Errors
-    /// `NotFound` when there is no folder to make it in, `Denied`.
+    /// `NotFound` when there is no folder to make it in, `Denied`, `Invalid` when something else has that name.
     pub async fn mkdir(&self, folder: &str) -> Result<(), Failure> {
-        let Err(error) = self.raw.mkdir(folder, FileAttributes::empty()).await else { return Ok(()) };
+        self.make(folder).await.map(drop)
+    }
+
+    /// As [`Files::mkdir`]; says whether it was made just now.
+    async fn make(&self, folder: &str) -> Result<bool, Failure> {
+        let Err(error) = self.raw.mkdir(folder, FileAttributes::empty()).await else { return Ok(true) };
         match self.raw.stat(folder).await {
-            Ok(there) if is_folder(&there.attrs) => Ok(()),
-            _ => Err(self.fail(folder, &error)),
+            Ok(there) if is_folder(&there.attrs) => Ok(false),
+            Ok(_) => {
+                let what = format!("{} on the instance is a file, and a folder here", fault::cut(folder));
+                Err(Failure::new(FailureKind::Invalid, what, "remove or rename one of the two"))
+            }
+            Err(_) => Err(self.fail(folder, &error)),
         }
     }
 
@@ -189,6 +206,12 @@ fn tell(session: &Session, at: &str, error: &Error) -> Failure {
                 "choose a place in the user's home folder",
             ),
             _ if status.error_message.contains("No space left on device") => full(&at),
+            // What OpenSSH's server says of names and paths that are too long (its sftp-server.c, errno_to_portable).
+            StatusCode::BadMessage => Failure::new(
+                FailureKind::Invalid,
+                format!("{at} cannot be made on the instance, for its name or path: {}", fault::cut(&status.error_message)),
+                "rename it, copy to a place with a shorter path, or pack the folder (tar) and copy that",
+            ),
             _ => {
                 let what = format!("{at} on the instance: {}", fault::cut(&status.error_message));
                 Failure::new(
@@ -216,21 +239,6 @@ fn full(at: &str) -> Failure {
         format!("{at} on the instance: its disk is full"),
         "free some of it (df -h and du -sh * there tell where it went), then the same again: what is complete stays",
     )
-}
-
-/// A name that stays in its folder and can be shown.
-fn is_plain(name: &str) -> bool {
-    !name.is_empty() && name != "." && name != ".." && !name.contains(|c: char| c == '/' || c.is_control())
-}
-
-fn leads_out(folder: &str, name: &str) -> Failure {
-    let what = format!("the instance names a file in {} that would lead out of it: {}", fault::cut(folder), fault::cut(name));
-    Failure::new(FailureKind::Refused, what, "an honest server does not do that: do not trust what is on this instance")
-}
-
-fn twice(folder: &str, name: &str) -> Failure {
-    let what = format!("the instance names two files in {} alike: {}", fault::cut(folder), fault::cut(name));
-    Failure::new(FailureKind::Refused, what, "an honest server does not do that: do not trust what is on this instance")
 }
 
 /// An ordinary file. Servers that do not say are believed.

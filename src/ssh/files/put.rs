@@ -1,5 +1,6 @@
 //! To the machine.
 
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -10,7 +11,7 @@ use russh_sftp::client::error::Error;
 use russh_sftp::protocol::{FileAttributes, OpenFlags, Packet, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
-use super::{Files, POSIX_RENAME, REQUESTS, Teller, Told, WRITTEN, full, is_file, is_folder};
+use super::{Files, POSIX_RENAME, REQUESTS, Teller, Told, WRITTEN, full, is_file, is_folder, part, path};
 use crate::model::{Failure, FailureKind, Progress};
 
 impl Files {
@@ -46,12 +47,11 @@ impl Files {
         }
         let size = about.len();
         let mode = about.permissions().mode() & 0o777;
-        // The protocol's times are seconds, in 32 bits; what does not fit is not told.
-        let modified = u32::try_from(about.mtime()).ok();
+        let modified = modified(&about);
         if let Ok(there) = self.raw.stat(remote).await.map(|there| there.attrs) {
             if is_folder(&there) {
-                let what = format!("{remote} on the instance is a folder");
-                return Err(Failure::new(FailureKind::Invalid, what, "name the file that is to be written there"));
+                let what = format!("{remote} on the instance is a folder, and a file here");
+                return Err(Failure::new(FailureKind::Invalid, what, "remove or rename one of the two"));
             }
             if !is_file(&there) {
                 let what = format!("{remote} on the instance is neither a file nor a folder");
@@ -63,7 +63,7 @@ impl Files {
                 return Ok(None);
             }
         }
-        let part = format!("{remote}.{size:x}-{:x}{:08x}.part", about.mtime(), about.mtime_nsec());
+        let part = path::join(path::above(remote), &part::of(path::name(remote), &state(&about)));
         let there = self.raw.stat(part.as_str()).await.ok().and_then(|there| there.attrs.size).filter(|there| *there <= size);
         // The server writes in the order in which we send: what is there is whole up to its end.
         let from = there.unwrap_or(0);
@@ -111,8 +111,7 @@ impl Files {
     /// OpenSSH's server says `Failure` where the disk is full; it is asked how much room there is, where it answers that
     /// (`statvfs@openssh.com`; its file PROTOCOL, section 4.4).
     async fn is_full(&self, remote: &str) -> bool {
-        let folder = remote.rsplit_once('/').map_or(".", |(folder, _)| if folder.is_empty() { "/" } else { folder });
-        self.raw.statvfs(folder).await.is_ok_and(|room| room.blocks_avail == 0)
+        self.raw.statvfs(path::above(remote)).await.is_ok_and(|room| room.blocks_avail == 0)
     }
 
     /// Writes in pieces, many at once, and says where it ended.
@@ -172,6 +171,16 @@ impl Files {
         };
         done.map_err(|error| self.fail(to, &error))
     }
+}
+
+/// In which state a file is here: its size, and when it was changed, to the nanosecond.
+pub(super) fn state(about: &Metadata) -> String {
+    format!("{:x}-{:x}{:08x}", about.len(), about.mtime(), about.mtime_nsec())
+}
+
+/// When it was changed, as it will be told there: the protocol's times are seconds, in 32 bits; what does not fit is not told.
+pub(super) fn modified(about: &Metadata) -> Option<u32> {
+    u32::try_from(about.mtime()).ok()
 }
 
 /// The permissions that a file has to get so that it may be executed where the other one may: by whoever may read it; `None`
