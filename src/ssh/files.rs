@@ -13,6 +13,7 @@ mod part;
 mod path;
 mod put;
 mod sink;
+mod source;
 mod tidy;
 mod told;
 
@@ -39,8 +40,11 @@ const POSIX_RENAME: &str = "posix-rename@openssh.com";
 /// Pieces on their way at once, over all files, and bytes each: 4 MB, what a line of 40 MB/s carries in a round trip of 100 ms.
 const REQUESTS: usize = 64;
 const PIECE: u32 = 64 * 1024;
-/// OpenSSH's own client writes this much at once; every server takes it.
+/// Every server takes this much at once (draft-ietf-secsh-filexfer-02, section 3: packets of 34,000 bytes).
 const WRITTEN: u32 = 32 * 1024;
+/// Of a server that says how much it takes (`limits@openssh.com`; OpenSSH's file PROTOCOL, section 4.8), this much.
+const WRITTEN_AT_MOST: u32 = 128 * 1024;
+const LIMITS: &str = "limits@openssh.com";
 /// Names in a folder that we look at.
 const MOST: usize = 100_000;
 /// The bits of a mode that say what a thing is (POSIX `S_IFMT`). The library's own questions take a link for a file.
@@ -53,6 +57,8 @@ pub struct Files {
     raw: Arc<RawSftpSession>,
     session: Arc<Session>,
     replaces: bool,
+    /// Bytes that are written at once.
+    written: u32,
     turns: Semaphore,
 }
 
@@ -111,7 +117,13 @@ pub(super) async fn open(session: &Arc<Session>) -> Result<Files, Failure> {
     raw.set_limits(Limits::default());
     raw.set_timeout(patience.saturating_mul(8));
     let replaces = about.extensions.contains_key(POSIX_RENAME);
-    Ok(Files { raw: Arc::new(raw), session: Arc::clone(session), replaces, turns: Semaphore::new(REQUESTS) })
+    let mut written = WRITTEN;
+    if about.extensions.contains_key(LIMITS) {
+        // One that does not say after all takes what every server takes.
+        let most = raw.limits().await.map_or(0, |limits| limits.max_write_len);
+        written = u32::try_from(most).unwrap_or(u32::MAX).clamp(WRITTEN, WRITTEN_AT_MOST);
+    }
+    Ok(Files { raw: Arc::new(raw), session: Arc::clone(session), replaces, written, turns: Semaphore::new(REQUESTS) })
 }
 
 impl Files {

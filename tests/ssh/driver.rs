@@ -254,10 +254,10 @@ impl Hands {
                 Ok(json!({ "files": files.get_folder(&remote, &local, &|_| ()).await? }))
             }
             Task::SendAll { on, from, to } => {
-                Ok(copied(self.connections[&on].files().await?.send_all(from, &to, &|_| ()).await?))
+                Ok(copied(&self.connections[&on].files().await?.send_all(from, &to, &|_| ()).await?))
             }
             Task::FetchAll { on, from, to } => {
-                Ok(copied(self.connections[&on].files().await?.fetch_all(&from, &to, &|_| ()).await?))
+                Ok(copied(&self.connections[&on].files().await?.fetch_all(&from, &to, &|_| ()).await?))
             }
             Task::Ended { on } => {
                 let begun = Instant::now();
@@ -302,6 +302,6 @@ impl Meter {
     }
 }
 
-fn copied(copied: footplate::ssh::Copied) -> Value {
+fn copied(copied: &footplate::ssh::Copied) -> Value {
     json!({ "sent": copied.done.sent, "unchanged": copied.done.unchanged, "left_out": copied.left_out })
 }

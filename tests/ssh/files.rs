@@ -1,6 +1,6 @@
 //! Files over SFTP, with a server of russh's on this machine: one that is honest about a folder, and one that is not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -62,7 +62,7 @@ impl server::Handler for Server {
         let channel = self.channels.remove(&id).unwrap();
         russh_sftp::server::run(
             channel.into_stream(),
-            Sftp { manners: self.manners.clone(), open: HashMap::new(), listed: false },
+            Sftp { manners: self.manners.clone(), open: HashMap::new(), listed: HashSet::new() },
         )
         .await;
         Ok(())
@@ -72,7 +72,8 @@ impl server::Handler for Server {
 struct Sftp {
     manners: Manners,
     open: HashMap<String, Mutex<std::fs::File>>,
-    listed: bool,
+    /// Folders that were told.
+    listed: HashSet<String>,
 }
 
 impl Sftp {
@@ -186,12 +187,12 @@ impl russh_sftp::server::Handler for Sftp {
 
     async fn opendir(&mut self, id: u32, path: String) -> Result<Handle, StatusCode> {
         attrs(&self.at(&path))?;
-        self.listed = false;
+        self.listed.remove(&path);
         Ok(Handle { id, handle: path })
     }
 
     async fn readdir(&mut self, id: u32, handle: String) -> Result<Name, StatusCode> {
-        if std::mem::replace(&mut self.listed, true) {
+        if !self.listed.insert(handle.clone()) {
             return Err(StatusCode::Eof);
         }
         let there = std::fs::read_dir(self.at(&handle)).map_err(|error| told(&error))?.flatten();

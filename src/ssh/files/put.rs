@@ -1,7 +1,7 @@
 //! To the machine.
 
-use std::fs::Metadata;
-use std::io;
+use std::fs::{File, Metadata};
+use std::io::{self, Seek};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -9,9 +9,9 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use russh_sftp::client::error::Error;
 use russh_sftp::protocol::{FileAttributes, OpenFlags, Packet, StatusCode};
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
-use super::{Files, POSIX_RENAME, REQUESTS, Teller, Told, WRITTEN, full, is_file, is_folder, part, path};
+use super::source::Source;
+use super::{Files, POSIX_RENAME, REQUESTS, Teller, Told, full, is_file, is_folder, part, path};
 use crate::model::{Failure, FailureKind, Progress};
 
 impl Files {
@@ -40,8 +40,8 @@ impl Files {
             let what = format!("{} cannot be read: {error}", local.display());
             Failure::new(FailureKind::Invalid, what, "name a file that is there and that you may read")
         };
-        let mut file = tokio::fs::File::open(local).await.map_err(unreadable)?;
-        let about = file.metadata().await.map_err(unreadable)?;
+        let mut file = File::open(local).map_err(unreadable)?;
+        let about = file.metadata().map_err(unreadable)?;
         if !about.is_file() {
             return Err(unreadable(io::ErrorKind::IsADirectory.into()));
         }
@@ -70,9 +70,9 @@ impl Files {
         let flags = if from == 0 { OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE } else { OpenFlags::WRITE };
         let attrs = FileAttributes { permissions: Some(mode | 0o600), ..FileAttributes::empty() };
         let handle = self.raw.open(part.as_str(), flags, attrs).await.map_err(|error| self.fail(remote, &error))?.handle;
-        file.seek(io::SeekFrom::Start(from)).await.map_err(unreadable)?;
+        file.seek(io::SeekFrom::Start(from)).map_err(unreadable)?;
         told(from, size);
-        let sent = self.send(remote, &handle, from..size, &mut file, told).await;
+        let sent = self.send(remote, &handle, from..size, Source::new(file, self.written), told).await;
         if sent.is_ok() && modified.is_some() {
             // Where the server keeps no times, it is sent anew the next time.
             let times = FileAttributes { atime: modified, mtime: modified, ..FileAttributes::empty() };
@@ -120,7 +120,7 @@ impl Files {
         remote: &str,
         handle: &str,
         range: std::ops::Range<u64>,
-        file: &mut tokio::fs::File,
+        mut source: Source,
         told: &mut Told<'_>,
     ) -> Result<u64, Failure> {
         let (mut at, mut done) = (range.start, range.start);
@@ -129,17 +129,16 @@ impl Files {
         loop {
             while more && at_work.len() < REQUESTS {
                 let Some(turn) = self.turn(at_work.is_empty()).await else { break };
-                let mut piece = Vec::with_capacity(WRITTEN as usize);
-                let read = (&mut *file).take(u64::from(WRITTEN)).read_to_end(&mut piece).await.map_err(|error| {
+                let piece = source.next().await.map_err(|error| {
                     Failure::new(
                         FailureKind::Machine,
                         format!("the file cannot be read any more: {error}"),
                         "try again: it is continued",
                     )
                 })?;
-                more = read > 0;
+                more = !piece.is_empty();
                 if more {
-                    let (offset, length) = (at, read as u64);
+                    let (offset, length) = (at, piece.len() as u64);
                     at_work.push(async move {
                         let _turn = turn;
                         self.raw.write(handle, offset, piece).await.map(|_| length)
