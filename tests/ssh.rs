@@ -2,6 +2,8 @@
 //! within its deadline, never a hang and never a panic. And against what they should do. OpenSSH itself is in
 //! `tests/peers/test_sshd.py`.
 
+#[path = "ssh/copies.rs"]
+mod copies;
 #[path = "ssh/crypto.rs"]
 mod crypto;
 #[path = "ssh/door.rs"]

@@ -54,7 +54,50 @@ class Transfers:
             "footplate, bulk": lambda: self.ours("push", "bulk", up, bytes=self.size),
             "ssh, the same cipher": lambda: self.theirs(up, CIPHER, self.size),
         }
-        return rows + self.table(f"{self.size >> 20} MB over SSH, sent", ways, rounds)
+        rows += self.table(f"{self.size >> 20} MB over SSH, sent", ways, rounds)
+        return rows + self.files(rounds)
+
+    def files(self, rounds):
+        """A file both ways: every copy is a new one, of the same file, in the same folder."""
+        source, target = self.folder / "source", self.folder / "target"
+        with open(source, "wb") as file:
+            for _ in range(self.size >> 20):
+                file.write(os.urandom(1 << 20))
+        rows = []
+        for title, verb in (("fetched", "get"), ("put", "put")):
+            ways = {
+                "footplate cp": lambda verb=verb: self.our_file(verb, source, target),
+                "sftp, the same cipher": lambda verb=verb: self.their_file(["sftp", "-b", "-"], verb, source, target),
+                "scp, the same cipher": lambda verb=verb: self.their_file(["scp", "-q"], verb, source, target),
+            }
+            rows += self.table(f"a file of {self.size >> 20} MB, {title}", ways, rounds)
+        return rows
+
+    def our_file(self, verb, source, target):
+        target.unlink(missing_ok=True)
+        local, remote = (target, source) if verb == "get" else (source, target)
+        answer = getattr(self.client, verb)(on="bulk", local=str(local), remote=str(remote))
+        assert answer.get("size") == self.size and answer["from"] == 0, answer
+        return answer["seconds"], answer["cpu"]
+
+    def their_file(self, program, verb, source, target):
+        small = self.folder / "small"
+        small.write_text("small")
+        # Once with next to nothing, for the login alone.
+        login, whole = (self.their_copy(program, verb, what, target) for what in (small, source))
+        assert target.stat().st_size == self.size
+        return whole[0] - login[0], whole[1] - login[1]
+
+    def their_copy(self, program, verb, source, target):
+        target.unlink(missing_ok=True)
+        shutil.copyfile(self.folder / "key.pub", self.server.keys)
+        options = ["-oStrictHostKeyChecking=no", f"-oUserKnownHostsFile={self.folder}/known", "-oLogLevel=ERROR", "-oBatchMode=yes", "-F", "none"]
+        options += [f"-oCiphers={CIPHER}", "-i", self.folder / "key", "-P", str(self.server.port)]
+        there = f"{self.server.user}@127.0.0.1"
+        if program[0] == "sftp":
+            return self.timed([*program, *options, there], f"{verb} {source} {target}\n")
+        places = [f"{there}:{source}", target] if verb == "get" else [source, f"{there}:{target}"]
+        return self.timed([*program, *options, *places], 0)
 
     def table(self, title, ways, rounds):
         runs = {name: [] for name in ways}
@@ -92,8 +135,10 @@ class Transfers:
         whole = self.timed(line, size)
         return whole[0] - login[0], whole[1] - login[1]
 
-    def timed(self, line, size):
-        feeder = subprocess.Popen(["head", "-c", str(size), "/dev/zero"], stdout=subprocess.PIPE)
+    def timed(self, line, given):
+        """Feeds it so many bytes, or a text."""
+        feed = ["printf", "%s", given] if isinstance(given, str) else ["head", "-c", str(given), "/dev/zero"]
+        feeder = subprocess.Popen(feed, stdout=subprocess.PIPE)
         begun = time.monotonic()
         process = subprocess.Popen(line, stdin=feeder.stdout, stdout=subprocess.DEVNULL)
         feeder.stdout.close()

@@ -22,7 +22,14 @@ use crate::ssh::{Copied, Manner};
     missing, when it ends in /, is one, or is to have several files; else it is the one file's new name.\n\
     What is there already with the same size and time of change is not copied again. What broke off, or was ended by Ctrl-C, is \
     continued by the same command: a file has its name only once it is complete. Permissions come along as far as the umask \
-    lets them, times of change too. Links and devices in folders are left out, and links that are named are followed.\n\n\
+    lets them, times of change too. Links and devices in folders are left out, and links that are named are followed. What \
+    cannot be copied is left out by name, the rest is copied, and the exit code is 1: names with a control character, that are \
+    not UTF-8 or too long, what may not be read, what something else is in the way of.\n\
+    While it is on its way, a file is NAME.SIZE-TIME.part beside its place (a long NAME is cut and gets ~HASH), SIZE and TIME \
+    being those of what it is a copy of, in hexadecimal. Parts of another state of a file in this copy, or of one that is \
+    complete, are removed first. Parts of files that are not in this copy stay where they are and are named in the end: \
+    remove them, or copy those files again. A disk that is full here leaves its part to be continued; a disk that is full \
+    there, none.\n\n\
     Examples:\n  footplate cp solution.py data/ experiment:work/\n  footplate cp experiment:work/TrainedModels ."
 )]
 pub struct Args {
@@ -58,7 +65,7 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
         let (from, to) = (&copy.from, copy.to);
         json::print(&json!({
             "instance": copy.instance, "from": from, "to": to, "copied": sent, "bytes": bytes, "unchanged": unchanged, "continued": continued,
-            "left_out": copied.left_out, "said": copied.told(),
+            "left_out": copied.left_out, "cleared": copied.cleared, "strays": copied.strays, "said": copied.told(),
         }))?;
     } else {
         print::line(&copied.told())?;

@@ -1,15 +1,21 @@
 //! Files both ways by SFTP, many requests on their way at once. What breaks off is continued.
 //!
-//! A file appears under its name only when it is complete. Until then it is `NAME.SIZE-TIME.part` beside it, with size and
-//! time of change of what it is a copy of: the next transfer continues it if that is still the same. Once complete it has that
-//! time of change itself, so that a later copy of the same is known to be unchanged.
+//! A file appears under its name only when it is complete. Until then it is `NAME.SIZE-TIME.part` beside it ([`part`]), with
+//! size and time of change of what it is a copy of: the next transfer continues it if that is still the same. Once complete it
+//! has that time of change itself, so that a later copy of the same is known to be unchanged.
 
 mod copy;
 mod get;
 mod incoming;
+mod name;
 mod outgoing;
+mod part;
 mod path;
 mod put;
+mod sink;
+mod source;
+mod tidy;
+mod told;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,16 +31,20 @@ use tokio::time::timeout;
 use super::connection::Session;
 use super::fault;
 use crate::model::{Failure, FailureKind, Progress, Safe};
-pub use copy::Copied;
+pub use name::{Flaw, Unfit};
 pub use outgoing::{Outgoing, look};
+pub use told::Copied;
 
 /// OpenSSH's extension that replaces a file by another in one step.
 const POSIX_RENAME: &str = "posix-rename@openssh.com";
 /// Pieces on their way at once, over all files, and bytes each: 4 MB, what a line of 40 MB/s carries in a round trip of 100 ms.
 const REQUESTS: usize = 64;
 const PIECE: u32 = 64 * 1024;
-/// OpenSSH's own client writes this much at once; every server takes it.
+/// Every server takes this much at once (draft-ietf-secsh-filexfer-02, section 3: packets of 34,000 bytes).
 const WRITTEN: u32 = 32 * 1024;
+/// Of a server that says how much it takes (`limits@openssh.com`; OpenSSH's file PROTOCOL, section 4.8), this much.
+const WRITTEN_AT_MOST: u32 = 128 * 1024;
+const LIMITS: &str = "limits@openssh.com";
 /// Names in a folder that we look at.
 const MOST: usize = 100_000;
 /// The bits of a mode that say what a thing is (POSIX `S_IFMT`). The library's own questions take a link for a file.
@@ -47,13 +57,15 @@ pub struct Files {
     raw: Arc<RawSftpSession>,
     session: Arc<Session>,
     replaces: bool,
+    /// Bytes that are written at once.
+    written: u32,
     turns: Semaphore,
 }
 
 /// What a folder has in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// A plain name: never empty, `.`, `..`, and without `/` and control characters.
+    /// A name that stays in its folder: never empty, `.`, `..`, and without `/`. Not all can be copied ([`Flaw`]).
     pub name: String,
     /// Bytes.
     pub size: u64,
@@ -105,7 +117,13 @@ pub(super) async fn open(session: &Arc<Session>) -> Result<Files, Failure> {
     raw.set_limits(Limits::default());
     raw.set_timeout(patience.saturating_mul(8));
     let replaces = about.extensions.contains_key(POSIX_RENAME);
-    Ok(Files { raw: Arc::new(raw), session: Arc::clone(session), replaces, turns: Semaphore::new(REQUESTS) })
+    let mut written = WRITTEN;
+    if about.extensions.contains_key(LIMITS) {
+        // One that does not say after all takes what every server takes.
+        let most = raw.limits().await.map_or(0, |limits| limits.max_write_len);
+        written = u32::try_from(most).unwrap_or(u32::MAX).clamp(WRITTEN, WRITTEN_AT_MOST);
+    }
+    Ok(Files { raw: Arc::new(raw), session: Arc::clone(session), replaces, written, turns: Semaphore::new(REQUESTS) })
 }
 
 impl Files {
@@ -121,8 +139,8 @@ impl Files {
             match self.raw.readdir(handle.as_str()).await {
                 Ok(name) => {
                     for file in name.files.into_iter().filter(|file| file.filename != "." && file.filename != "..") {
-                        if !is_plain(&file.filename) {
-                            return Err(leads_out(folder, &file.filename));
+                        if !name::stays(&file.filename) {
+                            return Err(name::leads_out(folder, &file.filename));
                         }
                         entries.push(Entry::of(file.filename, &file.attrs));
                     }
@@ -138,8 +156,10 @@ impl Files {
         let _ = self.raw.close(handle).await;
         read?;
         entries.sort_by(|a, b| a.name.cmp(&b.name));
-        match entries.windows(2).find(|two| two[0].name == two[1].name) {
-            Some(two) => Err(twice(folder, &two[0].name)),
+        // Names that are not UTF-8 may only look alike.
+        let is_twice = |two: &&[Entry]| two[0].name == two[1].name && Flaw::of(&two[0].name) != Some(Flaw::NotUtf8);
+        match entries.windows(2).find(is_twice) {
+            Some(two) => Err(name::twice(folder, &two[0].name)),
             None => Ok(entries),
         }
     }
@@ -147,12 +167,21 @@ impl Files {
     /// Makes a folder; one that is there already will do.
     ///
     /// # Errors
-    /// `NotFound` when there is no folder to make it in, `Denied`.
+    /// `NotFound` when there is no folder to make it in, `Denied`, `Invalid` when something else has that name.
     pub async fn mkdir(&self, folder: &str) -> Result<(), Failure> {
-        let Err(error) = self.raw.mkdir(folder, FileAttributes::empty()).await else { return Ok(()) };
+        self.make(folder).await.map(drop)
+    }
+
+    /// As [`Files::mkdir`]; says whether it was made just now.
+    async fn make(&self, folder: &str) -> Result<bool, Failure> {
+        let Err(error) = self.raw.mkdir(folder, FileAttributes::empty()).await else { return Ok(true) };
         match self.raw.stat(folder).await {
-            Ok(there) if is_folder(&there.attrs) => Ok(()),
-            _ => Err(self.fail(folder, &error)),
+            Ok(there) if is_folder(&there.attrs) => Ok(false),
+            Ok(_) => {
+                let what = format!("{} on the instance is a file, and a folder here", fault::cut(folder));
+                Err(Failure::new(FailureKind::Invalid, what, "remove or rename one of the two"))
+            }
+            Err(_) => Err(self.fail(folder, &error)),
         }
     }
 
@@ -189,6 +218,12 @@ fn tell(session: &Session, at: &str, error: &Error) -> Failure {
                 "choose a place in the user's home folder",
             ),
             _ if status.error_message.contains("No space left on device") => full(&at),
+            // What OpenSSH's server says of names and paths that are too long (its sftp-server.c, errno_to_portable).
+            StatusCode::BadMessage => Failure::new(
+                FailureKind::Invalid,
+                format!("{at} cannot be made on the instance, for its name or path: {}", fault::cut(&status.error_message)),
+                "rename it, copy to a place with a shorter path, or pack the folder (tar) and copy that",
+            ),
             _ => {
                 let what = format!("{at} on the instance: {}", fault::cut(&status.error_message));
                 Failure::new(
@@ -216,21 +251,6 @@ fn full(at: &str) -> Failure {
         format!("{at} on the instance: its disk is full"),
         "free some of it (df -h and du -sh * there tell where it went), then the same again: what is complete stays",
     )
-}
-
-/// A name that stays in its folder and can be shown.
-fn is_plain(name: &str) -> bool {
-    !name.is_empty() && name != "." && name != ".." && !name.contains(|c: char| c == '/' || c.is_control())
-}
-
-fn leads_out(folder: &str, name: &str) -> Failure {
-    let what = format!("the instance names a file in {} that would lead out of it: {}", fault::cut(folder), fault::cut(name));
-    Failure::new(FailureKind::Refused, what, "an honest server does not do that: do not trust what is on this instance")
-}
-
-fn twice(folder: &str, name: &str) -> Failure {
-    let what = format!("the instance names two files in {} alike: {}", fault::cut(folder), fault::cut(name));
-    Failure::new(FailureKind::Refused, what, "an honest server does not do that: do not trust what is on this instance")
 }
 
 /// An ordinary file. Servers that do not say are believed.

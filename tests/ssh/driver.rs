@@ -254,10 +254,10 @@ impl Hands {
                 Ok(json!({ "files": files.get_folder(&remote, &local, &|_| ()).await? }))
             }
             Task::SendAll { on, from, to } => {
-                Ok(copied(self.connections[&on].files().await?.send_all(from, &to, &|_| ()).await?))
+                Ok(copied(&self.connections[&on].files().await?.send_all(from, &to, &|_| ()).await?))
             }
             Task::FetchAll { on, from, to } => {
-                Ok(copied(self.connections[&on].files().await?.fetch_all(&from, &to, &|_| ()).await?))
+                Ok(copied(&self.connections[&on].files().await?.fetch_all(&from, &to, &|_| ()).await?))
             }
             Task::Ended { on } => {
                 let begun = Instant::now();
@@ -278,15 +278,16 @@ impl Hands {
     }
 }
 
-/// What a transfer told of its progress.
+/// What a transfer told of its progress, and what it took.
 struct Meter {
     begun: Instant,
+    used: u64,
     first: Mutex<Option<u64>>,
 }
 
 impl Default for Meter {
     fn default() -> Self {
-        Self { begun: Instant::now(), first: Mutex::default() }
+        Self { begun: Instant::now(), used: cpu(), first: Mutex::default() }
     }
 }
 
@@ -296,10 +297,11 @@ impl Meter {
     }
 
     fn told(&self, size: u64) -> Value {
-        json!({ "size": size, "from": *self.first.lock().unwrap(), "seconds": self.begun.elapsed().as_secs_f64() })
+        let cpu = Duration::from_nanos(cpu() - self.used).as_secs_f64();
+        json!({ "size": size, "from": *self.first.lock().unwrap(), "seconds": self.begun.elapsed().as_secs_f64(), "cpu": cpu })
     }
 }
 
-fn copied(copied: footplate::ssh::Copied) -> Value {
+fn copied(copied: &footplate::ssh::Copied) -> Value {
     json!({ "sent": copied.done.sent, "unchanged": copied.done.unchanged, "left_out": copied.left_out })
 }

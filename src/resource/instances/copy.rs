@@ -86,10 +86,15 @@ pub(super) fn preview(recipe: &Recipe, form: &Form) -> Preview {
         Ok(found) => {
             preview.facts.push(("files".into(), Safe::line(&show::grouped(found.files.len() as u64))));
             preview.facts.push(("size".into(), Safe::line(&show::size(found.bytes()))));
-            let odd = [(found.left_out, "links or devices"), (found.unnamed.len() as u64, "with names that are not UTF-8")];
-            for (count, what) in odd.iter().filter(|(count, _)| *count > 0) {
-                let message = Safe::line(&format!("{} {what} will be left out", show::grouped(*count)));
-                preview.problems.push(Problem { field: "source".to_owned(), message, fatal: false });
+            let mut warn = |said: &str| {
+                preview.problems.push(Problem { field: "source".to_owned(), message: Safe::line(said), fatal: false });
+            };
+            if found.left_out > 0 {
+                warn(&format!("{} links or devices will be left out", show::grouped(found.left_out)));
+            }
+            if let Some(first) = found.unfit.first() {
+                let count = show::grouped(found.unfit.len() as u64);
+                warn(&format!("{count} will be left out for their names; the first: {} {}", first.place, first.flaw.told()));
             }
         }
         Err(failure) => {

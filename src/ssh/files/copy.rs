@@ -2,6 +2,7 @@
 //! `folder/` without; what is there already with the same size and time of change is left as it is; so the same copy again goes
 //! on where the first one broke off.
 
+use std::collections::HashSet;
 use std::fs;
 use std::future::Future;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -10,52 +11,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, StreamExt};
 
 use super::incoming::Fetching;
-use super::outgoing::{self, Sending};
+use super::outgoing::{self, Outgoing};
 use super::put::executable;
+use super::tidy::{self, Place};
+use super::told::{self, Copied};
 use super::{Files, TELL, get, is_folder, path};
-use crate::model::{Done, Failure, FailureKind, Meter, Progress, Safe, show};
+use crate::model::{Failure, FailureKind, Meter, Progress};
 
 /// Files on their way at once: small ones are a matter of round trips.
-const PARALLEL: usize = 16;
+pub(super) const PARALLEL: usize = 16;
 /// Characters of a file's name that are shown, its end.
 const SHOWN: usize = 28;
 
 /// How far it has come.
 pub(super) type Tell<'a> = dyn Fn(Progress) + Send + Sync + 'a;
-
-/// What came of a copy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Copied {
-    pub done: Done,
-    /// Links and devices.
-    pub left_out: u64,
-}
-
-impl Copied {
-    /// In words, e.g. `copied 12 files (3.4 MB); 5 were there already`.
-    #[must_use]
-    pub fn told(&self) -> String {
-        let Done { sent, bytes, unchanged, continued } = self.done;
-        let files = |count: u64| format!("{} file{}", show::grouped(count), if count == 1 { "" } else { "s" });
-        let mut said = format!("copied {}", files(sent));
-        if sent > 0 {
-            said.extend([" (", &show::size(bytes), ")"]);
-        }
-        if continued > 0 {
-            said.extend([", ", &show::grouped(continued), " of them continued where it had broken off"]);
-        }
-        if unchanged > 0 {
-            said.extend(["; ", &files(unchanged), if unchanged == 1 { " was" } else { " were" }, " there already"]);
-        }
-        if self.left_out > 0 {
-            said.extend(["; left out ", &show::grouped(self.left_out), " that are links or devices"]);
-        }
-        said
-    }
-}
 
 impl Files {
     /// Sends files and folders to `to`, as users write it: `~` is the home folder. It is a folder, made if it is missing, when
@@ -65,6 +37,7 @@ impl Files {
     /// `Invalid` when something named is not there, `NotFound` when there is no folder for the file; as [`Files::put`]. A file
     /// that cannot be read or is changed meanwhile does not hold up the others: that is told in the end.
     pub async fn send_all(&self, from: Vec<PathBuf>, to: &str, progress: &Tell<'_>) -> Result<Copied, Failure> {
+        let named = from.clone();
         let looked = tokio::task::spawn_blocking(move || outgoing::look(&from)).await;
         let found =
             looked.map_err(|error| Failure::new(FailureKind::Machine, format!("looking at the files: {error}"), ""))??;
@@ -72,8 +45,7 @@ impl Files {
         let there = self.raw.stat(target.as_str()).await.ok().map(|there| is_folder(&there.attrs));
         let into = !found.single || path::is_inside(to) || there == Some(true);
         if into && there == Some(false) {
-            let what = format!("{to} on the instance is no folder");
-            return Err(Failure::new(FailureKind::Invalid, what, "name another one"));
+            return Err(in_the_way(&target, &named, &found));
         }
         if into && there.is_none() {
             self.mkdir_all(&target).await?;
@@ -86,21 +58,43 @@ impl Files {
                 "to have a folder made and the file put into it, end the target with /",
             ));
         }
+        let mut before: HashSet<String> = HashSet::new();
+        if there == Some(true) || !into {
+            before.insert(if into { target.clone() } else { path::above(&target).to_owned() });
+        }
+        let (mut lacking, mut failed) = (Lacking::default(), Vec::new());
         // Those of one level at once, and all of a level before those below.
         for level in found.folders.chunk_by(|a, b| depth(a) == depth(b)) {
-            let made =
-                level.iter().map(|folder| path::join(&target, folder)).map(|folder| async move { self.mkdir(&folder).await });
-            let made: Vec<_> = made.collect();
-            stream::iter(made).buffered(PARALLEL).try_collect::<Vec<()>>().await?;
+            let level = level.iter().filter(|folder| !lacking.has(Path::new(folder)));
+            let level = level.map(|folder| (folder, path::join(&target, folder)));
+            let making: Vec<_> = level.map(|(folder, at)| async move { (folder, self.make(&at).await, at) }).collect();
+            let made: Vec<_> = stream::iter(making).buffered(PARALLEL).collect().await;
+            for (folder, made, at) in made {
+                match made {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        before.insert(at);
+                    }
+                    Err(failure) if is_its_own(failure.kind) => {
+                        lacking.0.insert(PathBuf::from(folder));
+                        failed.push(failure);
+                    }
+                    Err(failure) => return Err(failure),
+                }
+            }
         }
-        let meter = Meter::new(found.files.len() as u64, found.bytes());
+        let kept = found.files.iter().filter(|file| !lacking.has(Path::new(&file.to)));
+        let to = |to: &str| if into { path::join(&target, to) } else { target.clone() };
+        let places: Vec<Place<'_>> = kept.map(|file| Place { to: to(&file.to), file }).collect();
+        let mut copied = Copied { left_out: found.left_out, ..Copied::default() };
+        let is_image = |folder: &str| found.inside || (into && !found.folders.is_empty() && folder != target);
+        self.tidy(&places, &before, is_image, &mut copied).await;
+        let meter = Meter::new(places.len() as u64, places.iter().map(|place| place.file.size).sum());
         let name = Mutex::default();
-        let work = found.files.iter().map(|file| {
-            let to = if into { path::join(&target, &file.to) } else { target.clone() };
-            self.send_one(file, to, Counts { meter: &meter, name: &name, before: None })
-        });
-        let failed = each(work.collect(), true, &meter, &name, progress).await?;
-        finish(Copied { done: meter.done(), left_out: found.left_out }, failed, &found.unnamed)
+        let work = places.iter().map(|place| self.send_one(place, Counts { meter: &meter, name: &name, before: None }));
+        failed.extend(each(work.collect(), true, &meter, &name, progress).await?);
+        copied.done = meter.done();
+        told::finish(copied, &failed, &found.unfit)
     }
 
     /// Fetches files and folders to `to`, which is a folder, made if it is missing, when it ends in `/`, is one already, or is to
@@ -111,19 +105,33 @@ impl Files {
     /// as [`Files::get`]. A file that may not be read or is changed meanwhile does not hold up the others: that is told in the
     /// end.
     pub async fn fetch_all(&self, from: &[String], to: &Path, progress: &Tell<'_>) -> Result<Copied, Failure> {
-        let found = self.incoming(from, to, progress).await?;
-        for (folder, below) in &found.folders {
-            get::make_folder(folder, *below)?;
+        let mut found = self.incoming(from, to, progress).await?;
+        let (mut lacking, mut failed) = (Lacking::default(), Vec::new());
+        for folder in &found.folders {
+            if lacking.has(&folder.at) {
+                continue;
+            }
+            match get::make_folder(&folder.at, folder.below) {
+                Err(failure) if folder.below && is_its_own(failure.kind) => {
+                    lacking.0.insert(folder.at.clone());
+                    failed.push(failure);
+                }
+                made => made?,
+            }
         }
+        found.files.retain(|file| !lacking.has(&file.to));
+        let mut copied = Copied { left_out: found.left_out, ..Copied::default() };
+        tidy::here(&found, &mut copied);
         let meter = Meter::new(found.files.len() as u64, found.files.iter().map(|file| file.about.size).sum());
         let name = Mutex::default();
         let work = found.files.iter().map(|file| self.fetch_one(file, Counts { meter: &meter, name: &name, before: None }));
-        let failed = each(work.collect(), false, &meter, &name, progress).await?;
-        finish(Copied { done: meter.done(), left_out: found.left_out }, failed, &found.unnamed)
+        failed.extend(each(work.collect(), false, &meter, &name, progress).await?);
+        copied.done = meter.done();
+        told::finish(copied, &failed, &found.unfit)
     }
 
-    async fn send_one(&self, file: &Sending, to: String, mut counts: Counts<'_>) -> Result<(), Failure> {
-        let sent = self.put_told(&file.from, &to, true, &mut |done, _| counts.note(&file.to, done)).await?;
+    async fn send_one(&self, Place { to, file }: &Place<'_>, mut counts: Counts<'_>) -> Result<(), Failure> {
+        let sent = self.put_told(&file.from, to, true, &mut |done, _| counts.note(&file.to, done)).await?;
         match sent {
             Some(_) => counts.meter.sent(0, true),
             None => counts.meter.unchanged(file.size),
@@ -136,7 +144,7 @@ impl Files {
             counts.meter.unchanged(file.about.size);
             return Ok(());
         }
-        self.get_told(&file.from, &file.to, &mut |done, _| counts.note(&file.about.name, done)).await?;
+        self.get_told(&file.from, &file.to, false, &mut |done, _| counts.note(&file.about.name, done)).await?;
         counts.meter.sent(0, true);
         Ok(())
     }
@@ -153,12 +161,34 @@ impl Files {
     }
 }
 
+/// Folders that could not be made.
+#[derive(Default)]
+struct Lacking(HashSet<PathBuf>);
+
+impl Lacking {
+    /// Whether it is one of them, or below one.
+    fn has(&self, path: &Path) -> bool {
+        !self.0.is_empty() && path.ancestors().any(|above| self.0.contains(above))
+    }
+}
+
+/// What is sent cannot go where a file is.
+fn in_the_way(target: &str, from: &[PathBuf], found: &Outgoing) -> Failure {
+    let why = match from {
+        [folder] if !found.single => format!("{} here is a folder", folder.display()),
+        [_] => "no folder, as the / behind it says".to_owned(),
+        _ => "it cannot take in several".to_owned(),
+    };
+    let what = format!("{target} on the instance is a file, and {why}");
+    Failure::new(FailureKind::Invalid, what, "name a folder to copy it into; one that is not there yet is made, if it ends in /")
+}
+
 fn depth(folder: &str) -> usize {
     folder.matches('/').count()
 }
 
 /// Size and time of change are those of the one there. Whether it may be executed is seen to.
-fn is_unchanged(file: &Fetching) -> bool {
+pub(super) fn is_unchanged(file: &Fetching) -> bool {
     let Ok(here) = fs::symlink_metadata(&file.to) else { return false };
     let modified = i64::try_from(file.about.modified).ok().filter(|modified| *modified > 0);
     if !here.is_file() || here.len() != file.about.size || Some(here.mtime()) != modified {
@@ -241,45 +271,4 @@ where
 /// What is wrong with one file, and not with the line or the disk.
 fn is_its_own(kind: FailureKind) -> bool {
     matches!(kind, FailureKind::Conflict | FailureKind::NotFound | FailureKind::Denied | FailureKind::Invalid)
-}
-
-/// What is said in the end: of what could not be copied, that the rest was.
-fn finish(copied: Copied, failed: Vec<Failure>, unnamed: &[Safe]) -> Result<Copied, Failure> {
-    let more = |count: usize| if count > 1 { format!(", and {} more", count - 1) } else { String::new() };
-    let single = copied.done == Done::default() && failed.len() == 1;
-    let count = failed.len();
-    match (failed.into_iter().next(), unnamed.first()) {
-        (Some(first), _) if single => Err(first),
-        (Some(first), _) => {
-            let what = format!("{}{}; all else is there: {}", first.what, more(count), copied.told());
-            Err(Failure::new(first.kind, what, first.hint))
-        }
-        (None, Some(name)) => {
-            let what = format!(
-                "left out, for its name is not UTF-8: {name}{}; all else is there: {}",
-                more(unnamed.len()),
-                copied.told()
-            );
-            Err(Failure::new(FailureKind::Service, what, "rename it, or pack the folder (tar) and copy that"))
-        }
-        (None, None) => Ok(copied),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_came_of_it_is_said_in_words() {
-        let copied = |sent, bytes, unchanged, continued, left_out| {
-            Copied { done: Done { sent, bytes, unchanged, continued }, left_out }.told()
-        };
-        assert_eq!(copied(1, 5, 0, 0, 0), "copied 1 file (5 B)");
-        assert_eq!(copied(0, 0, 1, 0, 2), "copied 0 files; 1 file was there already; left out 2 that are links or devices");
-        assert_eq!(
-            copied(1200, 4_000_000, 3, 1, 0),
-            "copied 1,200 files (4.0 MB), 1 of them continued where it had broken off; 3 files were there already"
-        );
-    }
 }

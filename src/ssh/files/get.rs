@@ -1,7 +1,7 @@
 //! From the machine.
 
 use std::fs::{self, FileTimes, OpenOptions};
-use std::io;
+use std::io::{self, Seek};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
@@ -11,11 +11,12 @@ use futures_util::stream::FuturesOrdered;
 use nix::fcntl::OFlag;
 use russh_sftp::client::error::Error;
 use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
-use tokio::io::{AsyncSeekExt, AsyncWriteExt, BufWriter};
 use tokio::sync::SemaphorePermit;
 
-use super::{Files, PIECE, REQUESTS, Teller, Told, is_file, is_plain, leads_out};
+use super::sink::Sink;
+use super::{Files, PIECE, REQUESTS, Teller, Told, is_file, part, tidy};
 use crate::model::{Failure, FailureKind, Progress};
+use crate::ssh::fault;
 
 /// Folders in folders that we follow.
 pub(super) const DEEPEST: usize = 32;
@@ -29,19 +30,20 @@ impl Files {
     /// has arrived is continued by the next try.
     pub async fn get(&self, remote: &str, local: &Path, progress: &(dyn Fn(Progress) + Send + Sync)) -> Result<u64, Failure> {
         let mut teller = Teller::new(progress, &format!("fetching {remote}"));
-        self.get_told(remote, local, &mut |done, size| teller.tell(done, size)).await
+        self.get_told(remote, local, true, &mut |done, size| teller.tell(done, size)).await
     }
 
-    /// As [`Files::get`]; `told` hears how many bytes are there now, of how many: at first those that were there before.
-    pub(super) async fn get_told(&self, remote: &str, local: &Path, told: &mut Told<'_>) -> Result<u64, Failure> {
+    /// As [`Files::get`]; `told` hears how many bytes are there now, of how many: at first those that were there before. Where
+    /// it does not go `alone`, the parts in its folder are seen to by somebody else.
+    pub(super) async fn get_told(&self, remote: &str, local: &Path, alone: bool, told: &mut Told<'_>) -> Result<u64, Failure> {
         let about = self.raw.stat(remote).await.map_err(|error| self.fail(remote, &error))?.attrs;
         if !is_file(&about) {
             return Err(Failure::new(FailureKind::Invalid, format!("{remote} on the instance is not a file"), "name a file"));
         }
         let size = about.size.unwrap_or(0);
-        let part = part_of(local, &about)?;
+        let part = part_of(local, &about, alone)?;
         let unwritable = |error: io::Error| unwritable(&part, &error);
-        let file = OpenOptions::new()
+        let mut file = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
@@ -55,17 +57,16 @@ impl Files {
             from = 0;
         }
         told(from, size);
-        let mut into = BufWriter::with_capacity(1 << 20, tokio::fs::File::from_std(file));
-        into.seek(io::SeekFrom::Start(from)).await.map_err(unwritable)?;
+        file.seek(io::SeekFrom::Start(from)).map_err(unwritable)?;
         let handle = self.raw.open(remote, OpenFlags::READ, FileAttributes::empty()).await;
         let handle = handle.map_err(|error| self.fail(remote, &error))?.handle;
-        let fetched = self.fetch(remote, &handle, from..size, &mut into, &part, told).await;
-        let flushed = into.flush().await;
+        let sink = Sink::new(file);
+        let fetched = self.fetch(remote, &handle, from..size, &sink, told).await;
+        // Why nothing more is written goes before what came of it.
+        let written = sink.end().await.map_err(unwritable);
         let _ = self.raw.close(handle).await;
+        let file = written?;
         fetched?;
-        flushed.map_err(unwritable)?;
-        let file = into.into_inner();
-        file.sync_all().await.map_err(unwritable)?;
         let after = self.raw.stat(remote).await.map_err(|error| self.fail(remote, &error))?.attrs;
         if (after.size, after.mtime) != (about.size, about.mtime) {
             let _ = fs::remove_file(&part);
@@ -74,59 +75,36 @@ impl Files {
         if let Some(modified) = about.mtime {
             // Where the disk here keeps no times, it is fetched anew the next time.
             let times = FileTimes::new().set_modified(UNIX_EPOCH + Duration::from_secs(modified.into()));
-            let _ = file.into_std().await.set_times(times);
+            let _ = file.set_times(times);
         }
+        // Not forced to the disk, as with scp and rsync: what a power cut takes of it is missing in its size, and fetched anew.
         fs::rename(&part, local).map_err(unwritable)?;
         Ok(size)
     }
 
-    /// Fetches all files of a folder and of the folders in it, to `local`; links are left out. Says how many there were.
+    /// Fetches what is in a folder and in the folders in it to `local`, but for links; what is there already with the same size
+    /// and time of change is left as it is. Says how many files there are.
     ///
     /// # Errors
-    /// As [`Files::get`]; `Refused` when a name there, or a link here, would lead out of `local`. Files that are complete
-    /// stay.
+    /// As [`Files::fetch_all`].
     pub async fn get_folder(
         &self,
         remote: &str,
         local: &Path,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<u64, Failure> {
-        let mut count = 0;
-        let mut folders = vec![(remote.trim_end_matches('/').to_owned(), local.to_owned(), 0)];
-        while let Some((remote, local, depth)) = folders.pop() {
-            if depth > DEEPEST {
-                return Err(Failure::new(
-                    FailureKind::Refused,
-                    format!("{remote} is too deep in folders"),
-                    "pack it there (tar), and fetch that",
-                ));
-            }
-            make_folder(&local, depth > 0)?;
-            for entry in self.list(&remote).await? {
-                // Seen to by `list`; a name is a path here, so it is seen to here, too.
-                if !is_plain(&entry.name) {
-                    return Err(leads_out(&remote, &entry.name));
-                }
-                let (from, to) = (format!("{remote}/{}", entry.name), local.join(&entry.name));
-                if entry.is_folder {
-                    folders.push((from, to, depth + 1));
-                } else if entry.is_file {
-                    self.get(&from, &to, progress).await?;
-                    count += 1;
-                }
-            }
-        }
-        Ok(count)
+        let inside = format!("{}/", remote.trim_end_matches('/'));
+        let done = self.fetch_all(&[inside], &local.join(""), progress).await?.done;
+        Ok(done.sent + done.unchanged)
     }
 
-    /// Reads a range in pieces, many at once, and writes them in their order.
+    /// Reads a range in pieces, many at once, and hands them on in their order, until they are not taken any more.
     async fn fetch(
         &self,
         remote: &str,
         handle: &str,
         range: std::ops::Range<u64>,
-        into: &mut BufWriter<tokio::fs::File>,
-        part: &Path,
+        sink: &Sink,
         told: &mut Told<'_>,
     ) -> Result<(), Failure> {
         let (mut ask, mut done) = (range.start, range.start);
@@ -140,8 +118,10 @@ impl Files {
             }
             let Some(piece) = at_work.next().await else { break };
             let piece = piece?;
-            into.write_all(&piece).await.map_err(|error| unwritable(part, &error))?;
             done += piece.len() as u64;
+            if !sink.take(piece).await {
+                return Ok(());
+            }
             told(done, range.end);
         }
         Ok(())
@@ -181,41 +161,78 @@ fn changed(remote: &str) -> Failure {
     Failure::new(FailureKind::Conflict, what, "wait until it is complete there, and fetch it again")
 }
 
-/// Where the parts are gathered. Those of an earlier state of the file are removed: nothing would continue them.
-fn part_of(local: &Path, about: &FileAttributes) -> Result<PathBuf, Failure> {
-    let name = local.file_name().and_then(|name| name.to_str()).filter(|_| !local.is_dir());
-    let name = name.ok_or_else(|| {
+/// Where the parts are gathered. If it goes alone, those of an earlier state of the file are removed: nothing would continue them.
+fn part_of(local: &Path, about: &FileAttributes, alone: bool) -> Result<PathBuf, Failure> {
+    if local.is_dir() {
+        let what = format!("{} here is a folder, and a file on the instance", local.display());
+        return Err(Failure::new(FailureKind::Invalid, what, "remove or rename one of the two"));
+    }
+    let name = local.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
         Failure::new(FailureKind::Invalid, format!("{} is not a file's name", local.display()), "name the file to write")
     })?;
-    let part = local.with_file_name(format!("{name}.{:x}-{:x}.part", about.size.unwrap_or(0), about.mtime.unwrap_or(0)));
-    let folder = local.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    for other in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let there = other.file_name();
-        let middle = there.to_str().and_then(|there| there.strip_prefix(name)?.strip_prefix('.')?.strip_suffix(".part"));
-        let is_ours =
-            middle.is_some_and(|middle| middle.contains('-') && middle.chars().all(|c| c == '-' || c.is_ascii_hexdigit()));
-        if is_ours && Some(there.as_os_str()) != part.file_name() {
-            let _ = fs::remove_file(other.path());
-        }
+    let state = state(about.size.unwrap_or(0), about.mtime.unwrap_or(0).into());
+    if alone {
+        tidy::beside(local, name, &state);
     }
-    Ok(part)
+    Ok(local.with_file_name(part::of(name, &state)))
+}
+
+/// In which state a file is there: its size, and when it was changed.
+pub(super) fn state(size: u64, modified: u64) -> String {
+    format!("{size:x}-{modified:x}")
+}
+
+/// The folder that a file here is in.
+pub(super) fn above(local: &Path) -> &Path {
+    local.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes a folder here. Below the one that the user named, a link is none.
 pub(super) fn make_folder(folder: &Path, below: bool) -> Result<(), Failure> {
     let made = if below { fs::create_dir(folder) } else { fs::create_dir_all(folder) };
-    match made {
-        Ok(()) => Ok(()),
-        Err(_) if below && fs::symlink_metadata(folder).is_ok_and(|about| about.is_dir()) => Ok(()),
-        Err(_) if below && fs::symlink_metadata(folder).is_ok_and(|about| about.is_symlink()) => {
+    let Err(error) = made else { return Ok(()) };
+    match fs::symlink_metadata(folder) {
+        Ok(about) if below && about.is_dir() => Ok(()),
+        Ok(about) if below && about.is_symlink() => {
             let what = format!("{} is a link: what is fetched would leave its folder", folder.display());
             Err(Failure::new(FailureKind::Refused, what, "remove the link, or fetch to another folder"))
         }
-        Err(error) => Err(unwritable(folder, &error)),
+        Ok(_) if below => {
+            let what = format!("{} here is a file, and a folder on the instance", folder.display());
+            Err(Failure::new(FailureKind::Invalid, what, "remove or rename one of the two"))
+        }
+        _ => Err(unwritable(folder, &error)),
     }
 }
 
+/// What the disk here says. What is wrong with one name only is `Invalid`.
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
-    let what = format!("{} cannot be written: {error}", path.display());
-    Failure::new(FailureKind::Machine, what, "make room or choose another folder; then try again: it is continued")
+    let at = fault::cut(&path.display().to_string());
+    let invalid = matches!(error.kind(), io::ErrorKind::InvalidFilename | io::ErrorKind::InvalidInput);
+    let (kind, what, hint) = match error.kind() {
+        // Of whole names and paths that are too long, and of names that e.g. a disk of Windows cannot have.
+        _ if invalid || error.raw_os_error() == Some(nix::libc::EILSEQ) => (
+            FailureKind::Invalid,
+            format!("{at} cannot be made here, for its name or path: {error}"),
+            "rename it there, copy to a place with a shorter path, or pack the folder (tar) and copy that",
+        ),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (
+            FailureKind::Machine,
+            format!("the disk here is full: no room for {at} ({error})"),
+            "make room (df -h tells how much there is), or name a folder on another disk; then the same again: what has arrived \
+             stays and is continued",
+        ),
+        io::ErrorKind::FileTooLarge => (
+            FailureKind::Machine,
+            format!("{at} becomes larger than a file may be here ({error})"),
+            "raise the limit (ulimit -f), or name a folder on a disk that takes large files; then the same again: what has \
+             arrived stays and is continued",
+        ),
+        _ => (
+            FailureKind::Machine,
+            format!("{at} cannot be written: {error}"),
+            "see that the folder can be written to, or name another one; then the same again: it is continued",
+        ),
+    };
+    Failure::new(kind, what, hint)
 }

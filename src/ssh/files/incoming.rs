@@ -1,12 +1,15 @@
 //! What there is on the machine to be fetched. All names are judged before the first file is.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::get::DEEPEST;
-use super::{Entry, Files, copy, is_plain, leads_out, outgoing, path};
+use super::name::{Flaw, Unfit, leads_out, stays};
+use super::{Entry, Files, copy, outgoing, path};
 use crate::model::{Failure, FailureKind, Progress, Safe};
+use crate::ssh::fault;
 
 /// Folders that are listed at once.
 const LISTED: usize = 8;
@@ -17,13 +20,22 @@ const MOST: usize = 500_000;
 #[derive(Default)]
 pub(super) struct Incoming {
     pub files: Vec<Fetching>,
-    /// Those above come first; and whether it lies below the one that the user named.
-    pub folders: Vec<(PathBuf, bool)>,
+    /// Those above come first.
+    pub folders: Vec<Folder>,
     /// Links and devices, which are not fetched.
     pub left_out: u64,
-    /// Names that are not UTF-8: the protocol's library does not tell them as they are.
-    pub unnamed: Vec<Safe>,
+    /// What is not fetched either, for its name.
+    pub unfit: Vec<Unfit>,
     names: usize,
+}
+
+/// A folder that files are fetched to.
+pub(super) struct Folder {
+    pub at: PathBuf,
+    /// It lies below the one that the user named.
+    pub below: bool,
+    /// It gets all that is in a folder there.
+    pub is_image: bool,
 }
 
 /// A file to be fetched.
@@ -42,12 +54,16 @@ impl Files {
     /// leave its folder, or stands there twice.
     pub(super) async fn incoming(&self, from: &[String], to: &Path, progress: &copy::Tell<'_>) -> Result<Incoming, Failure> {
         let mut found = Incoming::default();
+        let taken = is_taken(to);
         let mut into = from.len() > 1 || to.is_dir() || path::is_inside(&to.to_string_lossy());
         for typed in from {
             let source = path::there(typed)?;
             let about = self.raw.stat(source.as_str()).await.map_err(|error| self.fail(&source, &error))?.attrs;
             let about = Entry::of(path::name(&source).to_owned(), &about);
             if about.is_folder {
+                if taken {
+                    return Err(in_the_way(to, &format!("{typed} on the instance is a folder")));
+                }
                 into = true;
                 let root = if path::is_inside(typed) { to.to_owned() } else { to.join(&about.name) };
                 self.walk(source, root, to, &mut found, progress).await?;
@@ -62,8 +78,11 @@ impl Files {
                 return Err(Failure::new(FailureKind::Invalid, what, "name a file or a folder"));
             }
         }
+        if into && taken {
+            return Err(in_the_way(to, "it cannot take in several"));
+        }
         if into {
-            found.folders.insert(0, (to.to_owned(), false));
+            found.folders.insert(0, Folder { at: to.to_owned(), below: false, is_image: false });
         }
         let mut places: Vec<&Path> = found.files.iter().map(|file| file.to.as_path()).collect();
         places.sort_unstable();
@@ -96,15 +115,15 @@ impl Files {
                     let what = format!("{source} has more than {MOST} files in it");
                     return Err(Failure::new(FailureKind::Quota, what, "pack it there (tar), and fetch that"));
                 }
-                found.folders.push((place.clone(), place != named));
+                found.folders.push(Folder { at: place.clone(), below: place != named, is_image: true });
                 for about in entries {
                     // Seen to by `list`; a name is a path here, so it is seen to here, too.
-                    if !is_plain(&about.name) {
+                    if !stays(&about.name) {
                         return Err(leads_out(&folder, &about.name));
                     }
                     let (from, to) = (path::join(&folder, &about.name), place.join(&about.name));
-                    if about.name.contains(char::REPLACEMENT_CHARACTER) {
-                        found.unnamed.push(Safe::line(&from));
+                    if let Some(flaw) = Flaw::of(&about.name) {
+                        found.unfit.push(Unfit { place: Safe::line(&fault::cut(Safe::line(&from).as_str())), flaw });
                     } else if about.is_folder {
                         below.push((from, to));
                     } else if about.is_file {
@@ -122,4 +141,17 @@ impl Files {
         let what = format!("{source} is more than {DEEPEST} folders deep");
         Err(Failure::new(FailureKind::Refused, what, "pack it there (tar), and fetch that"))
     }
+}
+
+/// Whether something is here that is no folder.
+fn is_taken(to: &Path) -> bool {
+    // With a slash behind it a file is said not to be there.
+    let bare: PathBuf = to.components().collect();
+    fs::metadata(bare).is_ok_and(|about| !about.is_dir())
+}
+
+fn in_the_way(to: &Path, why: &str) -> Failure {
+    let bare: PathBuf = to.components().collect();
+    let what = format!("{} here is a file, and {why}", bare.display());
+    Failure::new(FailureKind::Invalid, what, "name a folder to copy it into; one that is not there yet is made, if it ends in /")
 }

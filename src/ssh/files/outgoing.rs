@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::get::DEEPEST;
+use super::name::{Flaw, Unfit};
 use super::path;
 use crate::model::{Failure, FailureKind, Safe};
 
@@ -16,10 +17,12 @@ pub struct Outgoing {
     pub folders: Vec<String>,
     /// Links and devices, which are not sent.
     pub left_out: u64,
-    /// Names that are not UTF-8, which are not sent either.
-    pub unnamed: Vec<Safe>,
+    /// What is not sent either, for its name.
+    pub unfit: Vec<Unfit>,
     /// All of it is one file that was named itself: it can be given another name.
     pub single: bool,
+    /// What is in a folder goes into the target itself.
+    pub inside: bool,
 }
 
 /// A file to be sent.
@@ -52,6 +55,7 @@ pub fn look(from: &[PathBuf]) -> Result<Outgoing, Failure> {
         let typed = source.to_string_lossy();
         if about.is_dir() {
             let base = if path::is_inside(&typed) { String::new() } else { name_of(source)? };
+            found.inside |= base.is_empty();
             walk(source, base, &mut found)?;
         } else if about.is_file() {
             found.files.push(Sending { from: source.clone(), to: name_of(source)?, size: about.len() });
@@ -84,10 +88,12 @@ fn walk(root: &Path, base: String, found: &mut Outgoing) -> Result<(), Failure> 
             for entry in entries {
                 let from = entry.path();
                 let about = entry.metadata().map_err(|error| unreadable(&from, &error))?;
-                let Ok(name) = entry.file_name().into_string() else {
-                    found.unnamed.push(Safe::line(&from.to_string_lossy()));
+                // What is not UTF-8 has a mark that says so in it then.
+                let name = entry.file_name().to_string_lossy().into_owned();
+                if let Some(flaw) = Flaw::of(&name) {
+                    found.unfit.push(Unfit { place: Safe::bytes(from.as_os_str().as_encoded_bytes()), flaw });
                     continue;
-                };
+                }
                 let to = if place.is_empty() { name } else { path::join(&place, &name) };
                 if about.is_dir() {
                     below.push((from, to));
@@ -148,7 +154,7 @@ mod tests {
             (places(&named), named.folders.clone()),
             (vec!["data/deep/a".into()], vec!["data".into(), "data/deep".into()])
         );
-        assert_eq!((named.left_out, named.unnamed.len(), named.bytes(), named.single), (1, 1, 2, false));
+        assert_eq!((named.left_out, named.unfit.len(), named.bytes(), named.single), (1, 1, 2, false));
         let inside = look(&[root.path().join("data/")]).unwrap();
         assert_eq!((places(&inside), inside.folders), (vec!["deep/a".into()], vec!["deep".into()]));
         let file = look(&[folder.join("deep/a")]).unwrap();

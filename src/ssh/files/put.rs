@@ -1,6 +1,7 @@
 //! To the machine.
 
-use std::io;
+use std::fs::{File, Metadata};
+use std::io::{self, Seek};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -8,9 +9,9 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use russh_sftp::client::error::Error;
 use russh_sftp::protocol::{FileAttributes, OpenFlags, Packet, StatusCode};
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
-use super::{Files, POSIX_RENAME, REQUESTS, Teller, Told, WRITTEN, full, is_file, is_folder};
+use super::source::Source;
+use super::{Files, POSIX_RENAME, REQUESTS, Teller, Told, full, is_file, is_folder, part, path};
 use crate::model::{Failure, FailureKind, Progress};
 
 impl Files {
@@ -39,19 +40,18 @@ impl Files {
             let what = format!("{} cannot be read: {error}", local.display());
             Failure::new(FailureKind::Invalid, what, "name a file that is there and that you may read")
         };
-        let mut file = tokio::fs::File::open(local).await.map_err(unreadable)?;
-        let about = file.metadata().await.map_err(unreadable)?;
+        let mut file = File::open(local).map_err(unreadable)?;
+        let about = file.metadata().map_err(unreadable)?;
         if !about.is_file() {
             return Err(unreadable(io::ErrorKind::IsADirectory.into()));
         }
         let size = about.len();
         let mode = about.permissions().mode() & 0o777;
-        // The protocol's times are seconds, in 32 bits; what does not fit is not told.
-        let modified = u32::try_from(about.mtime()).ok();
+        let modified = modified(&about);
         if let Ok(there) = self.raw.stat(remote).await.map(|there| there.attrs) {
             if is_folder(&there) {
-                let what = format!("{remote} on the instance is a folder");
-                return Err(Failure::new(FailureKind::Invalid, what, "name the file that is to be written there"));
+                let what = format!("{remote} on the instance is a folder, and a file here");
+                return Err(Failure::new(FailureKind::Invalid, what, "remove or rename one of the two"));
             }
             if !is_file(&there) {
                 let what = format!("{remote} on the instance is neither a file nor a folder");
@@ -63,16 +63,16 @@ impl Files {
                 return Ok(None);
             }
         }
-        let part = format!("{remote}.{size:x}-{:x}{:08x}.part", about.mtime(), about.mtime_nsec());
+        let part = path::join(path::above(remote), &part::of(path::name(remote), &state(&about)));
         let there = self.raw.stat(part.as_str()).await.ok().and_then(|there| there.attrs.size).filter(|there| *there <= size);
         // The server writes in the order in which we send: what is there is whole up to its end.
         let from = there.unwrap_or(0);
         let flags = if from == 0 { OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE } else { OpenFlags::WRITE };
         let attrs = FileAttributes { permissions: Some(mode | 0o600), ..FileAttributes::empty() };
         let handle = self.raw.open(part.as_str(), flags, attrs).await.map_err(|error| self.fail(remote, &error))?.handle;
-        file.seek(io::SeekFrom::Start(from)).await.map_err(unreadable)?;
+        file.seek(io::SeekFrom::Start(from)).map_err(unreadable)?;
         told(from, size);
-        let sent = self.send(remote, &handle, from..size, &mut file, told).await;
+        let sent = self.send(remote, &handle, from..size, Source::new(file, self.written), told).await;
         if sent.is_ok() && modified.is_some() {
             // Where the server keeps no times, it is sent anew the next time.
             let times = FileAttributes { atime: modified, mtime: modified, ..FileAttributes::empty() };
@@ -111,8 +111,7 @@ impl Files {
     /// OpenSSH's server says `Failure` where the disk is full; it is asked how much room there is, where it answers that
     /// (`statvfs@openssh.com`; its file PROTOCOL, section 4.4).
     async fn is_full(&self, remote: &str) -> bool {
-        let folder = remote.rsplit_once('/').map_or(".", |(folder, _)| if folder.is_empty() { "/" } else { folder });
-        self.raw.statvfs(folder).await.is_ok_and(|room| room.blocks_avail == 0)
+        self.raw.statvfs(path::above(remote)).await.is_ok_and(|room| room.blocks_avail == 0)
     }
 
     /// Writes in pieces, many at once, and says where it ended.
@@ -121,7 +120,7 @@ impl Files {
         remote: &str,
         handle: &str,
         range: std::ops::Range<u64>,
-        file: &mut tokio::fs::File,
+        mut source: Source,
         told: &mut Told<'_>,
     ) -> Result<u64, Failure> {
         let (mut at, mut done) = (range.start, range.start);
@@ -130,17 +129,16 @@ impl Files {
         loop {
             while more && at_work.len() < REQUESTS {
                 let Some(turn) = self.turn(at_work.is_empty()).await else { break };
-                let mut piece = Vec::with_capacity(WRITTEN as usize);
-                let read = (&mut *file).take(u64::from(WRITTEN)).read_to_end(&mut piece).await.map_err(|error| {
+                let piece = source.next().await.map_err(|error| {
                     Failure::new(
                         FailureKind::Machine,
                         format!("the file cannot be read any more: {error}"),
                         "try again: it is continued",
                     )
                 })?;
-                more = read > 0;
+                more = !piece.is_empty();
                 if more {
-                    let (offset, length) = (at, read as u64);
+                    let (offset, length) = (at, piece.len() as u64);
                     at_work.push(async move {
                         let _turn = turn;
                         self.raw.write(handle, offset, piece).await.map(|_| length)
@@ -172,6 +170,16 @@ impl Files {
         };
         done.map_err(|error| self.fail(to, &error))
     }
+}
+
+/// In which state a file is here: its size, and when it was changed, to the nanosecond.
+pub(super) fn state(about: &Metadata) -> String {
+    format!("{:x}-{:x}{:08x}", about.len(), about.mtime(), about.mtime_nsec())
+}
+
+/// When it was changed, as it will be told there: the protocol's times are seconds, in 32 bits; what does not fit is not told.
+pub(super) fn modified(about: &Metadata) -> Option<u32> {
+    u32::try_from(about.mtime()).ok()
 }
 
 /// The permissions that a file has to get so that it may be executed where the other one may: by whoever may read it; `None`
