@@ -216,7 +216,7 @@ fn a_full_disk_there_is_told_and_leaves_no_part() {
     let home = Home::new();
     home.write("big", vec![7; 6_000_000]);
     home.write("small", "small");
-    let script = r#""$FOOTPLATE" --local cp small big it:$DISK/; echo "cp $?"; ls $DISK"#;
+    let script = r#""$FOOTPLATE" --local cp small it:$DISK/; "$FOOTPLATE" --local cp big it:$DISK/; echo "cp $?"; ls $DISK"#;
     let Some(ran) = with_small_disk(&home, script) else { return };
     ran.expect(0, &["its disk is full", "what is complete stays", "cp 1\nsmall\n"]);
 }

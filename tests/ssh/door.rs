@@ -89,7 +89,7 @@ pub fn login(folder: &Path) -> Result<Login, Failure> {
 pub fn brisk() -> Manner {
     let deadlines = Deadlines {
         reach: Duration::from_secs(5),
-        greeting: Duration::from_millis(700),
+        greeting: Duration::from_secs(2),
         login: Duration::from_secs(5),
         answer: Duration::from_millis(1500),
         probe: Duration::from_millis(400),
