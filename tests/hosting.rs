@@ -391,12 +391,12 @@ async fn a_worker_that_takes_too_long_is_replaced() {
     let folder = tempfile::tempdir().expect("a folder");
     let region = Region::open(folder.path(), options());
     let script = "import json, os, time\ndef model_fn(d): return d\ndef transform_fn(m, body, kind, accept):\n    while 'hang' in body: time.sleep(1)\n    return json.dumps({'pid': os.getpid()}), accept\n";
-    region.deploy_with("slow", &model(script, ""), &[("SAGEMAKER_MODEL_SERVER_TIMEOUT", "0.5")]).await;
+    region.deploy_with("slow", &model(script, ""), &[("SAGEMAKER_MODEL_SERVER_TIMEOUT", "3")]).await;
     let first = region.pid("slow").await.expect("answers");
     let answer = region.ask("slow", json!({"hang": true})).await;
     assert_eq!(kind(&answer), (424, "ModelError"));
     let original = parsed(&answer)["OriginalMessage"].clone();
-    assert_eq!(original, "Worker did not respond within 0.5 s (SAGEMAKER_MODEL_SERVER_TIMEOUT).");
+    assert_eq!(original, "Worker did not respond within 3 s (SAGEMAKER_MODEL_SERVER_TIMEOUT).");
     let second = wait_for("the next worker", async || region.pid("slow").await).await;
     assert!(second != first && !alive(first));
     assert!((region.sum("slow", "Invocation5XXErrors") - 1.0).abs() < 0.1);
