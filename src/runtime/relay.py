@@ -13,6 +13,7 @@ ROOM, ENOUGH, PIECE, FAREWELL = 1 << 17, 1 << 15, 1 << 16, 0.5
 F_SETPIPE_SZ = 1031
 # Of a flood, more is taken at once.
 MUCH, A_MOMENT = 4000, 0.002
+BEGUN = b"%session-changed"
 FILL = b"display-message -p %s\n" % (b"." * 4096)
 word, argv = sys.argv[1].encode(), sys.argv[2:]
 (raw_in, raw_out), (said_in, said_out), (typed_in, typed_out) = os.pipe(), os.pipe(), os.pipe()
@@ -29,8 +30,8 @@ os.set_blocking(1, False)
 os.set_blocking(typed_out, False)
 raw, said, typed, out, last, pane, until = bytearray(), bytearray(), bytearray(), b"", b"", None, None
 # What the program writes may follow; the pane is not paused; what was typed last is a whole command; tmux is there; the
-# program may be; tmux has answered.
-follows, held, whole, lives, writes, answered = False, True, True, True, True, False
+# program may be; tmux has answered; it has come to the terminal.
+follows, held, whole, lives, writes, answered, begun = False, True, True, True, True, False, False
 
 
 def put(end, data):
@@ -61,7 +62,7 @@ while writes or said or raw or out:
     reads = [0] * (lives and len(typed) < PIECE) + [raw_in] * writes
     reads += [said_in] * (lives and len(said) < ROOM and not (held and follows and pane))
     patience = max(0, until - time.monotonic()) if until and writes else None
-    ready, free, _ = select.select(reads, [1] * bool(out) + [typed_out] * bool(typed), [], patience)
+    ready, free, _ = select.select(reads, [1] * bool(out) + [typed_out] * bool(typed and begun), [], patience)
     try:
         out = put(1, out) if 1 in free else out
     except BrokenPipeError:
@@ -79,16 +80,18 @@ while writes or said or raw or out:
     if said_in in ready:
         data = os.read(said_in, PIECE)
         lives = bool(data)
+        heard = last + data
+        # Before it has, tmux would take commands before those that it was started with.
+        begun = begun or BEGUN in heard
+        last = heard[heard.rfind(b"\n", 0, -1) + 1 :]
         if not lives:
             os.close(raw_out)
             follows, until = True, time.monotonic() + FAREWELL
         elif follows:
             # Of this only the end is news, and that there was an answer.
             answered = not held
-            last = (last + data)[(last + data).rfind(b"\n", 0, -1) + 1 :]
         else:
-            follows, last = word in last + data, (last + data)[-len(word) :]
-            last = b"" if follows else last
+            follows = word in heard
             said += data
     if raw_in in ready and (not until or time.monotonic() < until):
         data = os.read(raw_in, PIECE)
