@@ -33,7 +33,7 @@ use tty::Tty;
 /// Frames that nobody's key asked for come no closer than this.
 const FRAME: Duration = Duration::from_millis(16);
 /// The same while so much comes in that nobody reads it.
-const FLOODED: Duration = Duration::from_millis(33);
+const FLOODED: Duration = Duration::from_millis(50);
 /// Bytes for terminals since the last frame that are such a flood: some ten screens.
 const FLOOD: usize = 64 * 1024;
 /// Events handled before the screen gets its turn.
