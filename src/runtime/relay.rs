@@ -62,7 +62,7 @@ impl Parts {
                 if let [_, a, b, c] = self.head[..] {
                     self.left = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
                     // An empty piece is over already.
-                    self.head.truncate(if self.left == 0 { 0 } else { 1 });
+                    self.head.truncate(usize::from(self.left > 0));
                 }
                 continue;
             }
@@ -84,7 +84,8 @@ mod skip;
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read as _, Write as _};
+    use std::fmt::Write as _;
+    use std::io::{self, Read as _};
     use std::process::{Child, Command, Stdio};
     use std::sync::mpsc::{Receiver, sync_channel};
     use std::time::{Duration, Instant};
@@ -93,7 +94,7 @@ mod tests {
     use crate::runtime::held::{Held, Said, let_go, typed};
     use crate::runtime::remote::start;
 
-    const PATIENCE: Duration = Duration::from_secs(60);
+    const PATIENCE: Duration = Duration::from_mins(1);
     const NAME: &str = "shell-1";
 
     #[test]
@@ -161,7 +162,7 @@ mod tests {
         }
 
         fn say(&mut self, bytes: &[u8]) {
-            self.child.stdin.as_mut().unwrap().write_all(bytes).unwrap();
+            io::Write::write_all(self.child.stdin.as_mut().unwrap(), bytes).unwrap();
         }
 
         /// Takes what comes until this shows.
@@ -223,7 +224,10 @@ mod tests {
         line.shows("done\r\n");
         let shown = String::from_utf8(std::mem::take(&mut line.shown)).unwrap();
         let flood = shown.split_once("begun\r\n").unwrap().1.split_once("done\r\n").unwrap().0;
-        let expected: String = (1..=1_000_000).map(|n| format!("{n}\r\n")).collect();
+        let mut expected = String::new();
+        for number in 1..=1_000_000 {
+            writeln!(expected, "{number}\r").unwrap();
+        }
         assert!(flood == expected, "{} bytes of {}", flood.len(), expected.len());
 
         // Let go of, it goes on; taken up again, it shows what was there, once, and what comes then.
