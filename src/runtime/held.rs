@@ -1,12 +1,16 @@
 //! A terminal that tmux holds on a machine, through tmux's control mode: what the program writes comes as it is and all of
 //! it, and what is typed goes as it is. tmux draws nothing; it keeps the terminal and its history for when the line is lost.
 //!
+//! Where a relay brings what the program writes ([`super::relay`]), tmux itself is heard only for the rest.
+//!
 //! Source of the format: tmux(1), "CONTROL MODE". Notifications are lines that begin with `%`; what a command answers stands
 //! between `%begin` and `%end`; bytes below a blank and the backslash come in `%output` as `\` and three octal digits. Every
 //! command names its terminal: tmux takes the first ones before the connection has come to it, and would take another's (seen
 //! with 3.3a, when several come back at once).
 
 use std::fmt::Write as _;
+
+use super::relay::{self, Part, Parts};
 
 /// Bytes typed by one command.
 const TYPED: usize = 256;
@@ -43,12 +47,15 @@ pub struct Held {
     /// The terminal goes on from before: its history is waited for, and what comes meanwhile is in it.
     again: bool,
     history: Vec<Vec<u8>>,
+    /// What a relay sends, and the word after which it brings what the program writes.
+    relayed: Option<(Parts, String)>,
 }
 
 impl Held {
-    /// Of a new terminal, or of one that goes on.
-    pub fn new(again: bool) -> Self {
-        Self { line: Vec::new(), answer: None, answers: 0, again, history: Vec::new() }
+    /// Of a new terminal, or of one that goes on; with a relay's word, if there is one.
+    pub fn new(again: bool, relayed: Option<String>) -> Self {
+        let relayed = relayed.map(|word| (Parts::default(), word));
+        Self { line: Vec::new(), answer: None, answers: 0, again, history: Vec::new(), relayed }
     }
 
     /// What is said first, so that the terminal of this name has its size; and what one that goes on has to show.
@@ -56,8 +63,13 @@ impl Held {
         let mut said = resized(columns, rows);
         if self.again {
             let it = target(name);
-            let asked = format!("capture-pane -t {it} -p -e -S -{HISTORY}\ndisplay-message -t {it} -p {STATE}\n");
+            let mut asked = format!("capture-pane -t {it} -p -e -S -{HISTORY} ; display-message -t {it} -p {STATE}");
+            if let Some((_, word)) = &self.relayed {
+                // In one line with it: nothing is read of the program in between, so nothing is lost or comes twice.
+                let _ = write!(asked, " ; {}", relay::begun(name, word));
+            }
             said.extend_from_slice(asked.as_bytes());
+            said.push(b'\n');
             // Whoever draws a whole screen does so anew when its size changes.
             said.extend_from_slice(&resized(columns, rows.saturating_sub(1).max(1)));
             said.extend_from_slice(&resized(columns, rows));
@@ -68,6 +80,21 @@ impl Held {
     /// Takes in what came, in pieces of any size.
     pub fn hear(&mut self, bytes: &[u8]) -> Vec<Said> {
         let mut out = Vec::new();
+        let Some((parts, _)) = &mut self.relayed else {
+            self.listen(bytes, &mut out);
+            return out;
+        };
+        for part in parts.of(bytes) {
+            match part {
+                Part::Said(bytes) => self.listen(bytes, &mut out),
+                Part::Raw(bytes) => push(&mut out, bytes.to_vec()),
+            }
+        }
+        out
+    }
+
+    /// Hears tmux.
+    fn listen(&mut self, bytes: &[u8], out: &mut Vec<Said>) {
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             if self.line.len() + part.len() <= LINE {
                 self.line.extend_from_slice(part);
@@ -77,10 +104,9 @@ impl Held {
                 while line.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
                     line.pop();
                 }
-                self.take(&line, &mut out);
+                self.take(&line, out);
             }
         }
-        out
     }
 
     fn take(&mut self, line: &[u8], out: &mut Vec<Said>) {
@@ -98,7 +124,7 @@ impl Held {
             self.answer = Some((rest.ends_with(b" 1"), Vec::new()));
         } else if let Some(rest) = line.strip_prefix(b"%output ") {
             let data = rest.iter().position(|byte| *byte == b' ').map_or(&[][..], |at| &rest[at + 1..]);
-            if !self.again {
+            if !self.again && self.relayed.is_none() {
                 push(out, plain(data));
             }
         } else if let Some(rest) = line.strip_prefix(b"%exit") {
@@ -142,8 +168,11 @@ pub fn untyped(said: &[u8]) -> Vec<u8> {
     typed.flat_map(|line| line.split(' ').filter_map(|byte| u8::from_str_radix(byte, 16).ok())).collect()
 }
 
-/// The command that lets go of the terminal.
-pub const LET_GO: &[u8] = b"detach-client\n";
+/// The commands that let go of the terminal of this name.
+pub fn let_go(name: &str) -> Vec<u8> {
+    // Without a command, pipe-pane ends the one there is.
+    format!("pipe-pane -t {}\ndetach-client\n", target(name)).into_bytes()
+}
 
 /// The command that tells the size.
 pub fn resized(columns: u16, rows: u16) -> Vec<u8> {
@@ -236,7 +265,7 @@ mod tests {
     #[test]
     fn what_the_program_writes_comes_as_it_is_however_it_is_cut() {
         for piece in [1, 7, 4096] {
-            let (shown, exit) = heard(&mut Held::new(false), NEW, piece);
+            let (shown, exit) = heard(&mut Held::new(false, None), NEW, piece);
             assert_eq!(shown, b"\x1b[?2004hada$ echo \xc3\xa9\r\na\\b");
             assert_eq!(exit.as_deref(), Some(""));
         }
@@ -244,7 +273,7 @@ mod tests {
 
     #[test]
     fn one_that_goes_on_shows_its_history_and_what_came_meanwhile_once() {
-        let mut held = Held::new(true);
+        let mut held = Held::new(true, None);
         let said = b"%begin 1 1 1\n%end 1 1 1\n%output %0 old\\015\\012\n%begin 1 2 1\nfirst\n%output is no news here\nold\n\n%end 1 2 1\n\
             %begin 1 3 1\n2 1 0 2 1 0 0 1 0 1\n%end 1 3 1\n%output %0 new\n";
         let (shown, _) = heard(&mut held, said, 5);
@@ -254,8 +283,22 @@ mod tests {
 
     #[test]
     fn what_is_asked_first_names_its_terminal() {
-        let said = String::from_utf8(Held::new(true).opening("shell-2", 80, 24)).unwrap();
+        let said = String::from_utf8(Held::new(true, None).opening("shell-2", 80, 24)).unwrap();
         assert!(said.lines().all(|line| line.starts_with("refresh-client ") || line.contains(" -t =shell-2: ")), "{said}");
+    }
+
+    #[test]
+    fn with_a_relay_tmux_itself_shows_nothing_of_the_program() {
+        let mut held = Held::new(true, Some("word".to_owned()));
+        let said = String::from_utf8(held.opening("shell-1", 80, 24)).unwrap();
+        let asked = said.lines().find(|line| line.starts_with("capture-pane ")).unwrap();
+        assert!(asked.contains(" ; pipe-pane -O -t =shell-1: ") && asked.ends_with(" ; display-message -p word"), "{asked}");
+        let said =
+            b"%begin 1 1 1\n%end 1 1 1\n%begin 1 2 1\nold\n%end 1 2 1\n%begin 1 3 1\n0 1 0 1 0 1\n%end 1 3 1\n%output %0 new\n";
+        let mut sent = [&b"s\0\0"[..], &[u8::try_from(said.len()).unwrap()], said].concat();
+        sent.extend_from_slice(b"r\0\0\x05new\\1s\0\0\x11%output %0 newer\n");
+        let (shown, _) = heard(&mut held, &sent, 7);
+        assert_eq!(String::from_utf8_lossy(&shown), "\x1bcold\x1b[0m\x1b[2;1Hnew\\1");
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod held;
 mod input;
 pub mod raw;
 pub mod record;
+mod relay;
 pub mod remote;
 pub mod sheet;
 mod shell;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use crate::app::shell::talk::{News, Raw};
 use crate::app::{App, Effect, Event, Setup};
 use crate::aws::Aws;
 use crate::config::theme::Theme;
@@ -30,6 +32,10 @@ use tty::Tty;
 
 /// Frames that nobody's key asked for come no closer than this.
 const FRAME: Duration = Duration::from_millis(16);
+/// The same while so much comes in that nobody reads it.
+const FLOODED: Duration = Duration::from_millis(50);
+/// Bytes for terminals since the last frame that are such a flood: some ten screens.
+const FLOOD: usize = 64 * 1024;
 /// Events handled before the screen gets its turn.
 const BURST: usize = 64;
 
@@ -74,6 +80,8 @@ pub async fn cockpit(start: Cockpit) -> Result<Option<i32>, Failure> {
     let mut owed = false;
     // A key went to a remote terminal: so for what it answers.
     let mut typed = false;
+    // Bytes for terminals since the last frame.
+    let mut flood = 0;
 
     let asked = input::listen(&keys_in);
     // The window may have changed before anybody listened.
@@ -101,11 +109,12 @@ pub async fn cockpit(start: Cockpit) -> Result<Option<i32>, Failure> {
         tty.listen_to_mouse(app.wants_mouse());
         let dirty = app.revision != drawn;
         owed &= dirty || typed;
-        let due = last_frame + FRAME;
+        let due = last_frame + if flood > FLOOD { FLOODED } else { FRAME };
         if dirty && tty.is_ready() && (owed || Instant::now() >= due) {
             drawn = app.revision;
             owed = false;
             typed = false;
+            flood = 0;
             last_frame = Instant::now();
             tty.draw(&app, &start.theme)?;
             continue;
@@ -139,6 +148,9 @@ pub async fn cockpit(start: Cockpit) -> Result<Option<i32>, Failure> {
             }
             if let Event::Resize(width, height) = event {
                 tty.resize(width, height)?;
+            }
+            if let Event::Shell { news: News::Bytes(Raw(bytes)), .. } = &event {
+                flood += bytes.len();
             }
             let now = Timestamp::now();
             let typing = app.is_typing(&event);

@@ -1,9 +1,11 @@
 //! What is run on a machine so that a terminal there goes on without us: tmux, where it is and new enough, as a mere holder of
-//! terminals; it shows nothing of its own.
+//! terminals; it shows nothing of its own. Where there is Python, too, a relay brings what the program writes: see [`super::relay`].
 
 use std::time::{Duration, Instant, SystemTime};
 
+use super::hands::order_number;
 use super::held::target;
+use super::relay;
 use crate::model::Failure;
 use crate::ssh::Connection;
 
@@ -34,6 +36,8 @@ pub struct Holder {
     pub name: String,
     /// It is there already.
     pub again: bool,
+    /// A relay brings what the program writes, once tmux has said this.
+    pub relayed: Option<String>,
 }
 
 /// Tells tmux that a terminal is looked at.
@@ -65,13 +69,16 @@ impl Pulse {
     }
 }
 
-/// Seconds since the machine was started, and which terminals there are, as tmux lists them: name, how many look at it, and
-/// when that was last said. It is asked twice, as it counts anew only when somebody goes.
+/// Seconds since the machine was started, whether there is Python, and which terminals there are, as tmux lists them: name,
+/// how many look at it, and when that was last said. It is asked twice, as it counts anew only when somebody goes.
 const LIST: &str = "command -v tmux >/dev/null 2>&1 || exit 9; tmux -V; echo \"up $(cut -d. -f1 /proc/uptime 2>/dev/null)\"; \
+                    command -v python3 >/dev/null 2>&1 && echo python3; \
                     tmux -L footplate list-sessions >/dev/null 2>&1; \
                     tmux -L footplate list-sessions -F '#{session_name} #{session_attached} #{@footplate-seen}' 2>/dev/null; exit 0";
 /// The first version that takes bytes to type by their numbers.
-const VERSION: u32 = 3;
+const VERSION: (u32, u32) = (3, 0);
+/// The first one that can pause what a control client is told of a terminal.
+const PAUSES: (u32, u32) = (3, 2);
 
 /// Finds out what can be opened there. `wanted`: a terminal by its name; `fresh`: a new one in any case.
 ///
@@ -85,7 +92,10 @@ pub async fn plan(connection: &Connection, wanted: Option<&str>, fresh: bool) ->
         return Ok(Plan { held: None, others: Vec::new(), pulse: None });
     }
     let Choice { name, again, others } = choose(&listed, wanted, fresh);
-    Ok(Plan { held: Some(Holder { command: start(&name), name, again }), others, pulse: uptime(&listed).map(Pulse::new) })
+    let can_relay = version(&listed) >= PAUSES && listed.lines().any(|line| line == "python3");
+    let relayed = can_relay.then(order_number);
+    let command = start(&name, again, relayed.as_deref());
+    Ok(Plan { held: Some(Holder { command, name, again, relayed }), others, pulse: uptime(&listed).map(Pulse::new) })
 }
 
 /// A terminal by its name, whether it is there, and which others wait to be taken up, too.
@@ -131,23 +141,33 @@ fn uptime(listed: &str) -> Option<u64> {
     listed.lines().find_map(|line| line.strip_prefix("up "))?.trim().parse().ok()
 }
 
-/// `tmux 3.3a` is 3; what is no number is 0, but tmux's own next version.
-fn version(listed: &str) -> u32 {
+/// `tmux 3.3a` is 3 and 3; what is no number is 0, but tmux's own next version.
+fn version(listed: &str) -> (u32, u32) {
     let word = listed.lines().next().and_then(|line| line.strip_prefix("tmux ")).unwrap_or_default();
-    if word.starts_with("next") || word.starts_with("master") {
-        return VERSION;
+    let word = word.strip_prefix("next-").unwrap_or(word);
+    if word.starts_with("master") {
+        return PAUSES;
     }
-    word.split('.').next().and_then(|number| number.parse().ok()).unwrap_or(0)
+    let mut numbers = word.split(|letter: char| !letter.is_ascii_digit()).map(|number| number.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 /// Comes to the terminal of that name, or makes it. Whoever looked at it before has lost the connection: it is taken over.
-/// What is set comes first, as a terminal has what was set when it was made.
-fn start(name: &str) -> String {
-    format!(
-        "exec tmux -L {SERVER} -f /dev/null -C start-server \\; set -g history-limit 10000 \\; set -g status off \\; \
+/// What is set comes first, as a terminal has what was set when it was made. Of a new one, a relay has all from the first
+/// byte; one that goes on has to show its history before ([`super::held::Held::opening`]).
+pub(super) fn start(name: &str, again: bool, relayed: Option<&str>) -> String {
+    let tmux = format!(
+        "tmux -L {SERVER} -f /dev/null -C start-server \\; set -g history-limit 10000 \\; set -g status off \\; \
          set -g default-terminal {TERM} \\; set-environment -g COLORTERM truecolor \\; set -sg escape-time 0 \\; \
          set -g destroy-unattached off \\; new-session -A -D -s {name}"
-    )
+    );
+    match relayed {
+        None => format!("exec {tmux}"),
+        Some(word) => {
+            let begun = if again { String::new() } else { format!(" \\; {}", relay::begun(name, word).replace(" ; ", " \\; ")) };
+            format!("exec {} {tmux} \\; {}{begun}", relay::program(word), relay::told(name))
+        }
+    }
 }
 
 /// Ends a terminal and what runs in it.
@@ -164,8 +184,9 @@ mod tests {
     fn an_old_tmux_is_none() {
         assert_eq!(
             ["tmux 3.3a\nshell-1 0\n", "tmux 2.9\n", "tmux 1.8", "tmux next-3.6", "", "no"].map(version),
-            [3, 2, 1, 3, 0, 0]
+            [(3, 3), (2, 9), (1, 8), (3, 6), (0, 0), (0, 0)]
         );
+        assert!(version("tmux 3.10\n") > PAUSES && version("tmux 3.1c\n") < PAUSES);
     }
 
     #[test]

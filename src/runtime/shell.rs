@@ -214,7 +214,7 @@ impl Line {
         self.tell(News::Opened(Opened { title, name, again, others })).await;
         let (input, mut output) = shell.split();
         let mut input = Typing { input, held: held.as_ref().map(|holder| holder.name.clone()) };
-        let mut reading = held.as_ref().map(|_| Held::new(again));
+        let mut reading = held.as_ref().map(|holder| Held::new(again, holder.relayed.clone()));
         if let (Some(reading), Some(holder)) = (&reading, &held) {
             let _ = input.input.send(reading.opening(&holder.name, size.0, size.1)).await;
         }
@@ -229,7 +229,7 @@ impl Line {
                                 match said {
                                     Said::Bytes(bytes) => {
                                         greeted.notify_one();
-                                        self.show(&bytes).await;
+                                        self.show(bytes).await;
                                     }
                                     Said::Exit(why) if !why.is_empty() => return Ok(How::Left(why)),
                                     Said::Exit(_) => {}
@@ -238,7 +238,7 @@ impl Line {
                         }
                         Heard::Out(bytes) | Heard::Err(bytes) => {
                             greeted.notify_one();
-                            self.show(&bytes).await;
+                            self.show(bytes.into()).await;
                         }
                         Heard::Ended(exit) => return Ok(How::Ended(exit)),
                         Heard::Lost(failure) => return Err(failure),
@@ -273,9 +273,9 @@ impl Line {
                     // Asked to end, not just left: what goes on there ends, too.
                     Some(holder) if end => drop(timeout(FAREWELL, connection.run(&remote::end(&holder.name), None)).await),
                     // Said and waited for, so that whoever comes next finds it free.
-                    Some(_) => {
+                    Some(holder) => {
                         let gone = async {
-                            let _ = input.input.send(held::LET_GO).await;
+                            let _ = input.input.send(held::let_go(&holder.name)).await;
                             while !matches!(output.next().await, Heard::Ended(_) | Heard::Lost(_)) {}
                         };
                         let _ = timeout(LETTING_GO, gone).await;
@@ -315,10 +315,12 @@ impl Line {
         }
     }
 
-    async fn show(&self, bytes: &[u8]) {
-        for piece in bytes.chunks(PIECE) {
-            self.tell(News::Bytes(piece.into())).await;
+    async fn show(&self, mut bytes: Vec<u8>) {
+        while bytes.len() > PIECE {
+            let rest = bytes.split_off(PIECE);
+            self.tell(News::Bytes(Raw(std::mem::replace(&mut bytes, rest)))).await;
         }
+        self.tell(News::Bytes(Raw(bytes))).await;
     }
 
     /// Waits while the loop has enough to do.
