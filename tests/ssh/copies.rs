@@ -219,3 +219,32 @@ async fn what_stands_in_the_way_is_named_with_what_it_is_in_the_way_of() {
         assert_eq!(fs::read_to_string(place.join("deep")).unwrap(), "in the way");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_file_here_stays_what_it_is() {
+    use std::os::unix::fs::FileTypeExt;
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    data(there.path());
+    fs::create_dir_all(here.path().join("to/data")).unwrap();
+    let pipes = [here.path().join("pipe"), here.path().join("to/data/run.sh")];
+    for pipe in &pipes {
+        nix::unistd::mkfifo(pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    }
+    std::os::unix::fs::symlink("pipe", here.path().join("link")).unwrap();
+    let files = files(&manners(there.path())).await;
+    let fetch =
+        async |from: &str, to: &str| soon("fetch", files.fetch_all(&[from.to_owned()], &here.path().join(to), &silent)).await;
+    for to in ["pipe", "link"] {
+        let failure = fetch("data/run.sh", to).await.unwrap_err();
+        says(to, &failure, FailureKind::Invalid, "here is neither a file nor a folder");
+        assert!(failure.hint.as_str().contains("name another target"), "{failure}");
+    }
+    let failure = fetch("data", "to/").await.unwrap_err();
+    for part in ["run.sh here is neither a file nor a folder", "all else is there: copied 2 files"] {
+        assert!(failure.to_string().contains(part), "{part}: {failure}");
+    }
+    assert!(here.path().join("link").is_symlink());
+    for pipe in &pipes {
+        assert!(fs::metadata(pipe).unwrap().file_type().is_fifo(), "{}", pipe.display());
+    }
+}

@@ -111,13 +111,22 @@ pub(super) fn download(id: &ItemId, name: &str) -> Form {
 /// # Errors
 /// When that file cannot be read.
 pub(super) fn text_of(recipe: &Recipe, form: &Form) -> Result<String, Failure> {
-    let field = |name: &str| form.fields.iter().find(|field| field.name == name);
-    let changed = |name: &str| field(name).is_some_and(|field| field.value != field.initial);
-    if changed("script") && !changed("script_text") {
+    if changed(form, "script") && !changed(form, "script_text") {
         script(recipe, form.value("script").trim())
     } else {
         Ok(form.value("script_text").to_owned())
     }
+}
+
+/// The file whose text the form shows, where another one is named as the script.
+fn other_file(form: &Form) -> Option<&str> {
+    let shown = form.fields.iter().find(|field| field.name == "script_text").is_some_and(|field| !field.initial.is_empty());
+    let initial = form.fields.iter().find(|field| field.name == "script").map(|field| field.initial.as_str());
+    initial.filter(|_| shown && changed(form, "script"))
+}
+
+fn changed(form: &Form, name: &str) -> bool {
+    form.fields.iter().any(|field| field.name == name && field.value != field.initial)
 }
 
 fn script(recipe: &Recipe, file: &str) -> Result<String, Failure> {
@@ -177,6 +186,22 @@ pub(super) fn check(form: &Form) -> Vec<Problem> {
     if !stays_inside(file) {
         wrong("script", "name the script, relative to the source folder, e.g. solution.py");
     }
+    if let Some(other) = other_file(form) {
+        let (fatal, message) = if changed(form, "script_text") {
+            (
+                true,
+                format!(
+                    "this is {other} with your changes; name {other} as the script, or take the changes back and make them in {file}"
+                ),
+            )
+        } else {
+            (false, format!("what shows is {other}; what runs is {file}, as the file is"))
+        };
+        problems.push(Problem { field: "script_text".to_owned(), message: Safe::line(&message), fatal });
+    }
+    let mut wrong = |field: &str, message: &str| {
+        problems.push(Problem { field: field.to_owned(), message: Safe::line(message), fatal: true });
+    };
     if let Some(Err((number, _))) = lines(form.value("arguments")).find(Result::is_err) {
         wrong("arguments", &format!("line {number} has no '='; write name = value"));
     }
@@ -193,9 +218,8 @@ pub(super) fn preview(recipe: &Recipe, form: &Form) -> Preview {
         preview.facts.push(("to".into(), Safe::line(&recipe.root.join(form.value("folder")).display().to_string())));
         return preview;
     }
-    if !preview.problems.is_empty() {
-        return preview;
-    }
+    let sound = |field: &str| !preview.problems.iter().any(|problem| problem.fatal && problem.field == field);
+    let (script_is_sound, data_is_sound) = (sound("script") && sound("script_text"), sound("data"));
     let mut fatal = |field: &str, failure: &Failure| {
         // The form says the field's name itself.
         let (text, named) = (failure.to_string(), format!("{field}: "));
@@ -203,6 +227,7 @@ pub(super) fn preview(recipe: &Recipe, form: &Form) -> Preview {
         preview.problems.push(Problem { field: field.to_owned(), message, fatal: true });
     };
     match text_of(recipe, form) {
+        _ if !script_is_sound => {}
         Ok(text) if text.trim().is_empty() => {
             fatal("script_text", &Failure::new(FailureKind::Invalid, "the script is empty", "write it, or name another file"));
         }
@@ -211,7 +236,7 @@ pub(super) fn preview(recipe: &Recipe, form: &Form) -> Preview {
     }
     let data = form.value("data").trim();
     let mut said = "none".to_owned();
-    if !data.is_empty() {
+    if !data.is_empty() && data_is_sound {
         match Source::parse(data, &recipe.root)
             .map_err(|message| Failure::new(FailureKind::Invalid, message, ""))
             .and_then(|source| source.look())
@@ -219,6 +244,9 @@ pub(super) fn preview(recipe: &Recipe, form: &Form) -> Preview {
             Ok(look) => said = look,
             Err(failure) => fatal("data", &failure),
         }
+    }
+    if preview.problems.iter().any(|problem| problem.fatal) {
+        return preview;
     }
     preview.facts.push(("data".into(), Safe::line(&said)));
     let command = format!("{} {}", form.value("script").trim(), arguments(form).join(" "));
@@ -253,4 +281,55 @@ pub(super) fn arguments(form: &Form) -> Vec<String> {
         std::iter::once(dashed).chain(value)
     });
     words.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn project() -> (tempfile::TempDir, Recipe, Form) {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in [("solution.py", "print(1)\n"), ("other.py", "print(2)\n")] {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let recipe = Recipe {
+            root: folder.path().to_owned(),
+            source_dir: ".".into(),
+            entry_point: "solution.py".into(),
+            ..Recipe::default()
+        };
+        let form = launch(&recipe, &ItemId("i-1".into())).unwrap();
+        (folder, recipe, form)
+    }
+
+    fn set(form: &mut Form, name: &str, value: &str) {
+        value.clone_into(&mut form.fields.iter_mut().find(|field| field.name == name).unwrap().value);
+    }
+
+    #[test]
+    fn the_text_of_one_script_is_not_sent_as_another() {
+        let (_folder, recipe, mut form) = project();
+        assert_eq!(check(&form), []);
+        set(&mut form, "script", "other.py");
+        let [note] = &check(&form)[..] else { panic!("{:?}", check(&form)) };
+        assert_eq!(
+            (note.fatal, note.message.as_str()),
+            (false, "what shows is solution.py; what runs is other.py, as the file is")
+        );
+        assert_eq!(text_of(&recipe, &form).unwrap(), "print(2)\n");
+        set(&mut form, "script_text", "print(1)\n# edited\n");
+        let [problem] = &check(&form)[..] else { panic!("{:?}", check(&form)) };
+        assert!(problem.fatal && problem.message.as_str().starts_with("this is solution.py with your changes"), "{problem:?}");
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once() {
+        let (_folder, recipe, mut form) = project();
+        for (name, value) in [("name", "a/b"), ("script", "nope.py"), ("data", "gone.zip"), ("environment", "")] {
+            set(&mut form, name, value);
+        }
+        let problems = preview(&recipe, &form).problems;
+        let fatal: Vec<&str> = problems.iter().filter(|problem| problem.fatal).map(|problem| problem.field.as_str()).collect();
+        assert_eq!(fatal, ["name", "environment", "script", "data"]);
+    }
 }

@@ -88,7 +88,7 @@ impl Bench {
 
     async fn launch(&self, name: &str, set: &[(&str, &str)]) -> Result<Outcome, Failure> {
         let form = self.form(name, set);
-        assert_eq!(form::check(&form), []);
+        assert!(form::check(&form).iter().all(|problem| !problem.fatal), "{:?}", form::check(&form));
         launch::launch(&self.aws, &self.recipe, &form, &|_| {}).await
     }
 

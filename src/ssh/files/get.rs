@@ -167,6 +167,11 @@ fn part_of(local: &Path, about: &FileAttributes, alone: bool) -> Result<PathBuf,
         let what = format!("{} here is a folder, and a file on the instance", local.display());
         return Err(Failure::new(FailureKind::Invalid, what, "remove or rename one of the two"));
     }
+    // Also where a link leads to one.
+    if fs::metadata(local).is_ok_and(|about| !about.is_file()) {
+        let what = format!("{} here is neither a file nor a folder", local.display());
+        return Err(Failure::new(FailureKind::Invalid, what, "name another target: what it is would be lost"));
+    }
     let name = local.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
         Failure::new(FailureKind::Invalid, format!("{} is not a file's name", local.display()), "name the file to write")
     })?;
