@@ -31,7 +31,7 @@ use door::{Door, login, machine};
 use raw::{Hostile, Message, Offer, Transport, host_key};
 
 /// No step of a test may take longer than this, on a busy machine too.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| panic!("{what} hangs"))
