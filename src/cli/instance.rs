@@ -19,8 +19,8 @@ use crate::resource::instances;
 /// Arguments of `instance`.
 #[derive(clap::Args)]
 #[command(
-    after_help = "What --set takes: image, successor, instance_type, storage_gb, lease, spot, zone, subnet, security_group, \
-                  address, user.\nWithout a project file that says otherwise it is a small machine without a GPU, for four hours.\n\
+    after_help = "What --set takes: name, image, successor, instance_type, storage_gb, lease, spot, zone, subnet, security_group, \
+                  address, instance_profile, user.\nWithout a project file that says otherwise it is a small machine without a GPU, for four hours.\n\
                   Examples:\n  footplate instance --dry-run\n  footplate instance --set instance_type=g5.2xlarge --set lease=2h --set spot=yes"
 )]
 pub struct Args {
