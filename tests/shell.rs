@@ -622,6 +622,17 @@ fn a_long_paste_waits_for_the_other_end_and_can_be_ended() {
     assert!(typed(&stage).is_empty() && stage.screen().contains("The paste was ended"), "{}", stage.screen());
 }
 
+#[test]
+fn a_paste_that_a_lost_line_breaks_off_is_told() {
+    let mut stage = connected(120, 40);
+    stage.send(Event::Paste("x".repeat(1 << 20)));
+    news(&mut stage, News::Taken);
+    assert!(stage.screen().contains("pasting"), "{}", stage.screen());
+    news(&mut stage, broken());
+    let screen = stage.screen();
+    assert!(screen.contains("The paste was broken off: at most ") && screen.contains("Paste it again."), "{screen}");
+}
+
 fn point(stage: &mut Stage, did: Did, column: u16, row: u16, shift: bool) {
     stage.send(Event::Mouse(Mouse { did, column, row, ctrl: false, alt: false, shift }));
 }

@@ -28,9 +28,9 @@ impl App {
             News::Stranger(stranger) => self.ask_to_trust(number, &stranger),
             News::Opened(opened) => self.opened(at, opened, out),
             News::Ended(why) => {
-                session.paste = None;
                 let well = why.as_str() == "exit 0";
                 session.link = Link::Ended { why, well };
+                self.break_paste(at, out);
                 self.forget_questions(number);
             }
             News::Lost { failure, unanswered } => self.lost(at, &failure, &unanswered, out),
@@ -131,8 +131,8 @@ impl App {
     /// No connection. One that stood is made again, unless the machine itself is gone.
     fn lost(&mut self, at: usize, failure: &Failure, unanswered: &Raw, out: &mut Vec<Effect>) {
         let gone = self.gone(at);
+        self.break_paste(at, out);
         let session = &mut self.shells.sessions[at];
-        session.paste = None;
         let number = session.number;
         let mut unsent = unanswered.0.clone();
         unsent.append(&mut session.unsent);

@@ -112,6 +112,19 @@ impl App {
         self.say(Tone::Plain, text, out);
     }
 
+    /// Nobody takes a paste any more: who reads on there must not believe that it is whole.
+    pub(super) fn break_paste(&mut self, at: usize, out: &mut Vec<Effect>) {
+        let session = &mut self.shells.sessions[at];
+        let Some(paste) = session.paste.take() else { return };
+        let (sent, all) = paste.progress();
+        let text = format!(
+            "The paste was broken off: at most {} of {} have arrived. Paste it again.",
+            show::size(sent as u64),
+            show::size(all as u64)
+        );
+        self.say(Tone::Bad, text, out);
+    }
+
     /// A key while a paste is on its way: what is typed comes behind it.
     pub(super) fn type_behind(&mut self, bytes: &[u8]) -> bool {
         let Some(paste) = self.shells.session_mut().and_then(|session| session.paste.as_mut()) else { return false };
