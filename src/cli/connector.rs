@@ -88,7 +88,7 @@ fn gone() -> ConnectorError {
     ConnectorError::io(Box::new(Refusal(Failure::new(
         FailureKind::Network,
         "the local region is gone: the footplate that ran it has ended",
-        "quit and start `footplate --local` again: everything that had ended is still there",
+        "start `footplate local serve` and this goes on by itself: everything that had ended is still there",
     ))))
 }
 

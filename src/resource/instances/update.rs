@@ -76,7 +76,7 @@ async fn retype(aws: &Aws, instance: &Instance, kind: &str, failures: &mut Vec<F
                 look::id(instance),
                 look::state(instance).word
             ),
-            "stop it (x) first",
+            if look::name_of_state(instance) == "stopping" { "wait until it has stopped" } else { "stop it (x) first" },
         ));
     }
     let (machine, zones) = tokio::join!(machines::describe(aws, kind), machines::zones(aws, kind));
