@@ -277,11 +277,10 @@ impl FormView {
     /// Pastes into the field with the cursor.
     pub fn paste(&mut self, text: &str, check: fn(&Form) -> Vec<Problem>) {
         if let (Some(field), Some(input)) = (self.form.fields.get_mut(self.focus), self.inputs.get_mut(self.focus)) {
-            input.paste(text);
             if std::mem::take(&mut self.whole) && matches!(field.kind, FieldKind::Pick { .. }) {
                 *input = Input::new("", false);
-                input.paste(text);
             }
+            input.paste(text);
             field.value = input.text();
             self.sought = Some(field.value.clone());
             self.problems = check(&self.form);

@@ -186,6 +186,12 @@ pub(super) fn check(form: &Form) -> Vec<Problem> {
     if !stays_inside(file) {
         wrong("script", "name the script, relative to the source folder, e.g. solution.py");
     }
+    if let Some(Err((number, _))) = lines(form.value("arguments")).find(Result::is_err) {
+        wrong("arguments", &format!("line {number} has no '='; write name = value"));
+    }
+    if form.value("environment").trim().is_empty() {
+        wrong("environment", "name the environment, e.g. pytorch; `system` is the instance's own python3");
+    }
     if let Some(other) = other_file(form) {
         let (fatal, message) = if changed(form, "script_text") {
             (
@@ -198,15 +204,6 @@ pub(super) fn check(form: &Form) -> Vec<Problem> {
             (false, format!("what shows is {other}; what runs is {file}, as the file is"))
         };
         problems.push(Problem { field: "script_text".to_owned(), message: Safe::line(&message), fatal });
-    }
-    let mut wrong = |field: &str, message: &str| {
-        problems.push(Problem { field: field.to_owned(), message: Safe::line(message), fatal: true });
-    };
-    if let Some(Err((number, _))) = lines(form.value("arguments")).find(Result::is_err) {
-        wrong("arguments", &format!("line {number} has no '='; write name = value"));
-    }
-    if form.value("environment").trim().is_empty() {
-        wrong("environment", "name the environment, e.g. pytorch; `system` is the instance's own python3");
     }
     problems
 }

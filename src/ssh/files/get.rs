@@ -163,12 +163,13 @@ fn changed(remote: &str) -> Failure {
 
 /// Where the parts are gathered. If it goes alone, those of an earlier state of the file are removed: nothing would continue them.
 fn part_of(local: &Path, about: &FileAttributes, alone: bool) -> Result<PathBuf, Failure> {
-    if local.is_dir() {
+    // What a link leads to counts.
+    let there = fs::metadata(local).ok().map(|about| about.file_type());
+    if there.is_some_and(|kind| kind.is_dir()) {
         let what = format!("{} here is a folder, and a file on the instance", local.display());
         return Err(Failure::new(FailureKind::Invalid, what, "remove or rename one of the two"));
     }
-    // Also where a link leads to one.
-    if fs::metadata(local).is_ok_and(|about| !about.is_file()) {
+    if there.is_some_and(|kind| !kind.is_file()) {
         let what = format!("{} here is neither a file nor a folder", local.display());
         return Err(Failure::new(FailureKind::Invalid, what, "name another target: what it is would be lost"));
     }
