@@ -258,7 +258,8 @@ fn a_killed_upload_is_found_and_continues_with_what_is_missing() {
     assert_eq!((top.len(), top[0]["name"].as_str()), (1, Some("1 incomplete upload")), "{top:?}");
     let left = rows(&home, top[0]["id"].as_str().unwrap());
     assert_eq!(left[0]["name"], "set/big.bin");
-    assert!(left[0]["size"].as_u64().unwrap() >= 3 * 8 * MIB as u64, "{left:?}");
+    // Parts are sent side by side: the last, smaller one may be among the three that arrived.
+    assert!(left[0]["size"].as_u64().unwrap() >= (2 * 8 + 1) * MIB as u64, "{left:?}");
     home.run(&["show", "data", left[0]["id"].as_str().unwrap(), "--local"]).expect(0, &["size so far", "continues it"]);
     relay.set(Rule::Pass);
     home.run(&["upload", "big.bin", "s3://data/set/", "--local"]).expect(0, &["1 continued where they had broken off"]);

@@ -443,7 +443,7 @@ fn two_cockpits_share_a_region_and_the_second_tells_when_it_is_gone() {
     first.press("q").shows(&["Quit?"]);
     yes(&mut first);
     is_over(&mut first);
-    second.shows(&["no connection", "the local region is gone", "start `footplate --local` again", &launched]);
+    second.shows(&["no connection", "the local region is gone", "start `footplate local serve`", &launched]);
     second.press("q");
     is_over(&mut second);
     home.nothing_runs();
