@@ -16,6 +16,7 @@ mod list;
 mod look;
 mod network;
 mod parts;
+mod spent;
 mod update;
 mod wrong;
 

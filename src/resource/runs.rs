@@ -15,7 +15,6 @@ mod place;
 mod record;
 mod survey;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
@@ -31,8 +30,6 @@ use crate::resource::line::explained;
 use crate::resource::{Job, Resource, cannot, no_form};
 use crate::ssh::Connection;
 use place::{Place, instance_of};
-
-const MEMO: &str = "instance-types";
 
 /// The inner list of an instance. Ids are `INSTANCE/NAME`.
 pub(super) struct Runs;
@@ -201,18 +198,12 @@ pub(in crate::resource) async fn per_hour(aws: &Aws, instance_type: &str) -> Opt
     pricing::quote(aws, Use::Instance, instance_type).await.map(|quote| quote.per_hour)
 }
 
-/// What type an instance has; asked once.
+/// What type an instance has now: it may get another one between two runs.
 async fn instance_type(aws: &Aws, instance: &ItemId) -> Result<String, Failure> {
-    let known = aws.memo(MEMO, |types: &mut HashMap<String, String>| types.get(instance.as_str()).cloned());
-    if let Some(known) = known {
-        return Ok(known);
-    }
     let asked = aws.ec2.describe_instances().instance_ids(instance.as_str()).send().await;
     let asked = asked.map_err(|error| fault::tell(&format!("looking at {}", instance.as_str()), &error))?;
     let found = asked.reservations().iter().flat_map(aws_sdk_ec2::types::Reservation::instances).next();
-    let kind = found.and_then(|found| found.instance_type()).map_or("", |kind| kind.as_str()).to_owned();
-    aws.memo(MEMO, |types: &mut HashMap<String, String>| types.insert(instance.as_str().to_owned(), kind.clone()));
-    Ok(kind)
+    Ok(found.and_then(|found| found.instance_type()).map_or("", |kind| kind.as_str()).to_owned())
 }
 
 #[cfg(test)]
