@@ -31,7 +31,7 @@ use crate::model::{
 };
 use crate::resource::{Ask, Door, Follower, Job, Resource, cannot, no_form, runs};
 
-pub(in crate::resource) use door::{none as no_terminal, up as runs_now};
+pub(in crate::resource) use door::{down_since, none as no_terminal, up as runs_now};
 pub(crate) use launch::up;
 
 /// The pane of instances.
@@ -174,6 +174,10 @@ impl Resource for Instances {
                 _ => Err(cannot(order.verb)),
             }
         })
+    }
+
+    fn at_stake<'a>(&'a self, aws: &'a Aws, id: &'a ItemId) -> Job<'a, Vec<Safe>> {
+        Box::pin(act::at_stake(aws, id))
     }
 
     fn log(&self, _: &ItemId) -> Option<LogSource> {

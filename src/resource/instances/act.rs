@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use super::{invalid, lease, list, look, passes, spent};
 use crate::aws::{Aws, Mode, fault};
 use crate::model::show::{seconds_between, span};
-use crate::model::{Failure, FailureKind, Order, Outcome, Progress, Safe, Verb, command};
-use crate::resource::cannot;
+use crate::model::{Failure, FailureKind, ItemId, Order, Outcome, Progress, Safe, Verb, command};
+use crate::resource::{cannot, runs};
 
 /// Less than this is left of a lease: to start with it is to lose the instance.
 const LEFT: f64 = 600.0;
@@ -139,6 +139,24 @@ async fn stop(aws: &Aws, it: &Instance) -> Result<&'static str, Failure> {
         quietly_noted(aws, &now).await;
     }
     Ok("stopping")
+}
+
+/// The training runs that end when it does. Whoever did not launch it with footplate is not logged in to for the question.
+pub(super) async fn at_stake(aws: &Aws, id: &ItemId) -> Result<Vec<Safe>, Failure> {
+    let it = look::one(aws, id.as_str()).await?;
+    if look::name_of_state(&it) != "running" {
+        return Ok(Vec::new());
+    }
+    let own = look::tag(&it, look::OWNER).is_some();
+    let (id, name) = (ItemId(look::id(&it).to_owned()), look::name(&it));
+    let said = match runs::going_on(aws, &id, own).await.as_deref() {
+        None if own => format!("whether training runs go on on {name} could not be seen"),
+        None => return Ok(Vec::new()),
+        Some([]) => format!("no training run goes on on {name}"),
+        Some([one]) => format!("a training run on {name} ends with it: {one}"),
+        Some(more) => format!("{} training runs on {name} end with it: {}", more.len(), more.join(", ")),
+    };
+    Ok(vec![Safe::line(&said)])
 }
 
 /// Notes what it ran up to its stop, once EC2 tells of that; what keeps it from that keeps nothing else.

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use super::{list, look};
 use crate::aws::{Aws, fault, time};
-use crate::model::show::{money, seconds_between, span};
+use crate::model::show::{money, span};
 use crate::model::{Cell, Failure};
 use note::Note;
 
