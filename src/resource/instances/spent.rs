@@ -80,7 +80,7 @@ impl Life {
             Some(note) => {
                 life.ended.clone_from(&note.ran);
                 let ours = |at: Timestamp| (launched.as_second() - at.as_second()).abs() <= SAME;
-                life.least = note.least || (note.to != launched.as_second() && !note.at.is_some_and(ours));
+                life.least = note.least || (note.to != launched && !note.at.is_some_and(ours));
             }
             // Without a note, its first start is all there was; of what it is not known, more may have been.
             None => life.least = !first(it).is_some_and(|first| launched.as_second() - first.as_second() <= FIRST),
@@ -91,7 +91,7 @@ impl Life {
         }
         if runs(it) {
             life.since = Some(launched);
-        } else if note.is_none_or(|note| note.to != launched.as_second()) {
+        } else if note.is_none_or(|note| note.to != launched) {
             match look::ran(it, now) {
                 Some(seconds) => life.add(kind, seconds),
                 None => life.least = true,
@@ -152,10 +152,9 @@ fn first(it: &Instance) -> Option<Timestamp> {
 /// The note in its tag, where that can be true: a tag is written by anybody, and copied to other instances.
 fn noted(it: &Instance, launched: Timestamp, now: Timestamp) -> Option<Note> {
     let note = look::tag(it, RAN).and_then(Note::read)?;
-    let launched = launched.as_second();
-    let first = first(it).map_or(0, Timestamp::as_second);
-    let until = if note.to == launched { now.as_second() } else { launched };
-    let within = note.to <= launched && note.to >= first - FIRST && note.seconds() <= until.abs_diff(first - FIRST);
+    let first = first(it).map_or(0, Timestamp::as_second) - FIRST;
+    let until = if note.to == launched { now } else { launched };
+    let within = note.to <= launched && note.to.as_second() >= first && note.seconds() <= until.as_second().abs_diff(first);
     // What runs has not ended yet.
     (within && !(runs(it) && note.to == launched)).then_some(note)
 }
@@ -166,8 +165,8 @@ pub(super) fn due(aws: &Aws, it: &Instance, starts: Option<Timestamp>) -> Option
     let now = Timestamp::now();
     let launched = it.launch_time().map(time::ours).filter(|_| !runs(it))?;
     let Life { ended, least, .. } = Life::of(aws, it, now);
-    let before = noted(it, launched, now).filter(|note| note.to == launched.as_second()).and_then(|note| note.at);
-    let note = Note { to: launched.as_second(), at: starts.or(before), least, ran: ended };
+    let before = noted(it, launched, now).filter(|note| note.to == launched).and_then(|note| note.at);
+    let note = Note { to: launched, at: starts.or(before), least, ran: ended };
     Some(note.written()).filter(|value| look::tag(it, RAN) != Some(value))
 }
 

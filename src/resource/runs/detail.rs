@@ -65,13 +65,15 @@ fn why(run: &Run, id: &ItemId, down: Option<&Failure>) -> Option<Safe> {
             let full = if run.full { full(id) } else { String::new() };
             format!("exit code {code}{signal}{full}\n{}", run.last.join("\n"))
         }
-        How::Lost if let Some(down) = down => {
-            format!("{}: it ended with it, as far as can be told from here\n{}", down.what, run.last.join("\n"))
+        How::Lost => {
+            let what = down.map_or_else(
+                || {
+                    "its process is gone and has left no exit code: it was killed with its keeper, or the instance went down or ran out of memory".to_owned()
+                },
+                |down| format!("{}: it ended with it, as far as can be told from here", down.what),
+            );
+            format!("{what}\n{}", run.last.join("\n"))
         }
-        How::Lost => format!(
-            "its process is gone and has left no exit code: it was killed with its keeper, or the instance went down or ran out of memory\n{}",
-            run.last.join("\n")
-        ),
         How::Unfinished => {
             let last = run.steps.iter().rev().find(|step| step.standing == Standing::Failed);
             let what =

@@ -19,8 +19,8 @@ const OTHER: &str = "other";
 /// What the tag says.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Note {
-    /// The launch time of the last start that is in it, in seconds since 1970.
-    pub to: i64,
+    /// The launch time of the last start that is in it, exactly as EC2 tells it.
+    pub to: Timestamp,
     /// When it was to be started after that.
     pub at: Option<Timestamp>,
     /// More ran than it says.
@@ -35,7 +35,7 @@ impl Note {
             return None;
         }
         let mut words = value.split(' ').peekable();
-        let to = words.next()?.strip_prefix("to=")?.parse::<Timestamp>().ok()?.as_second();
+        let to = words.next()?.strip_prefix("to=")?.parse().ok()?;
         let at = match words.next_if(|word| word.starts_with("at=")) {
             Some(word) => Some(word.get(3..)?.parse().ok()?),
             None => None,
@@ -61,9 +61,8 @@ impl Note {
     }
 
     fn whole(&self) -> String {
-        let moment = |at: Timestamp| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let mut words = vec![format!("to={}", moment(Timestamp::from_second(self.to).unwrap_or_default()))];
-        words.extend(self.at.map(|at| format!("at={}", moment(at))));
+        let mut words = vec![format!("to={}", self.to)];
+        words.extend(self.at.map(|at| format!("at={}", at.strftime("%Y-%m-%dT%H:%M:%SZ"))));
         words.extend(self.least.then(|| "least".to_owned()));
         words.extend(self.ran.iter().map(|one| {
             let price = one.per_hour.map_or_else(String::new, |rate| format!("/{}", (rate * 1e6).round() / 1e6));
@@ -124,7 +123,7 @@ mod tests {
         assert_eq!(note.ran, [ran("t3.medium", 7200, Some(0.0416)), ran("p5.48xlarge", 600, None)]);
         assert!(note.least && note.at.is_some() && note.seconds() == 7800);
         assert_eq!(note.written(), value);
-        let bare = "to=2026-11-22T18:00:00Z";
+        let bare = "to=2026-11-22T18:00:00.25Z";
         assert_eq!(Note::read(bare).unwrap().written(), bare);
     }
 
@@ -157,7 +156,7 @@ mod tests {
         let all: Vec<_> = (0..20).map(|at| ran(&format!("g{at}.48xlarge"), 3600, Some(f64::from(at)))).collect();
         let mut with_unknown = all.clone();
         with_unknown.insert(1, ran("p9.large", 1, None));
-        let note = Note { to: 0, at: None, least: false, ran: with_unknown };
+        let note = Note { to: Timestamp::UNIX_EPOCH, at: None, least: false, ran: with_unknown };
         let (seconds, written) = (note.seconds(), note.written());
         assert!(written.len() <= ROOM && written.starts_with("to=1970-01-01T00:00:00Z other="), "{written}");
         let back = Note::read(&written).unwrap();
