@@ -462,7 +462,7 @@ async fn what_goes_wrong_is_told_with_its_remedy() {
     );
     assert!(rows.iter().any(|row| row.state.word.as_str() == "Failed (3)"), "what had ended stays what it was: {rows:?}");
     let lost = bench.detail(&bench.place.aws, "last").await;
-    assert!(told(&lost).contains(" is stop") && told(&lost).contains("it ended with it"), "{}", told(&lost));
+    assert!(told(&lost).contains(" is stop") && told(&lost).contains("the run ended with it"), "{}", told(&lost));
     assert_eq!(stake(Arc::clone(&bench.place.aws)).await, "", "nothing is at stake on what does not run");
     bench.place.region.close().await;
 }

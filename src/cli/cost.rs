@@ -87,7 +87,7 @@ async fn all(session: &Session, resource: &dyn Resource) -> Result<Vec<Item>, Fa
 
 fn as_json(tally: &Tally, mode: Mode, region: &str) -> Value {
     let running = tally.running.iter().map(|one| {
-        json!({ "kind": one.kind, "id": one.id, "type": one.instance_type, "usd_per_hour": one.per_hour, "usd_so_far": one.so_far })
+        json!({ "kind": one.kind, "id": one.id, "type": one.instance_type, "usd_per_hour": one.per_hour, "usd_so_far": one.so_far, "at_least": one.least })
     });
     let ended = |sums: &Sums| json!({ "jobs": sums.count, "usd": sums.dollars, "without_price": sums.unknown });
     json!({
@@ -117,7 +117,9 @@ fn as_text(tally: &Tally, mode: Mode, region: &str) -> String {
         let wide = tally.running.iter().map(|one| one.id.chars().count()).max().unwrap_or(0).min(50);
         for one in &tally.running {
             let rate = one.per_hour.map_or_else(|| "price not known".to_owned(), |rate| format!("{}/h", show::money(rate)));
-            let so_far = one.so_far.map_or_else(String::new, |dollars| format!(", {} so far", show::money(dollars)));
+            let so_far = one.so_far.map_or_else(String::new, |dollars| {
+                format!(", {}{} so far", if one.least { "at least " } else { "" }, show::money(dollars))
+            });
             lines.push(format!("  {:<14}{:<wide$}  {:<16}{rate}{so_far}", one.kind, one.id, one.instance_type));
         }
     }

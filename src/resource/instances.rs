@@ -170,7 +170,7 @@ impl Resource for Instances {
                 (Verb::Launch | Verb::Clone, Some(form)) => Box::pin(launch::launch(aws, recipe, form, progress)).await,
                 (Verb::Update, Some(form)) => Box::pin(update::update(aws, form, progress)).await,
                 (Verb::Upload | Verb::Download, Some(form)) => copy::copy(aws, recipe, order, form, progress).await,
-                (Verb::Start | Verb::Stop | Verb::Reboot | Verb::Delete, _) => act::act(aws, order, progress).await,
+                (Verb::Start | Verb::Stop | Verb::Reboot | Verb::Delete, _) => Box::pin(act::act(aws, order, progress)).await,
                 _ => Err(cannot(order.verb)),
             }
         })

@@ -33,7 +33,7 @@ use crate::resource::{Job, Resource, cannot, no_form};
 use crate::ssh::Connection;
 use place::{Place, instance_of};
 
-/// How long a look at what goes on may take before a question is asked without it.
+/// How long a look at what is under way may take before a question is asked without it.
 const LOOK: Duration = Duration::from_secs(6);
 
 /// The inner list of an instance. Ids are `INSTANCE/NAME`.
@@ -205,9 +205,9 @@ pub async fn activation(connection: &Connection, wanted: &str) -> Option<String>
     Some(python.enter).filter(|enter| !enter.is_empty())
 }
 
-/// The runs that go on on an instance now, in words: over the line that is held to it, or one that is opened if it may be and
+/// The runs that are under way on an instance now, in words: over the line that is held to it, or one that is opened if it may be and
 /// does not take long. `None`: nobody has looked, or could.
-pub(in crate::resource) async fn going_on(aws: &Aws, instance: &ItemId, open: bool) -> Option<Vec<String>> {
+pub(in crate::resource) async fn under_way(aws: &Aws, instance: &ItemId, open: bool) -> Option<Vec<String>> {
     let look = async {
         let line = match line::held(aws, instance) {
             Some(line) => line,
@@ -219,7 +219,7 @@ pub(in crate::resource) async fn going_on(aws: &Aws, instance: &ItemId, open: bo
     let runs = match tokio::time::timeout(LOOK, look).await {
         Ok(Ok(runs)) => runs?,
         Ok(Err(failure)) => {
-            tracing::info!("which runs go on on {} is not known: {failure}", instance.as_str());
+            tracing::info!("which runs are under way on {} is not known: {failure}", instance.as_str());
             return None;
         }
         Err(_) => return None,

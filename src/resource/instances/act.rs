@@ -39,7 +39,7 @@ pub(super) async fn act(aws: &Aws, order: &Order, progress: Tell<'_>) -> Result<
             let more = unnoted.map_or_else(String::new, |failure| format!("; {}", spent::unnoted(&failure)));
             Ok(if name == id { format!("{doing} {id}{more}") } else { format!("{doing} {name} ({id}){more}") })
         };
-        match done.await {
+        match Box::pin(done).await {
             Ok(done) => said.push(done),
             Err(failure) => failed.push(failure),
         }
@@ -149,10 +149,10 @@ pub(super) async fn at_stake(aws: &Aws, id: &ItemId) -> Result<Vec<Safe>, Failur
     }
     let own = look::tag(&it, look::OWNER).is_some();
     let (id, name) = (ItemId(look::id(&it).to_owned()), look::name(&it));
-    let said = match runs::going_on(aws, &id, own).await.as_deref() {
-        None if own => format!("whether training runs go on on {name} could not be seen"),
+    let said = match Box::pin(runs::under_way(aws, &id, own)).await.as_deref() {
+        None if own => format!("whether training runs are under way on {name} could not be seen"),
         None => return Ok(Vec::new()),
-        Some([]) => format!("no training run goes on on {name}"),
+        Some([]) => format!("no training run is under way on {name}"),
         Some([one]) => format!("a training run on {name} ends with it: {one}"),
         Some(more) => format!("{} training runs on {name} end with it: {}", more.len(), more.join(", ")),
     };

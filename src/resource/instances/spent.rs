@@ -83,7 +83,7 @@ impl Life {
                 life.least = note.least || (note.to != launched && !note.at.is_some_and(ours));
             }
             // Without a note, its first start is all there was; of what it is not known, more may have been.
-            None => life.least = !first(it).is_some_and(|first| launched.as_second() - first.as_second() <= FIRST),
+            None => life.least = first(it).is_none_or(|first| launched.as_second() - first.as_second() > FIRST),
         }
         // Where the price is known only now.
         for stretch in &mut life.ended {

@@ -32,7 +32,11 @@ pub(super) async fn detail_cut(aws: &Aws, id: &ItemId, why: &Failure) -> Option<
 async fn told(aws: &Aws, id: &ItemId, run: Run, gauges: Option<Block>, down: Option<&Failure>) -> Detail {
     let per_hour = super::per_hour(aws, &run.record.instance_type).await;
     let mut blocks = Vec::new();
-    let title = if run.standing == How::Unfinished { "why it never started" } else { "why it failed" };
+    let title = match run.standing {
+        How::Unfinished => "why it never started",
+        How::Lost => "how it was lost",
+        _ => "why it failed",
+    };
     blocks.extend(why(&run, id, down).map(|text| Block::Text { title: title.into(), text }));
     blocks.push(bill(aws, &run, per_hour));
     let last: Vec<_> =
@@ -70,7 +74,7 @@ fn why(run: &Run, id: &ItemId, down: Option<&Failure>) -> Option<Safe> {
                 || {
                     "its process is gone and has left no exit code: it was killed with its keeper, or the instance went down or ran out of memory".to_owned()
                 },
-                |down| format!("{}: it ended with it, as far as can be told from here", down.what),
+                |down| format!("{}: the run ended with it, as far as can be told from here", down.what),
             );
             format!("{what}\n{}", run.last.join("\n"))
         }
@@ -78,10 +82,7 @@ fn why(run: &Run, id: &ItemId, down: Option<&Failure>) -> Option<Safe> {
             let last = run.steps.iter().rev().find(|step| step.standing == Standing::Failed);
             let what =
                 last.map_or_else(|| "its launch broke off".to_owned(), |step| format!("{}: {}", step.step.word(), step.said));
-            format!(
-                "it never started: {what}\nLaunch again under the name {} to go on: what is done is not done again.",
-                run.name
-            )
+            format!("{what}\nLaunch again under the name {} to go on: what is done is not done again.", run.name)
         }
         _ => return None,
     };
@@ -119,7 +120,9 @@ fn bill(aws: &Aws, run: &Run, per_hour: Option<f64>) -> Block {
     if run.standing.is_live() {
         add("process", run.pid.map_or(Cell::Absent, |pid| Cell::Text(Safe::line(&pid.to_string()))));
     }
-    add("log", Cell::Bytes(run.log));
+    if run.started.is_some() {
+        add("log", Cell::Bytes(run.log));
+    }
     Block::Facts { title: "run".into(), facts }
 }
 

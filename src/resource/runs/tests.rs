@@ -139,7 +139,7 @@ fn facts(detail: &Detail) -> Vec<String> {
 
 fn said(detail: &Detail) -> String {
     let text = |block: &Block| match block {
-        Block::Text { text, .. } => text.to_string(),
+        Block::Text { title, text } => format!("{title}\n{text}"),
         Block::Table { rows, .. } => rows
             .iter()
             .map(|row| {
@@ -271,9 +271,9 @@ async fn the_script_gives_signs_of_its_life_though_it_says_nothing() {
         assert!(begun.elapsed() < Duration::from_secs(30));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(super::going_on(&bench.aws, &bench.instance, false).await.unwrap().len(), 1);
+    assert_eq!(super::under_way(&bench.aws, &bench.instance, false).await.unwrap().len(), 1);
     act::stop(&bench.aws, &[bench.id("mute")]).await.unwrap();
-    assert_eq!(super::going_on(&bench.aws, &bench.instance, false).await.unwrap(), Vec::<String>::new());
+    assert_eq!(super::under_way(&bench.aws, &bench.instance, false).await.unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -285,7 +285,7 @@ async fn what_is_missing_is_told_with_the_remedy_and_leaves_the_launch_to_be_gon
     assert_eq!(detail.state.word.as_str(), "Unfinished");
     assert!(detail.metrics.is_empty() && !detail.log, "what never ran lacks no value of a metric");
     assert!(
-        said(&detail).contains("it never started: environment: there is no environment")
+        said(&detail).contains("why it never started\nenvironment: there is no environment")
             && said(&detail).contains("Launch again under the name a")
     );
 

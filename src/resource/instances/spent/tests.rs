@@ -50,7 +50,7 @@ fn dollars(it: &Instance) -> (Option<f64>, bool) {
 #[test]
 fn every_stretch_counts_at_its_own_price() {
     let noted = "to=2026-11-22T10:00:01Z at=2026-11-22T16:00:00Z t3.medium=7200/0.1";
-    let table = [
+    let table = vec![
         // Its first start: all there was.
         (instance("running", "g5.xlarge", "10:00:01", "", None), Some(10.0), false),
         (instance("stopped", "t3.medium", "10:00:01", "12:00:01", None), Some(0.2), false),
@@ -82,7 +82,7 @@ fn every_stretch_counts_at_its_own_price() {
 #[test]
 fn what_nobody_noted_is_said_to_be_missing() {
     let noted = "to=2026-11-22T10:00:01Z at=2026-11-22T12:30:00Z t3.medium=7200/0.1";
-    let table = [
+    let table = vec![
         // Started elsewhere: without a note, or long after the start that was noted.
         (instance("running", "g5.xlarge", "16:00:00", "", None), Some(4.0), true),
         (instance("running", "g5.xlarge", "16:00:00", "", Some(noted)), Some(4.2), true),
