@@ -485,6 +485,20 @@ async fn it_stops_starts_changes_its_type_and_tells_its_console() {
     assert!(refused.hint.as_str().contains("protection"), "{refused}");
     let form = set(place.form("instances", Verb::Update, Some(&id)).await, &[("protection", "no")]);
     place.run(&order_of(form, &[&id])).await.unwrap();
+    // A crash between the note and the start: what ran counts once.
+    let estimate = |lines: &[String]| lines.iter().find(|line| line.starts_with("estimate: ")).cloned();
+    let noted = |lines: &[String]| lines.iter().any(|line| line.starts_with("footplate:ran: ") && line.contains(" at=20"));
+    let (order, before) = (bare("instances", Verb::Start, &[&id]), told(&detail(&place, &id).await));
+    place.wire.forget();
+    place.wire.lose("StartInstances");
+    tokio::select! {
+        done = place.run(&order) => panic!("{done:?}"),
+        () = place.wire.lost("StartInstances") => {}
+    }
+    place.wire.lose("");
+    let after = told(&detail(&place, &id).await);
+    assert!(!noted(&before) && noted(&after), "{after:#?}");
+    assert_eq!((estimate(&before).is_some(), estimate(&before)), (true, estimate(&after)));
     place.run(&bare("instances", Verb::Start, &[&id])).await.unwrap();
     until(&place, &id, "running").await;
     // A copy has what it had.

@@ -13,7 +13,7 @@ use super::globals::Globals;
 use super::session::{Purpose, Session};
 use super::{json, ls, print};
 use crate::aws::{Mode, script_mode};
-use crate::model::{Failure, Item, Recipe, Safe, show};
+use crate::model::{Cell, Failure, Item, Recipe, Safe, show};
 use crate::resource::{self, Resource};
 use tally::{Sums, Tally};
 
@@ -118,7 +118,8 @@ fn as_text(tally: &Tally, mode: Mode, region: &str) -> String {
         for one in &tally.running {
             let rate = one.per_hour.map_or_else(|| "price not known".to_owned(), |rate| format!("{}/h", show::money(rate)));
             let so_far = one.so_far.map_or_else(String::new, |dollars| {
-                format!(", {}{} so far", if one.least { "at least " } else { "" }, show::money(dollars))
+                let spent = Cell::Spent { before: dollars, since: None, per_hour: 0.0, least: one.least };
+                format!(", {} so far", spent.show(&show::Clock::default()))
             });
             lines.push(format!("  {:<14}{:<wide$}  {:<16}{rate}{so_far}", one.kind, one.id, one.instance_type));
         }

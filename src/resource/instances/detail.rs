@@ -218,7 +218,10 @@ fn spent(facts: &mut Facts, life: &Life, most: &str) {
         facts.text("estimate", said.as_deref());
     }
     if life.least {
-        facts.text("not counted", Some("what it ran before that was not noted: EC2 tells of the last start only"));
+        facts.text(
+            "not counted",
+            Some("times that nobody noted: EC2 itself tells only of the last start, and of a stop that somebody asked for"),
+        );
     }
 }
 

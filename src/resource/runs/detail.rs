@@ -50,7 +50,7 @@ async fn told(aws: &Aws, id: &ItemId, run: Run, gauges: Option<Block>, down: Opt
     let started = run.started.is_some();
     // What never ran has printed nothing that a metric could be found in.
     let metrics = if started { run.record.metrics } else { Vec::new() };
-    Detail { id: id.clone(), state: run.standing.state(), blocks, metrics, log: started && down.is_none() }
+    Detail { id: id.clone(), state: run.standing.state(), blocks, metrics, log: started }
 }
 
 /// What is said of a run that ended on a full disk: that may be all its fault, and nothing else could be written down.
