@@ -71,6 +71,13 @@ pub trait Resource: Sync {
         progress: &'a (dyn Fn(Progress) + Send + Sync),
     ) -> Job<'a, Outcome>;
 
+    /// What ends with the thing when it is stopped, rebooted or deleted, a line each: said when that is asked for. Takes
+    /// seconds at most.
+    fn at_stake<'a>(&'a self, aws: &'a Aws, id: &'a ItemId) -> Job<'a, Vec<Safe>> {
+        let _ = (aws, id);
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
     /// Where the thing's log is in CloudWatch: log group and stream prefix. `None` when it has none there.
     fn log(&self, id: &ItemId) -> Option<LogSource>;
 

@@ -443,9 +443,16 @@ async fn it_stops_starts_changes_its_type_and_tells_its_console() {
     // Who starts what is just stopping means: when it has stopped.
     place.run(&bare("instances", Verb::Stop, &[&id])).await.unwrap();
     assert_eq!(row(&place, &id).await.state.word.as_str(), "stopping");
+    place.wire.forget();
     let outcome = place.run(&bare("instances", Verb::Start, &[&id])).await.unwrap();
     assert!(outcome.said().as_str().starts_with("starting try"), "{}", outcome.said());
+    // What it ran is noted before EC2 forgets it.
+    assert_eq!(place.wire.changes(), ["CreateTags", "StartInstances"]);
     until(&place, &id, "running").await;
+    let again = told(&detail(&place, &id).await);
+    assert!(again.iter().any(|line| line.starts_with("before: ") && line.contains(" on t3.medium at $0.04/h")), "{again:#?}");
+    assert!(!again.iter().any(|line| line.starts_with("not counted")), "{again:#?}");
+    assert!(matches!(row(&place, &id).await.cells[6], Cell::Accrues { .. } | Cell::Spent { least: false, .. }));
     place.run(&bare("instances", Verb::Stop, &[&id])).await.unwrap();
     until(&place, &id, "stopped").await;
     let refused = place.run(&bare("instances", Verb::Reboot, &[&id])).await.unwrap_err();
@@ -460,12 +467,38 @@ async fn it_stops_starts_changes_its_type_and_tells_its_console() {
 
     let form =
         set(place.form("instances", Verb::Update, Some(&id)).await, &[("instance_type", "t3.small"), ("protection", "yes")]);
+    // Nobody has noted its last stretch, as if it had been stopped elsewhere.
+    let other = aws_sdk_ec2::types::Tag::builder().key("footplate:ran").value("what others write").build();
+    with_order("order-2".to_owned(), place.aws.ec2.create_tags().resources(&id).tags(other).send()).await.unwrap();
+    let shown = looked(&place, &form).await;
+    assert!(shown.request.as_str().starts_with("CreateTags footplate:ran=to="), "{}", shown.request);
+    place.wire.forget();
     let outcome = place.run(&order_of(form, &[&id])).await.unwrap();
     assert!(outcome.said().as_str().contains("its protection is on; it is t3.small"), "{}", outcome.said());
+    assert_eq!(place.wire.changes(), ["ModifyInstanceAttribute", "CreateTags", "ModifyInstanceAttribute"]);
+    let retyped = told(&detail(&place, &id).await);
+    assert!(
+        retyped.iter().any(|line| line.starts_with("estimate: ") && line.contains(" on t3.medium at $0.04/h")),
+        "{retyped:#?}"
+    );
     let refused = place.run(&bare("instances", Verb::Delete, &[&id])).await.unwrap_err();
     assert!(refused.hint.as_str().contains("protection"), "{refused}");
     let form = set(place.form("instances", Verb::Update, Some(&id)).await, &[("protection", "no")]);
     place.run(&order_of(form, &[&id])).await.unwrap();
+    // A crash between the note and the start: what ran counts once.
+    let estimate = |lines: &[String]| lines.iter().find(|line| line.starts_with("estimate: ")).cloned();
+    let noted = |lines: &[String]| lines.iter().any(|line| line.starts_with("footplate:ran: ") && line.contains(" at=20"));
+    let (order, before) = (bare("instances", Verb::Start, &[&id]), told(&detail(&place, &id).await));
+    place.wire.forget();
+    place.wire.lose("StartInstances");
+    tokio::select! {
+        done = place.run(&order) => panic!("{done:?}"),
+        () = place.wire.lost("StartInstances") => {}
+    }
+    place.wire.lose("");
+    let after = told(&detail(&place, &id).await);
+    assert!(!noted(&before) && noted(&after), "{after:#?}");
+    assert_eq!((estimate(&before).is_some(), estimate(&before)), (true, estimate(&after)));
     place.run(&bare("instances", Verb::Start, &[&id])).await.unwrap();
     until(&place, &id, "running").await;
     // A copy has what it had.
@@ -473,10 +506,12 @@ async fn it_stops_starts_changes_its_type_and_tells_its_console() {
     assert_eq!((copy.value("instance_type"), copy.value("user"), copy.value("lease")), ("t3.small", "ubuntu", "2h"));
     place.run(&bare("instances", Verb::Delete, &[&id])).await.unwrap();
     until(&place, &id, "terminated").await;
-    // What it has cost stays to be seen.
-    assert!(matches!(row(&place, &id).await.cells[6], Cell::Money(cost) if (0.0..0.04).contains(&cost)));
+    // What it has cost stays to be seen, each type at its own price.
+    let cost = row(&place, &id).await.cells[6].number(&now());
+    assert!(cost.is_some_and(|cost| (0.0..0.04).contains(&cost)), "{cost:?}");
     let lines = told(&detail(&place, &id).await);
-    assert!(lines.iter().any(|line| line.starts_with("estimate: 00:") && line.contains("to its end, at $0.0")), "{lines:#?}");
+    let said = lines.iter().find(|line| line.starts_with("estimate: 00:")).unwrap_or_else(|| panic!("{lines:#?}"));
+    assert!(said.contains(" on t3.medium at $0.04/h, 00:") && said.contains(" on t3.small at $0.02/h; its disk"), "{said}");
     for verb in [Verb::Start, Verb::Reboot] {
         let refused = place.run(&bare("instances", verb, &[&id])).await.unwrap_err();
         assert!(refused.hint.as_str().contains("instance --like"), "{refused}");

@@ -416,11 +416,54 @@ async fn what_goes_wrong_is_told_with_its_remedy() {
     assert_eq!(stopped.state.word.as_str(), "Stopped");
     assert_eq!(bench.log(&bench.place.aws, "long").await, ["begun"]);
 
+    // Whoever is to stop the instance is told what ends with it.
+    bench.launch("last", &changes).await.unwrap();
+    bench.until("last", |detail| detail.state.phase == Phase::Active).await;
+    let it = ItemId(bench.instance.clone());
+    let stake = |aws: Arc<Aws>| {
+        let it = it.clone();
+        async move {
+            let lines = found("instances").at_stake(&aws, &it).await.unwrap();
+            lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        }
+    };
+    let said = stake(Arc::clone(&bench.place.aws)).await;
+    assert!(said.starts_with("a training run on ") && said.contains("ends with it: last (Running for 00:"), "{said}");
+    // Another cockpit has no line to it yet.
+    let said = stake(bench.place.with(true, false).await).await;
+    assert!(said.contains("ends with it: last (Running for 00:"), "{said}");
+
     // Read-only, nothing is done over SSH either.
     let locked = bench.place.with(true, true).await;
     let form = bench.place.form("runs", Verb::Launch, Some(&bench.instance)).await;
     let refused = found("runs").run(&locked, &bench.place.recipe, &order_of(form, &[]), &|_| {}).await.unwrap_err();
     assert_eq!(refused.kind, FailureKind::Refused);
+
+    // The instance stops in the middle: what ran there is lost, as far as can be told, and costs no more.
+    bench.rows(&bench.place.aws).await;
+    bench.place.run(&region::bare("instances", Verb::Stop, &[&bench.instance])).await.unwrap();
+    let rows = std::sync::Mutex::new(Vec::new());
+    let begun = Instant::now();
+    let failure = loop {
+        let list = found("runs").list(&bench.place.aws, Some(&it), &|page| *rows.lock().unwrap() = page.items).await;
+        match list {
+            Err(failure) if failure.kind == FailureKind::Conflict => break failure,
+            _ => assert!(begun.elapsed() < DEADLINE),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(failure.what.as_str().contains(" is stop"), "{failure}");
+    let rows = rows.into_inner().unwrap();
+    let row = rows.iter().find(|row| row.id == bench.id("last")).unwrap();
+    assert_eq!(row.state.word.as_str(), "Lost");
+    assert!(
+        matches!((&row.cells[3], &row.cells[4]), (Cell::Seconds(_), Cell::Spent { since: None, least: true, .. })),
+        "{row:?}"
+    );
+    assert!(rows.iter().any(|row| row.state.word.as_str() == "Failed (3)"), "what had ended stays what it was: {rows:?}");
+    let lost = bench.detail(&bench.place.aws, "last").await;
+    assert!(told(&lost).contains(" is stop") && told(&lost).contains("the run ended with it"), "{}", told(&lost));
+    assert_eq!(stake(Arc::clone(&bench.place.aws)).await, "", "nothing is at stake on what does not run");
     bench.place.region.close().await;
 }
 

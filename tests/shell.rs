@@ -16,7 +16,7 @@ use footplate::app::{Effect, Event, Level};
 use footplate::config::keymap::Keymap;
 use footplate::config::theme::Theme;
 use footplate::model::{
-    Cell, Failure, FailureKind, Field, FieldKind, Form, Item, ItemId, Page, Phase, Preview, Progress, State, Verb,
+    Cell, Failure, FailureKind, Field, FieldKind, Form, Item, ItemId, Order, Page, Phase, Preview, Progress, State, Verb,
 };
 use footplate::runtime::sheet::Sheet;
 use footplate::term::Screen;
@@ -983,4 +983,27 @@ impl Write for Wire {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+#[test]
+fn what_ends_with_a_machine_is_said_before_it_is_stopped() {
+    let mut stage = connected(120, 40);
+    stage.press("Ctrl-] l");
+    assert!(stage.app.overlays.is_empty() && !stage.app.in_shell(), "{}", stage.screen());
+    stage.press("x");
+    assert!(stage.screen().contains("an open terminal on it ends with it"), "{}", stage.screen());
+    let asked =
+        stage.effects.iter().find_map(|effect| if let Effect::Stake { order } = effect { Some(order.clone()) } else { None });
+    let order = asked.expect("a look at what runs there");
+    assert_eq!(order.targets, [ItemId(ID.to_owned())]);
+    // An answer to another question is none to this one.
+    let other = Order { verb: Verb::Delete, ..order.clone() };
+    stage.send(Event::Staked { order: other, lines: vec!["a run of old".into()] });
+    assert!(!stage.screen().contains("a run of old"));
+    stage.send(Event::Staked { order, lines: vec!["a training run on dogs-gpu ends with it: try (Running for 12:03)".into()] });
+    assert!(stage.screen().contains("ends with it: try (Running for 12:03)"), "{}", stage.screen());
+    stage.press("Esc");
+    // What only starts ends nothing.
+    stage.listed("instances", vec![instance(Phase::Stopped, "stopped")]).press("S");
+    assert!(!stage.asks(|effect| matches!(effect, Effect::Stake { .. })), "{}", stage.screen());
 }

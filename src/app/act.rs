@@ -363,7 +363,7 @@ impl App {
         let order = Order { resource: spec.id.to_owned(), verb, targets, form: None };
         match verb.confirm() {
             Confirm::None => self.send(order, out),
-            level => self.confirm(order, level),
+            level => self.confirm(order, level, out),
         }
     }
 

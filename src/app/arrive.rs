@@ -60,6 +60,7 @@ impl App {
                     self.revision += 1;
                 }
             }
+            Event::Staked { order, lines } => self.staked(&order, lines),
             Event::Ran { serial, order, result } => {
                 let from = self.running.remove(&serial).map(|running| running.from);
                 self.revision += 1;
@@ -205,6 +206,15 @@ impl App {
             && let Some(item) = self.selected()
             && (item.state.phase.is_live()
                 || self.pane().details.get(&item.id).is_none_or(|(detail, _)| detail.state != item.state))
+        {
+            out.push(Effect::Detail { resource: resource.to_owned(), id: item.id.clone() });
+        }
+        // A list that fails may have said before what became of its rows.
+        if at == self.active
+            && failed > 0
+            && let Some(item) = self.selected()
+            && !item.state.phase.is_live()
+            && self.pane().details.get(&item.id).is_some_and(|(detail, _)| detail.state != item.state)
         {
             out.push(Effect::Detail { resource: resource.to_owned(), id: item.id.clone() });
         }

@@ -79,7 +79,7 @@ fn lines(detail: &Detail, width: u16, clock: &Clock) -> Vec<Line> {
             Block::Facts { title, facts } => {
                 let fact = |(name, value): &(Safe, Cell)| {
                     let role = match value {
-                        Cell::Money(_) | Cell::Accrues { .. } => Role::Money,
+                        Cell::Money(_) | Cell::Accrues { .. } | Cell::Spent { .. } => Role::Money,
                         Cell::Absent => Role::Quiet,
                         _ => Role::Text,
                     };

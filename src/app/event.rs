@@ -73,6 +73,11 @@ pub enum Event {
         order: Order,
         result: Result<Outcome, Failure>,
     },
+    /// What ends with the targets of an order that is being asked about.
+    Staked {
+        order: Order,
+        lines: Vec<Safe>,
+    },
     /// Something happened to a terminal on a machine.
     Shell {
         session: u64,
@@ -147,6 +152,10 @@ pub enum Effect {
     },
     Run {
         serial: u64,
+        order: Order,
+    },
+    /// Look what would end with the targets of this order, besides themselves.
+    Stake {
         order: Order,
     },
     /// End this order: it answers that it was called off.

@@ -13,7 +13,7 @@ use super::globals::Globals;
 use super::session::{Purpose, Session};
 use super::{json, ls, print};
 use crate::aws::{Mode, script_mode};
-use crate::model::{Failure, Item, Recipe, Safe, show};
+use crate::model::{Cell, Failure, Item, Recipe, Safe, show};
 use crate::resource::{self, Resource};
 use tally::{Sums, Tally};
 
@@ -87,7 +87,7 @@ async fn all(session: &Session, resource: &dyn Resource) -> Result<Vec<Item>, Fa
 
 fn as_json(tally: &Tally, mode: Mode, region: &str) -> Value {
     let running = tally.running.iter().map(|one| {
-        json!({ "kind": one.kind, "id": one.id, "type": one.instance_type, "usd_per_hour": one.per_hour, "usd_so_far": one.so_far })
+        json!({ "kind": one.kind, "id": one.id, "type": one.instance_type, "usd_per_hour": one.per_hour, "usd_so_far": one.so_far, "at_least": one.least })
     });
     let ended = |sums: &Sums| json!({ "jobs": sums.count, "usd": sums.dollars, "without_price": sums.unknown });
     json!({
@@ -117,7 +117,10 @@ fn as_text(tally: &Tally, mode: Mode, region: &str) -> String {
         let wide = tally.running.iter().map(|one| one.id.chars().count()).max().unwrap_or(0).min(50);
         for one in &tally.running {
             let rate = one.per_hour.map_or_else(|| "price not known".to_owned(), |rate| format!("{}/h", show::money(rate)));
-            let so_far = one.so_far.map_or_else(String::new, |dollars| format!(", {} so far", show::money(dollars)));
+            let so_far = one.so_far.map_or_else(String::new, |dollars| {
+                let spent = Cell::Spent { before: dollars, since: None, per_hour: 0.0, least: one.least };
+                format!(", {} so far", spent.show(&show::Clock::default()))
+            });
             lines.push(format!("  {:<14}{:<wide$}  {:<16}{rate}{so_far}", one.kind, one.id, one.instance_type));
         }
     }

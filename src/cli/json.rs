@@ -90,6 +90,9 @@ pub fn cell(cell: &Cell) -> Value {
         Cell::Seconds(number) | Cell::Number(number) | Cell::Share(number) | Cell::Money(number) => json!(number),
         Cell::Count(count) | Cell::Bytes(count) => json!(count),
         Cell::Accrues { since, per_hour } => json!({ "since": since, "usd_per_hour": per_hour }),
+        Cell::Spent { before, since, per_hour, least } => {
+            json!({ "usd_before": before, "since": since, "usd_per_hour": per_hour, "at_least": least })
+        }
         Cell::Trend { last, .. } => json!(last),
     }
 }

@@ -53,13 +53,17 @@ async fn order(session: &Session, recipe: &Recipe, verb: Verb, args: &Args) -> R
         let account = session.aws.identity().await?.account;
         let names = names.join(", ");
         let spec = resource.spec();
-        let question = format!(
-            "{}\n{} {} in account {account}, {}: {names}",
-            (spec.warns)(verb),
-            verb.name(),
-            spec.singular,
-            session.aws.region()
-        );
+        let mut warned = (spec.warns)(verb).to_string();
+        if matches!(verb, Verb::Stop | Verb::Reboot | Verb::Delete) {
+            let stakes = targets.iter().map(|target| resource.at_stake(&session.aws, target));
+            // What cannot be looked at now will say so when it is to be done.
+            for line in futures_util::future::join_all(stakes).await.into_iter().flatten().flatten() {
+                warned.push('\n');
+                warned.push_str(line.as_str());
+            }
+        }
+        let question =
+            format!("{warned}\n{} {} in account {account}, {}: {names}", verb.name(), spec.singular, session.aws.region());
         match verb.confirm() {
             Confirm::None => {}
             Confirm::Ask => ask::confirm(&format!("{question}?"), false)?,

@@ -74,6 +74,14 @@ pub enum Cell {
         since: Timestamp,
         per_hour: f64,
     },
+    /// US dollars of several stretches: what the ended ones came to, and `per_hour` since then where one goes on.
+    Spent {
+        before: f64,
+        since: Option<Timestamp>,
+        per_hour: f64,
+        /// There was more, which nobody knows.
+        least: bool,
+    },
     /// A last value, if there is one, with the way it came (oldest first, at most a few dozen values).
     Trend {
         last: Option<f64>,

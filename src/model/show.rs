@@ -35,6 +35,15 @@ impl Cell {
             Self::Share(share) => format!("{:.0} %", share * 100.0).into(),
             Self::Money(dollars) => money(*dollars).into(),
             Self::Accrues { .. } => money(self.number(clock).unwrap_or(0.0)).into(),
+            Self::Spent { least, .. } => {
+                let dollars = self.number(clock).unwrap_or(0.0);
+                // At least less than a cent would say nothing.
+                if *least {
+                    format!("{}+", money(if dollars < 0.005 { 0.0 } else { dollars })).into()
+                } else {
+                    money(dollars).into()
+                }
+            }
         }
     }
 
@@ -54,13 +63,17 @@ impl Cell {
             #[expect(clippy::cast_precision_loss, reason = "see above")]
             Self::Count(value) | Self::Bytes(value) => Some(*value as f64),
             Self::Accrues { since, per_hour } => Some(seconds_between(*since, clock.now) * per_hour / 3600.0),
+            Self::Spent { before, since, per_hour, .. } => {
+                let running = since.map_or(0.0, |since| seconds_between(since, clock.now));
+                Some(before + running * per_hour / 3600.0)
+            }
         }
     }
 
     /// Changes by itself as time goes by.
     #[must_use]
     pub fn ticks(&self) -> bool {
-        matches!(self, Self::Since(_) | Self::Accrues { .. })
+        matches!(self, Self::Since(_) | Self::Accrues { .. } | Self::Spent { since: Some(_), .. })
     }
 }
 

@@ -16,6 +16,7 @@ mod list;
 mod look;
 mod network;
 mod parts;
+mod spent;
 mod update;
 mod wrong;
 
@@ -30,7 +31,7 @@ use crate::model::{
 };
 use crate::resource::{Ask, Door, Follower, Job, Resource, cannot, no_form, runs};
 
-pub(in crate::resource) use door::{none as no_terminal, up as runs_now};
+pub(in crate::resource) use door::{down_since, none as no_terminal, up as runs_now};
 pub(crate) use launch::up;
 
 /// The pane of instances.
@@ -169,10 +170,14 @@ impl Resource for Instances {
                 (Verb::Launch | Verb::Clone, Some(form)) => Box::pin(launch::launch(aws, recipe, form, progress)).await,
                 (Verb::Update, Some(form)) => Box::pin(update::update(aws, form, progress)).await,
                 (Verb::Upload | Verb::Download, Some(form)) => copy::copy(aws, recipe, order, form, progress).await,
-                (Verb::Start | Verb::Stop | Verb::Reboot | Verb::Delete, _) => act::act(aws, order, progress).await,
+                (Verb::Start | Verb::Stop | Verb::Reboot | Verb::Delete, _) => Box::pin(act::act(aws, order, progress)).await,
                 _ => Err(cannot(order.verb)),
             }
         })
+    }
+
+    fn at_stake<'a>(&'a self, aws: &'a Aws, id: &'a ItemId) -> Job<'a, Vec<Safe>> {
+        Box::pin(act::at_stake(aws, id))
     }
 
     fn log(&self, _: &ItemId) -> Option<LogSource> {

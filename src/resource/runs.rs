@@ -15,14 +15,15 @@ mod place;
 mod record;
 mod survey;
 
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::{Ask, Door, Follower, instances};
+use super::{Ask, Door, Follower, instances, line};
 use crate::aws::spending::Use;
 use crate::aws::{Aws, fault, pricing};
+use crate::model::show::{seconds_between, span};
 use crate::model::{
     Align, Column, Detail, Failure, FailureKind, Form, ItemId, LogBatch, LogSource, MetricRule, Order, Outcome, Page, Poll,
     Preview, Progress, Recipe, Safe, Spec, Verb, command,
@@ -32,7 +33,8 @@ use crate::resource::{Job, Resource, cannot, no_form};
 use crate::ssh::Connection;
 use place::{Place, instance_of};
 
-const MEMO: &str = "instance-types";
+/// How long a look at what is under way may take before a question is asked without it.
+const LOOK: Duration = Duration::from_secs(6);
 
 /// The inner list of an instance. Ids are `INSTANCE/NAME`.
 pub(super) struct Runs;
@@ -85,7 +87,13 @@ impl Resource for Runs {
                 ));
             };
             match list::list(aws, instance, page).await {
-                Err(failure) => Err(explained(aws, instance, failure).await),
+                Err(failure) => {
+                    let failure = explained(aws, instance, failure).await;
+                    if is_down(&failure) {
+                        list::list_cut(aws, instance, page).await;
+                    }
+                    Err(failure)
+                }
                 done => done,
             }
         })
@@ -94,7 +102,11 @@ impl Resource for Runs {
     fn detail<'a>(&'a self, aws: &'a Aws, id: &'a ItemId) -> Job<'a, Detail> {
         Box::pin(async move {
             match detail::detail(aws, id).await {
-                Err(failure) => Err(explained(aws, &instance_of(id), failure).await),
+                Err(failure) => {
+                    let failure = explained(aws, &instance_of(id), failure).await;
+                    let known = if is_down(&failure) { detail::detail_cut(aws, id, &failure).await } else { None };
+                    known.ok_or(failure)
+                }
                 found => found,
             }
         })
@@ -193,6 +205,38 @@ pub async fn activation(connection: &Connection, wanted: &str) -> Option<String>
     Some(python.enter).filter(|enter| !enter.is_empty())
 }
 
+/// The runs that are under way on an instance now, in words: over the line that is held to it, or one that is opened if it may be and
+/// does not take long. `None`: nobody has looked, or could.
+pub(in crate::resource) async fn under_way(aws: &Aws, instance: &ItemId, open: bool) -> Option<Vec<String>> {
+    let look = async {
+        let line = match line::held(aws, instance) {
+            Some(line) => line,
+            None if open => line::line(aws, instance).await?,
+            None => return Ok(None),
+        };
+        survey::all(aws, &line, instance).await.map(Some)
+    };
+    let runs = match tokio::time::timeout(LOOK, look).await {
+        Ok(Ok(runs)) => runs?,
+        Ok(Err(failure)) => {
+            tracing::info!("which runs are under way on {} is not known: {failure}", instance.as_str());
+            return None;
+        }
+        Err(_) => return None,
+    };
+    let now = jiff::Timestamp::now();
+    let told = |run: &survey::Run| {
+        let since = run.started.map_or_else(String::new, |started| format!(" for {}", span(seconds_between(started, now))));
+        format!("{} ({}{since})", run.name, run.standing.state().word)
+    };
+    Some(runs.iter().filter(|run| run.standing.is_live()).map(told).collect())
+}
+
+/// The failure says that the instance does not run.
+fn is_down(failure: &Failure) -> bool {
+    matches!(failure.kind, FailureKind::Conflict | FailureKind::NotFound)
+}
+
 /// What an instance costs per hour, where the price is known.
 pub(in crate::resource) async fn per_hour(aws: &Aws, instance_type: &str) -> Option<f64> {
     if instance_type.is_empty() {
@@ -201,18 +245,12 @@ pub(in crate::resource) async fn per_hour(aws: &Aws, instance_type: &str) -> Opt
     pricing::quote(aws, Use::Instance, instance_type).await.map(|quote| quote.per_hour)
 }
 
-/// What type an instance has; asked once.
+/// What type an instance has now: it may get another one between two runs.
 async fn instance_type(aws: &Aws, instance: &ItemId) -> Result<String, Failure> {
-    let known = aws.memo(MEMO, |types: &mut HashMap<String, String>| types.get(instance.as_str()).cloned());
-    if let Some(known) = known {
-        return Ok(known);
-    }
     let asked = aws.ec2.describe_instances().instance_ids(instance.as_str()).send().await;
     let asked = asked.map_err(|error| fault::tell(&format!("looking at {}", instance.as_str()), &error))?;
     let found = asked.reservations().iter().flat_map(aws_sdk_ec2::types::Reservation::instances).next();
-    let kind = found.and_then(|found| found.instance_type()).map_or("", |kind| kind.as_str()).to_owned();
-    aws.memo(MEMO, |types: &mut HashMap<String, String>| types.insert(instance.as_str().to_owned(), kind.clone()));
-    Ok(kind)
+    Ok(found.and_then(|found| found.instance_type()).map_or("", |kind| kind.as_str()).to_owned())
 }
 
 #[cfg(test)]

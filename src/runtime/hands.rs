@@ -147,6 +147,16 @@ impl Hands {
                 }
             }
             Effect::Run { serial, order } => self.run(serial, order),
+            Effect::Stake { order } => {
+                let (aws, events) = (Arc::clone(&self.aws), self.events.clone());
+                self.tasks.spawn(async move {
+                    let Ok(known) = known(&order.resource) else { return };
+                    let looks = order.targets.iter().map(|id| known.at_stake(&aws, id));
+                    // What cannot be looked at now will say so when it is to be done.
+                    let lines = futures_util::future::join_all(looks).await.into_iter().flatten().flatten().collect();
+                    let _ = events.send(Event::Staked { order, lines });
+                });
+            }
             Effect::CallOff { serial } => {
                 if let Some((_, token)) = self.called_off.remove(&serial) {
                     token.cancel();

@@ -135,7 +135,7 @@ fn facts(pen: &mut Pen<'_>, area: Area, detail: &Detail, app: &App) {
                     pen.put(x, y, label, name, Role::Quiet);
                     let value = middle(&cell.show(&app.clock), width.saturating_sub(label + 2));
                     let role = match cell {
-                        Cell::Money(_) | Cell::Accrues { .. } => Role::Money,
+                        Cell::Money(_) | Cell::Accrues { .. } | Cell::Spent { .. } => Role::Money,
                         Cell::Absent => Role::Quiet,
                         _ => Role::Text,
                     };
@@ -256,7 +256,7 @@ fn phases(pen: &mut Pen<'_>, area: Area, spans: &[PhaseSpan], app: &App) {
     let total: f64 = lengths.iter().sum();
     // The parts of the bill add up to the bill, which counts begun seconds and not what spot capacity has saved.
     let billed: f64 = spans.iter().zip(&lengths).filter(|(span, _)| span.billed).map(|(_, length)| length).sum();
-    let money = |cell: &&Cell| matches!(cell, Cell::Money(_) | Cell::Accrues { .. });
+    let money = |cell: &&Cell| matches!(cell, Cell::Money(_) | Cell::Accrues { .. } | Cell::Spent { .. });
     let bill = app.selected().and_then(|item| item.cells.iter().find(money)).and_then(|cell| cell.number(&app.clock));
     let told = |span: &PhaseSpan, length: f64, money: bool| match bill {
         Some(bill) if money && span.billed && billed > 0.0 => {

@@ -126,7 +126,7 @@ fn cell(
                 _ => text,
             };
             let role = match cell {
-                Cell::Money(_) | Cell::Accrues { .. } if plain == Role::Text => Role::Money,
+                Cell::Money(_) | Cell::Accrues { .. } | Cell::Spent { .. } if plain == Role::Text => Role::Money,
                 Cell::Absent => Role::Quiet,
                 _ => plain,
             };

@@ -18,6 +18,8 @@ pub(super) struct Running {
     /// US dollars; absent where no price is known.
     pub per_hour: Option<f64>,
     pub so_far: Option<f64>,
+    /// It was more, which nobody has noted.
+    pub least: bool,
 }
 
 /// What several ended things cost.
@@ -83,7 +85,8 @@ impl Tally {
             // Domains, profiles and such: they have no machine.
             let Some(Cell::Text(instance_type)) = cell(spec, row, "TYPE") else { continue };
             self.source(&kind, instance_type.as_str());
-            let spent = cell(spec, row, "COST").and_then(|cost| cost.number(&self.clock));
+            let cost = cell(spec, row, "COST");
+            let spent = cost.and_then(|cost| cost.number(&self.clock));
             if row.state.phase.is_live() {
                 self.running.push(Running {
                     kind: kind.clone(),
@@ -91,6 +94,7 @@ impl Tally {
                     instance_type: instance_type.to_string(),
                     per_hour: row.per_hour,
                     so_far: spent,
+                    least: matches!(cost, Some(Cell::Spent { least: true, .. })),
                 });
             } else if !is_a_job(spec) {
                 // A machine is of no project by its name; its own row and details say what it has cost.

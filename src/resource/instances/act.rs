@@ -5,11 +5,11 @@ use std::time::{Duration, Instant as Moment};
 use aws_sdk_ec2::types::Instance;
 use jiff::Timestamp;
 
-use super::{invalid, lease, list, look, passes};
+use super::{invalid, lease, list, look, passes, spent};
 use crate::aws::{Aws, Mode, fault};
 use crate::model::show::{seconds_between, span};
-use crate::model::{Failure, FailureKind, Order, Outcome, Progress, Safe, Verb, command};
-use crate::resource::cannot;
+use crate::model::{Failure, FailureKind, ItemId, Order, Outcome, Progress, Safe, Verb, command};
+use crate::resource::{cannot, runs};
 
 /// Less than this is left of a lease: to start with it is to lose the instance.
 const LEFT: f64 = 600.0;
@@ -27,17 +27,19 @@ pub(super) async fn act(aws: &Aws, order: &Order, progress: Tell<'_>) -> Result<
         let done = async {
             let it = look::one(aws, target.as_str()).await?;
             let id = look::id(&it);
+            let mut unnoted = None;
             let doing = match order.verb {
-                Verb::Start => start(aws, it.clone(), progress).await?,
+                Verb::Start => start(aws, it.clone(), progress, &mut unnoted).await?,
                 Verb::Stop => stop(aws, &it).await?,
                 Verb::Reboot => reboot(aws, &it).await?,
-                Verb::Delete => terminate(aws, id).await?,
+                Verb::Delete => terminate(aws, &it).await?,
                 verb => return Err(cannot(verb)),
             };
             let name = look::name(&it);
-            Ok(if name == id { format!("{doing} {id}") } else { format!("{doing} {name} ({id})") })
+            let more = unnoted.map_or_else(String::new, |failure| format!("; {}", spent::unnoted(&failure)));
+            Ok(if name == id { format!("{doing} {id}{more}") } else { format!("{doing} {name} ({id}){more}") })
         };
-        match done.await {
+        match Box::pin(done).await {
             Ok(done) => said.push(done),
             Err(failure) => failed.push(failure),
         }
@@ -45,7 +47,8 @@ pub(super) async fn act(aws: &Aws, order: &Order, progress: Tell<'_>) -> Result<
     Outcome::of_many(&said, failed, order.targets.len())
 }
 
-async fn start(aws: &Aws, it: Instance, progress: Tell<'_>) -> Result<&'static str, Failure> {
+/// Starts it; `unnoted` is why it could not be noted what it ran before.
+async fn start(aws: &Aws, it: Instance, progress: Tell<'_>, unnoted: &mut Option<Failure>) -> Result<&'static str, Failure> {
     if let Some(end) = look::lease_end(&it)
         && seconds_between(Timestamp::now(), end) < LEFT
     {
@@ -69,6 +72,8 @@ async fn start(aws: &Aws, it: Instance, progress: Tell<'_>) -> Result<&'static s
     if look::name_of_state(&it) == "running" {
         return Ok("running already:");
     }
+    // EC2 forgets with the start what was before it.
+    *unnoted = spent::note(aws, &it, Some(Timestamp::now())).await.err();
     let asked = aws.ec2.start_instances().instance_ids(id).send().await;
     asked.map(|_| "starting").map_err(|error| fault::tell(&format!("starting {id}"), &error))
 }
@@ -128,7 +133,40 @@ async fn stop(aws: &Aws, it: &Instance) -> Result<&'static str, Failure> {
         ));
     }
     let asked = aws.ec2.stop_instances().instance_ids(id).send().await;
-    asked.map(|_| "stopping").map_err(|error| fault::tell(&format!("stopping {id}"), &error))
+    asked.map_err(|error| fault::tell(&format!("stopping {id}"), &error))?;
+    // It may be started elsewhere next. Where it cannot be noted now, it still can before a start from here.
+    if let Ok(now) = look::one(aws, id).await {
+        quietly_noted(aws, &now).await;
+    }
+    Ok("stopping")
+}
+
+/// The training runs that end when it does. Whoever did not launch it with footplate is not logged in to for the question.
+pub(super) async fn at_stake(aws: &Aws, id: &ItemId) -> Result<Vec<Safe>, Failure> {
+    let it = look::one(aws, id.as_str()).await?;
+    if look::name_of_state(&it) != "running" {
+        return Ok(Vec::new());
+    }
+    let own = look::tag(&it, look::OWNER).is_some();
+    let (id, name) = (ItemId(look::id(&it).to_owned()), look::name(&it));
+    let said = match Box::pin(runs::under_way(aws, &id, own)).await.as_deref() {
+        None if own => format!("whether training runs are under way on {name} could not be seen"),
+        None => return Ok(Vec::new()),
+        Some([]) => format!("no training run is under way on {name}"),
+        Some([one]) => format!("a training run on {name} ends with it: {one}"),
+        Some(more) => format!("{} training runs on {name} end with it: {}", more.len(), more.join(", ")),
+    };
+    Ok(vec![Safe::line(&said)])
+}
+
+/// Notes what it ran up to its stop, once EC2 tells of that; what keeps it from that keeps nothing else.
+async fn quietly_noted(aws: &Aws, it: &Instance) {
+    if matches!(look::name_of_state(it), "stopping" | "stopped")
+        && look::ended(it).is_some()
+        && let Err(failure) = spent::note(aws, it, None).await
+    {
+        tracing::info!("{failure}");
+    }
 }
 
 async fn reboot(aws: &Aws, it: &Instance) -> Result<&'static str, Failure> {
@@ -148,7 +186,10 @@ async fn reboot(aws: &Aws, it: &Instance) -> Result<&'static str, Failure> {
     asked.map(|_| "rebooting").map_err(|error| fault::tell(&format!("rebooting {id}"), &error))
 }
 
-async fn terminate(aws: &Aws, id: &str) -> Result<&'static str, Failure> {
+async fn terminate(aws: &Aws, it: &Instance) -> Result<&'static str, Failure> {
+    let id = look::id(it);
+    // Once it is terminated, EC2 does not tell any more when it was stopped.
+    quietly_noted(aws, it).await;
     let asked = aws.ec2.terminate_instances().instance_ids(id).send().await;
     asked.map(|_| "terminating").map_err(|error| fault::tell(&format!("terminating {id}"), &error))
 }

@@ -3,10 +3,11 @@
 use aws_sdk_ec2::types::{Filter, Instance, InstanceStatus, Volume};
 use jiff::Timestamp;
 
+use super::spent::Life;
 use super::{image, lease, list, look, network};
 use crate::aws::spending::{self, Use};
 use crate::aws::{Aws, Mode, fault, machines, price, pricing, time};
-use crate::model::show::{money, span};
+use crate::model::show::{money, seconds_between, span};
 use crate::model::{Block, Cell, Detail, Failure, ItemId, Safe, command};
 use crate::resource::runs;
 
@@ -179,23 +180,7 @@ fn cost(aws: &Aws, it: &Instance, volumes: Option<&[Volume]>) -> Facts {
     let now = Timestamp::now();
     let since = it.launch_time().map(time::ours);
     let runs = matches!(look::name_of_state(it), "running" | "pending");
-    match (&quote, since, look::ran(it, now)) {
-        (Some(quote), Some(since), _) if runs => {
-            facts.add("so far", Cell::Accrues { since, per_hour: quote.per_hour });
-        }
-        (Some(quote), _, Some(seconds)) => {
-            facts.add("has cost", Cell::Money(quote.per_hour * seconds / 3600.0));
-            let said = format!(
-                "{} from its last start to its end, at {}{}/h; its disk comes on top",
-                span(seconds),
-                if spot { "most " } else { "" },
-                money(quote.per_hour)
-            );
-            facts.text("estimate", Some(&said));
-        }
-        (None, _, Some(seconds)) => facts.text("ran", Some(&span(seconds))),
-        _ => {}
-    }
+    spent(&mut facts, &Life::of(aws, it, now), most);
     lease(&mut facts, it);
     facts.text("bought", Some(if spot { "spot" } else { "on demand" }));
     if let Some(since) = since {
@@ -206,9 +191,44 @@ fn cost(aws: &Aws, it: &Instance, volumes: Option<&[Volume]>) -> Facts {
         facts.text("left on", Some(&format!("{most}{} a month", money(month))));
     }
     if let Some(storage) = storage.filter(|storage| *storage > 0.0) {
-        facts.text("storage", Some(&format!("{} a month, also while it is stopped", money(storage))));
+        let so_far: f64 = volumes.unwrap_or_default().iter().filter_map(|volume| stored(aws, volume, now)).sum();
+        facts.text("storage", Some(&format!("{} a month, also while it is stopped; {} so far", money(storage), money(so_far))));
     }
     facts
+}
+
+/// What it has cost by the hour, and of what that is made up.
+fn spent(facts: &mut Facts, life: &Life, most: &str) {
+    let cost = life.cost();
+    if let Some(since) = life.since {
+        if cost != Cell::Absent {
+            facts.add("so far", cost);
+        }
+        if let Some(before) = life.told_before() {
+            facts.text("before", Some(&format!("{most}{before}")));
+            if let Some(per_hour) = life.per_hour {
+                facts.add("since start", Cell::Accrues { since, per_hour });
+            }
+        }
+    } else if cost == Cell::Absent {
+        facts.text("ran", life.told().as_deref());
+    } else {
+        facts.add("has cost", cost);
+        let said = life.told().map(|said| format!("{most}{said}; its disk comes on top"));
+        facts.text("estimate", said.as_deref());
+    }
+    if life.least {
+        facts.text(
+            "not counted",
+            Some("times that nobody noted: EC2 itself tells only of the last start, and of a stop that somebody asked for"),
+        );
+    }
+}
+
+/// What a volume has cost since it was made.
+fn stored(aws: &Aws, volume: &Volume, now: Timestamp) -> Option<f64> {
+    let since = time::ours(volume.create_time()?);
+    Some(monthly(aws, volume)? / price::MONTH * seconds_between(since, now) / 3600.0)
 }
 
 fn network(it: &Instance) -> Facts {

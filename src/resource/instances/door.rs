@@ -37,6 +37,12 @@ pub(in crate::resource) async fn up(aws: &Aws, id: &str) -> Result<(), Failure> 
     running(&look::one(aws, id).await?)
 }
 
+/// Since when the instance does not run, where it does not and EC2 tells.
+pub(in crate::resource) async fn down_since(aws: &Aws, id: &str) -> Option<jiff::Timestamp> {
+    let it = look::one(aws, id).await.ok()?;
+    running(&it).err().and_then(|_| look::ended(&it))
+}
+
 fn running(it: &Instance) -> Result<(), Failure> {
     let start = format!("S, or {}", command(&format!("start instances {}", look::id(it))));
     let hint = match look::name_of_state(it) {

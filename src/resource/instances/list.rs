@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_ec2::types::{Filter, Instance, InstanceLifecycleType};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{lease, look};
+use super::{lease, look, spent};
 use crate::aws::spending::Use;
 use crate::aws::{Aws, fault, machines, price, pricing, time};
 use crate::model::{Cell, Failure, Item, ItemId, Page, Safe};
@@ -54,32 +54,22 @@ async fn storage(aws: &Aws, ids: Vec<String>) -> HashMap<String, f64> {
     cost
 }
 
-/// What it costs in an hour while it runs.
-pub(super) fn hourly(aws: &Aws, instance: &Instance) -> Option<f64> {
+/// What it costs in an hour while it runs as that type.
+pub(super) fn hourly(aws: &Aws, instance: &Instance, kind: &str) -> Option<f64> {
     // What runs on spare capacity has no list price.
     let wanted = if is_spot(instance) { Use::SpotInstance } else { Use::Instance };
-    pricing::known(aws, wanted, look::kind(instance)).map(|quote| quote.per_hour)
+    pricing::known(aws, wanted, kind).map(|quote| quote.per_hour)
 }
 
 pub(super) fn is_spot(instance: &Instance) -> bool {
     instance.instance_lifecycle() == Some(&InstanceLifecycleType::Spot)
 }
 
-/// What it has cost by the hour since its last start: until now, or until it ended.
-fn cost(it: &Instance, since: Option<Timestamp>, hourly: Option<f64>, now: Timestamp) -> Cell {
-    let Some((since, per_hour)) = since.zip(hourly) else { return Cell::Absent };
-    if matches!(look::name_of_state(it), "pending" | "running") {
-        return Cell::Accrues { since, per_hour };
-    }
-    look::ran(it, now).map_or(Cell::Absent, |seconds| Cell::Money(per_hour * seconds / 3600.0))
-}
-
 fn item(aws: &Aws, it: &Instance, now: Timestamp, storage: Option<f64>) -> Item {
     let state = look::state(it);
     let text = |text: &str| if text.is_empty() { Cell::Absent } else { Cell::Text(Safe::line(text)) };
     let runs = matches!(look::name_of_state(it), "pending" | "running");
-    let hourly = hourly(aws, it);
-    let per_hour = hourly.filter(|_| runs);
+    let per_hour = hourly(aws, it, look::kind(it)).filter(|_| runs);
     // Of the last start: a stopped instance that is started again has a new one.
     let since = it.launch_time().map(time::ours);
     let left = look::lease_end(it).filter(|_| look::name_of_state(it) != "terminated");
@@ -93,7 +83,7 @@ fn item(aws: &Aws, it: &Instance, now: Timestamp, storage: Option<f64>) -> Item 
         text(look::zone(it)),
         since.filter(|_| runs).map_or(Cell::Absent, Cell::Since),
         per_hour.or(storage).map_or(Cell::Absent, Cell::Money),
-        cost(it, since, hourly, now),
+        spent::Life::of(aws, it, now).cost(),
         left.unwrap_or(Cell::Absent),
         text(look::tag(it, look::OWNER).unwrap_or_default()),
         text(&gpu.unwrap_or_default()),

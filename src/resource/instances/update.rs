@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::check::check;
 use super::door::InstanceDoor;
 use super::wrong::{problem_of, together, unless_wrong};
-use super::{form, invalid, lease, list, look};
+use super::{form, invalid, lease, list, look, spent};
 use crate::aws::machines::Machine;
 use crate::aws::{Aws, Mode, fault, machines, spending};
 use crate::model::{Failure, Form, Outcome, Preview, Problem, Progress, Safe, length};
@@ -127,6 +127,7 @@ pub(super) async fn preview(aws: &Aws, form: &Form) -> Preview {
     let mut calls = Vec::new();
     if let Some(kind) = &change.kind {
         fact("type", &format!("{} becomes {kind}", look::kind(&change.instance)));
+        calls.extend(spent::due(aws, &change.instance, None).map(|ran| format!("CreateTags {}={ran}", spent::RAN)));
         calls.push(format!("ModifyInstanceAttribute InstanceType={kind}"));
     }
     if let Some(machine) = &machine {
@@ -197,9 +198,12 @@ pub(super) async fn update(aws: &Aws, form: &Form, progress: &(dyn Fn(Progress) 
     }
     if let Some(kind) = change.kind {
         let value = AttributeValue::builder().value(&kind).build();
+        // From then on it looks as if it had run as the new type.
+        let unnoted = spent::note(aws, &change.instance, None).await.err();
         let asked = aws.ec2.modify_instance_attribute().instance_id(&id).instance_type(value).send().await;
         asked.map_err(|error| with(&done, fault::tell(&format!("changing the type of {id}"), &error)))?;
         done.push(format!("it is {kind} from its next start on"));
+        done.extend(unnoted.map(|failure| spent::unnoted(&failure)));
     }
     if done.is_empty() {
         return Ok(Outcome::Said(Safe::line(&format!("{id}: nothing was to be changed"))));

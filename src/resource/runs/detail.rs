@@ -10,15 +10,34 @@ use super::survey::{self, How, Run};
 use crate::aws::{Aws, Mode};
 use crate::model::show::money;
 use crate::model::{Block, Cell, Detail, Failure, ItemId, Safe, command};
+use crate::resource::instances;
 use crate::resource::line::line;
 
 pub(super) async fn detail(aws: &Aws, id: &ItemId) -> Result<Detail, Failure> {
     let place = Place::parse(id)?;
     let line = line(aws, &place.instance).await?;
     let run = survey::one(&line, &place.name).await?;
+    let gauges = if run.standing.is_live() { gauges::gauges(aws, &place.instance).await } else { None };
+    Ok(told(aws, id, run, gauges, None).await)
+}
+
+/// What is known of a run whose instance is down, as `why` says; none when nobody has looked at it before.
+pub(super) async fn detail_cut(aws: &Aws, id: &ItemId, why: &Failure) -> Option<Detail> {
+    let place = Place::parse(id).ok()?;
+    let run = survey::remembered(aws, &place.instance).into_iter().find(|run| run.name == place.name)?;
+    let down = instances::down_since(aws, place.instance.as_str()).await;
+    Some(told(aws, id, run.cut(down), None, Some(why)).await)
+}
+
+async fn told(aws: &Aws, id: &ItemId, run: Run, gauges: Option<Block>, down: Option<&Failure>) -> Detail {
     let per_hour = super::per_hour(aws, &run.record.instance_type).await;
     let mut blocks = Vec::new();
-    blocks.extend(why(&run, id).map(|text| Block::Text { title: "why it failed".into(), text }));
+    let title = match run.standing {
+        How::Unfinished => "why it never started",
+        How::Lost => "how it was lost",
+        _ => "why it failed",
+    };
+    blocks.extend(why(&run, id, down).map(|text| Block::Text { title: title.into(), text }));
     blocks.push(bill(aws, &run, per_hour));
     let last: Vec<_> =
         run.trends.iter().filter_map(|(name, values)| Some((name.clone(), Cell::Number(*values.last()?)))).collect();
@@ -26,12 +45,12 @@ pub(super) async fn detail(aws: &Aws, id: &ItemId) -> Result<Detail, Failure> {
         blocks.push(Block::Facts { title: "last values".into(), facts: last });
     }
     blocks.push(steps(&run));
-    if run.standing.is_live() {
-        blocks.extend(gauges::gauges(aws, &place.instance).await);
-    }
+    blocks.extend(gauges);
     blocks.push(recipe(&run));
-    let log = run.started.is_some();
-    Ok(Detail { id: id.clone(), state: run.standing.state(), blocks, metrics: run.record.metrics, log })
+    let started = run.started.is_some();
+    // What never ran has printed nothing that a metric could be found in.
+    let metrics = if started { run.record.metrics } else { Vec::new() };
+    Detail { id: id.clone(), state: run.standing.state(), blocks, metrics, log: started }
 }
 
 /// What is said of a run that ended on a full disk: that may be all its fault, and nothing else could be written down.
@@ -43,17 +62,22 @@ fn full(id: &ItemId) -> String {
 }
 
 /// What there is to say about a run that did not end well, or not yet begin.
-fn why(run: &Run, id: &ItemId) -> Option<Safe> {
+fn why(run: &Run, id: &ItemId, down: Option<&Failure>) -> Option<Safe> {
     let said = match run.standing {
         How::Failed(code) => {
             let signal = if code > 128 { format!(" (signal {})", code - 128) } else { String::new() };
             let full = if run.full { full(id) } else { String::new() };
             format!("exit code {code}{signal}{full}\n{}", run.last.join("\n"))
         }
-        How::Lost => format!(
-            "its process is gone and has left no exit code: it was killed with its keeper, or the instance went down or ran out of memory\n{}",
-            run.last.join("\n")
-        ),
+        How::Lost => {
+            let what = down.map_or_else(
+                || {
+                    "its process is gone and has left no exit code: it was killed with its keeper, or the instance went down or ran out of memory".to_owned()
+                },
+                |down| format!("{}: the run ended with it, as far as can be told from here", down.what),
+            );
+            format!("{what}\n{}", run.last.join("\n"))
+        }
         How::Unfinished => {
             let last = run.steps.iter().rev().find(|step| step.standing == Standing::Failed);
             let what =
@@ -74,8 +98,10 @@ fn bill(aws: &Aws, run: &Run, per_hour: Option<f64>) -> Block {
             facts.push((name.into(), cell));
         }
     };
-    add("elapsed", elapsed);
+    let lost = run.standing == How::Lost;
+    add(if lost { "ran at least" } else { "elapsed" }, elapsed);
     add("cost", cost);
+    add("last seen", run.seen.filter(|_| lost).map_or(Cell::Absent, Cell::Time));
     let free = if aws.mode() == Mode::Local { " on AWS · free here" } else { "" };
     let kind = &run.record.instance_type;
     if let Some(per_hour) = per_hour {
@@ -94,7 +120,9 @@ fn bill(aws: &Aws, run: &Run, per_hour: Option<f64>) -> Block {
     if run.standing.is_live() {
         add("process", run.pid.map_or(Cell::Absent, |pid| Cell::Text(Safe::line(&pid.to_string()))));
     }
-    add("log", Cell::Bytes(run.log));
+    if run.started.is_some() {
+        add("log", Cell::Bytes(run.log));
+    }
     Block::Facts { title: "run".into(), facts }
 }
 

@@ -167,7 +167,7 @@ impl Launch<'_> {
                 Ok(made)
             }
             Err(failure) => {
-                self.note(step, Standing::Failed, &failure.to_string()).await;
+                self.note(step, Standing::Failed, &failure.to_string().replace("\n  ", "; ")).await;
                 Err(failure)
             }
         }

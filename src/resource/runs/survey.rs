@@ -34,6 +34,8 @@ pub(super) struct Run {
     pub pid: Option<u32>,
     pub started: Option<Timestamp>,
     pub ended: Option<Timestamp>,
+    /// When there was a last sign of its life, where its end is not known.
+    pub seen: Option<Timestamp>,
     /// There was no room left on the instance's disk when it ended.
     pub full: bool,
     pub standing: How,
@@ -83,22 +85,38 @@ impl How {
     }
 }
 
-/// What was read of ended runs before, by instance: their logs grow no more.
-type Ended = HashMap<String, HashMap<String, Run>>;
+/// What was read of runs before, by instance. The logs of ended ones grow no more.
+type Known = HashMap<String, Vec<Run>>;
 
 /// All runs on an instance, the newest first.
 ///
 /// # Errors
 /// When the line is lost, or what comes back is not understood.
 pub(super) async fn all(aws: &Aws, line: &Line, instance: &ItemId) -> Result<Vec<Run>, Failure> {
-    let known = aws.memo(MEMO, |ended: &mut Ended| ended.get(instance.as_str()).cloned()).unwrap_or_default();
-    let mut runs = ask(line, &known, None).await?;
+    let known = remembered(aws, instance).into_iter().filter(|run| run.ended.is_some());
+    let mut runs = ask(line, &known.map(|run| (run.name.clone(), run)).collect(), None).await?;
     runs.sort_by_key(|run| std::cmp::Reverse((run.record.created, run.name.clone())));
-    aws.memo(MEMO, |ended: &mut Ended| {
-        let over = runs.iter().filter(|run| run.ended.is_some()).map(|run| (run.name.clone(), run.clone()));
-        ended.insert(instance.as_str().to_owned(), over.collect());
-    });
+    aws.memo(MEMO, |known: &mut Known| known.insert(instance.as_str().to_owned(), runs.clone()));
     Ok(runs)
+}
+
+/// The runs as they were when they were looked at last; none where nobody has.
+pub(super) fn remembered(aws: &Aws, instance: &ItemId) -> Vec<Run> {
+    aws.memo(MEMO, |known: &mut Known| known.get(instance.as_str()).cloned()).unwrap_or_default()
+}
+
+impl Run {
+    /// As it stands once its instance does not run any more, since that time if it is known. What it has left there is told
+    /// when the instance runs again.
+    pub fn cut(mut self, down: Option<Timestamp>) -> Self {
+        self.standing = match self.standing {
+            How::Preparing => How::Unfinished,
+            How::Running | How::Stopping => How::Lost,
+            _ => return self,
+        };
+        self.seen = down.filter(|down| self.seen.is_none_or(|seen| *down > seen)).or(self.seen);
+        self
+    }
 }
 
 /// One run.
@@ -134,7 +152,9 @@ fn read(said: &str, known: &HashMap<String, Run>) -> Vec<Run> {
         if let ["now", time] = fields[..] {
             now = seconds(time).unwrap_or(now);
         }
-        let [name, pid, alive, code, ended, full, started, stopped, log, record, steps, tail] = fields[..] else { continue };
+        let [name, pid, alive, code, ended, full, started, seen_at, stopped, log, record, steps, tail] = fields[..] else {
+            continue;
+        };
         if !is_name(name) || !seen.insert(name.to_owned()) {
             continue;
         }
@@ -146,6 +166,7 @@ fn read(said: &str, known: &HashMap<String, Run>) -> Vec<Run> {
             pid: pid.parse().ok(),
             started: seconds(started),
             ended: seconds(ended),
+            seen: if alive == "yes" { Some(now) } else { seconds(seen_at) },
             full: full.trim() == "full",
             standing: How::Preparing,
             steps,

@@ -131,9 +131,15 @@ fn lines(batches: &[LogBatch]) -> Vec<String> {
     batches.iter().flat_map(|batch| &batch.lines).map(|line| line.text.to_string()).collect()
 }
 
+fn facts(detail: &Detail) -> Vec<String> {
+    let facts = detail.blocks.iter().filter_map(|block| if let Block::Facts { facts, .. } = block { Some(facts) } else { None });
+    let clock = crate::model::show::Clock::default();
+    facts.flatten().map(|(name, cell)| format!("{name}: {}", cell.show(&clock))).collect()
+}
+
 fn said(detail: &Detail) -> String {
     let text = |block: &Block| match block {
-        Block::Text { text, .. } => text.to_string(),
+        Block::Text { title, text } => format!("{title}\n{text}"),
         Block::Table { rows, .. } => rows
             .iter()
             .map(|row| {
@@ -233,6 +239,41 @@ async fn a_run_whose_keeper_was_killed_is_lost() {
     Command::new("kill").args(["-KILL", pids[2], pids[0]]).status().unwrap();
     let lost = bench.until("gone", |detail| !detail.state.phase.is_live()).await;
     assert_eq!(lost.state.word.as_str(), "Lost");
+    // How long it ran is known from the last sign of its life.
+    let started = std::fs::read_to_string(bench.home().join("footplate/runs/gone/started/at")).unwrap();
+    let (started, seen): (i64, i64) = (started.trim().parse().unwrap(), 125);
+    let alive = bench.home().join("footplate/runs/gone");
+    for file in ["alive", "log", "times"] {
+        let at = format!("@{}", started + seen - i64::from(file != "alive") * 60);
+        assert!(Command::new("touch").arg("-d").arg(at).arg(alive.join(file)).status().unwrap().success());
+    }
+    let lost = bench.detail("gone").await;
+    assert!(facts(&lost).contains(&"ran at least: 02:05".to_owned()), "{:?}", facts(&lost));
+    assert!(facts(&lost).contains(&"cost: $0.04+".to_owned()), "{:?}", facts(&lost));
+    assert!(facts(&lost).iter().any(|fact| fact.starts_with("last seen: ")), "{:?}", facts(&lost));
+    let rows = Mutex::new(Vec::new());
+    list::list(&bench.aws, &bench.instance, &|page| rows.lock().unwrap().extend(page.items)).await.unwrap();
+    assert_eq!(rows.into_inner().unwrap()[0].cells[3], Cell::Seconds(125.0));
+}
+
+#[tokio::test]
+async fn the_script_gives_signs_of_its_life_though_it_says_nothing() {
+    let bench = Bench::new().await;
+    bench.launch("mute", &[("script_text", "import time\ntime.sleep(600)\n")]).await.unwrap();
+    let alive = bench.home().join("footplate/runs/mute/alive");
+    let begun = Instant::now();
+    while !alive.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Command::new("touch").args(["-d", "@1000000000"]).arg(&alive).status().unwrap();
+    while alive.metadata().unwrap().modified().unwrap().elapsed().unwrap() > Duration::from_mins(10) {
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(super::under_way(&bench.aws, &bench.instance, false).await.unwrap().len(), 1);
+    act::stop(&bench.aws, &[bench.id("mute")]).await.unwrap();
+    assert_eq!(super::under_way(&bench.aws, &bench.instance, false).await.unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -242,8 +283,10 @@ async fn what_is_missing_is_told_with_the_remedy_and_leaves_the_launch_to_be_gon
     assert!(none.kind == FailureKind::NotFound && none.what.as_str().contains("; there is "), "{none}");
     let detail = bench.detail("a").await;
     assert_eq!(detail.state.word.as_str(), "Unfinished");
+    assert!(detail.metrics.is_empty() && !detail.log, "what never ran lacks no value of a metric");
     assert!(
-        said(&detail).contains("environment: there is no environment") && said(&detail).contains("Launch again under the name a")
+        said(&detail).contains("why it never started\nenvironment: there is no environment")
+            && said(&detail).contains("Launch again under the name a")
     );
 
     let script = bench.launch("a", &[("script", "nothing.py")]).await.unwrap_err();

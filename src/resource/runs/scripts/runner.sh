@@ -2,6 +2,7 @@
 # footplate: keeps one run. It stands in the run's folder with job.sh (the command), and writes there:
 #   started/at  seconds since 1970; the folder is made in one step, so that only the first runner goes on
 #   pid         the script's process and the runner's, each with its start in clock ticks; and the boot they belong to
+#   alive       its time of change is the last that was seen of the script
 #   log, times  what the script says, and when the log was how long: milliseconds since 1970, bytes
 #   exit        the exit code, when, and `full` where there was no room left on the disk then; its place on the disk is taken beforehand, so that a full disk cannot keep it away
 cd "$(dirname "$0")" || exit 1
@@ -28,6 +29,7 @@ mv started/at.new started/at
             seen=$size
         fi
         # Short runs tell more in a second than long ones.
+        [ $((rounds % 10)) -ne 0 ] || touch alive
         rounds=$((rounds + 1))
         if [ "$rounds" -lt 150 ]; then sleep 0.1; else sleep 1; fi
     done

@@ -17,8 +17,11 @@ for name in ${2:-*}; do
     [ -e "$name/started" ] && begun=$(cat "$name/started/at" 2> /dev/null || stat -c %Y "$name/started")
     tail=
     case " $1 " in *" $name "*) ;; *) tail=$(tail -c "$3" "$name/log" 2> /dev/null | pack) ;; esac
+    # Of one that has left no exit code: the last sign of its life.
+    seen=
+    [ "$code" = - ] && seen=$(stat -c %Y "$name/alive" "$name/log" "$name/times" 2> /dev/null | sort -n | tail -n 1)
     stopped=no
     [ -e "$name/stopped" ] && stopped=yes
-    printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$name" "${pid:--}" "$alive" "${code:--}" "${ended:--}" "${full:--}" "$begun" "$stopped" \
+    printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$name" "${pid:--}" "$alive" "${code:--}" "${ended:--}" "${full:--}" "$begun" "${seen:--}" "$stopped" \
         "$(stat -c %s "$name/log" 2> /dev/null || echo 0)" "$(pack < "$name/run.json")" "$(tail -n 60 "$name/steps" 2> /dev/null | pack)" "$tail"
 done
