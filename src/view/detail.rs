@@ -57,8 +57,8 @@ fn details(pen: &mut Pen<'_>, area: Area, app: &App) {
         }
     }
     if lines.len() > rows {
-        let place: Safe = format!(" {} to {} of {} ", top + 1, (top + rows).min(lines.len()), lines.len()).into();
-        pen.put_right(area.x, area.y + area.height - 1, area.width - 1, &place, Role::Accent);
+        let place: Safe = format!("{} to {} of {}", top + 1, (top + rows).min(lines.len()), lines.len()).into();
+        pen.label_right(area.x, area.y + area.height - 1, area.width - 1, area.width, &place, Role::Accent);
     }
 }
 
@@ -72,13 +72,13 @@ fn title(pen: &mut Pen<'_>, area: Area, app: &App) {
         _ => Safe::line(item.id.as_str()),
     };
     let role = phase_role(item.state.phase);
-    let state: Safe = format!(" {} {} ", pen.glyph(item.state.phase), item.state.word).into();
-    let state_wide = columns(state.as_str());
-    let name: Safe = format!(" {} ", middle(&name, area.width.saturating_sub(state_wide + 6))).into();
-    pen.put(area.x + 1, area.y, area.width.saturating_sub(state_wide + 3), &name, Role::Head);
+    let mut state_wide = 0;
     if !item.state.word.is_empty() {
-        pen.put_right(area.x, area.y, area.width - 1, &state, role);
+        let state: Safe = format!("{} {}", pen.glyph(item.state.phase), item.state.word).into();
+        state_wide = pen.label_right(area.x, area.y, area.width - 1, area.width / 2, &state, role);
     }
+    let room = area.width.saturating_sub(state_wide + 3);
+    pen.label(area.x + 1, area.y, room, &middle(&name, room.saturating_sub(2)), Role::Head);
 }
 
 /// In a small window: what the list has no room for, in one line.

@@ -68,17 +68,29 @@ fn keys(pen: &mut Pen<'_>, area: Area, view: &FormView) {
     }
 }
 
-/// Rows a field takes: its line or area, and its problems.
-fn height(view: &FormView, field: &Field, width: u16) -> u16 {
-    let own = if field.kind == FieldKind::Area {
+/// Rows of a field's own: its line or area.
+fn own_rows(field: &Field) -> u16 {
+    if field.kind == FieldKind::Area {
         u16::try_from(field.value.lines().count()).unwrap_or(AREA_ROWS).clamp(1, AREA_ROWS)
     } else {
         1
-    };
-    own + view
-        .problems_of(&field.name)
-        .map(|problem| u16::try_from(wrap(&problem.message, width).len()).unwrap_or(1))
-        .sum::<u16>()
+    }
+}
+
+/// Where what is wrong with a field stands, and how wide: below its value, in a small window below all of it.
+fn below(area: Area, value_x: u16, width: u16) -> (u16, u16) {
+    if area.width < 60 { (area.x + 4, area.width.saturating_sub(5)) } else { (value_x, width) }
+}
+
+/// What is to be told of a field, in lines.
+fn told<'v>(view: &'v FormView, field: &'v Field, width: u16) -> impl Iterator<Item = (Safe, Role)> {
+    view.problems_of(&field.name)
+        .flat_map(move |problem| wrap(&problem.message, width).into_iter().map(|line| (line, problem_role(problem))))
+}
+
+/// Rows a field takes: its own, and what is to be told of it.
+fn height(view: &FormView, field: &Field, width: u16) -> u16 {
+    own_rows(field) + u16::try_from(told(view, field, width).count()).unwrap_or(1)
 }
 
 fn fields(pen: &mut Pen<'_>, area: Area, view: &FormView) {
@@ -87,16 +99,17 @@ fn fields(pen: &mut Pen<'_>, area: Area, view: &FormView) {
     let label = label.min(if area.width < 60 { area.width / 2 } else { area.width / 3 });
     let value_x = area.x + 2 + label + 2;
     let width = area.width.saturating_sub(label + 5);
+    let (below_x, below_width) = below(area, value_x, width);
     // The focused field's help has the last rows; scroll so that the focused field shows.
     let help =
         view.form.fields.get(view.focus).map(|field| wrap(&help_of(field), area.width.saturating_sub(3))).unwrap_or_default();
     // A small window shows as much of it as leaves room for the field and what is wrong with it.
     let list = pick::rows(view, area.height);
-    let own = list + view.form.fields.get(view.focus).map_or(1, |field| height(view, field, width));
+    let own = list + view.form.fields.get(view.focus).map_or(1, |field| height(view, field, below_width));
     let most = (area.height / 2).max(3).min(area.height.saturating_sub(own + 2));
     let help_rows = u16::try_from(help.len()).unwrap_or(0).min(most);
     let room = area.height.saturating_sub(help_rows + 2);
-    let mut heights: Vec<u16> = view.form.fields.iter().map(|field| height(view, field, width)).collect();
+    let mut heights: Vec<u16> = view.form.fields.iter().map(|field| height(view, field, below_width)).collect();
     if let Some(height) = heights.get_mut(view.focus) {
         *height += list;
     }
@@ -120,13 +133,7 @@ fn fields(pen: &mut Pen<'_>, area: Area, view: &FormView) {
         if changed {
             pen.say(value_x - 2, y, 1, "*", Role::Marked);
         }
-        let own = heights[at]
-            - view
-                .problems_of(&field.name)
-                .map(|problem| u16::try_from(wrap(&problem.message, width).len()).unwrap_or(1))
-                .sum::<u16>()
-            - if here { list } else { 0 };
-        let own = own.min(end - y);
+        let own = own_rows(field).min(end - y);
         value(pen, Area { x: value_x, y, width, height: own }, view, at, here);
         y += own;
         if here {
@@ -134,12 +141,10 @@ fn fields(pen: &mut Pen<'_>, area: Area, view: &FormView) {
             pick::draw(pen, Area { x: area.x + 2, y, width: area.width.saturating_sub(3), height: rows }, view);
             y += rows;
         }
-        for problem in view.problems_of(&field.name) {
-            for line in wrap(&problem.message, width) {
-                if y < end {
-                    pen.put(value_x, y, width, &line, problem_role(problem));
-                    y += 1;
-                }
+        for (line, role) in told(view, field, below_width) {
+            if y < end {
+                pen.put(below_x, y, below_width, &line, role);
+                y += 1;
             }
         }
     }
@@ -162,6 +167,12 @@ fn value(pen: &mut Pen<'_>, area: Area, view: &FormView, at: usize, here: bool) 
     if let (FieldKind::Choice { open: false, .. }, here) = (&field.kind, here) {
         let text: Safe = if here { format!("‹ {} ›", field.value).into() } else { Safe::line(&field.value) };
         pen.put(area.x, area.y, area.width, &text, if here { Role::Accent } else { Role::Text });
+        return;
+    }
+    if here && view.whole && matches!(field.kind, FieldKind::Pick { .. }) && !field.value.is_empty() {
+        // What is typed takes the place of all of it: that is how selected text looks.
+        let used = pen.put(area.x, area.y, area.width, &middle(&Safe::line(&field.value), area.width), Role::Accent);
+        pen.ground(Area { width: used, height: 1, ..area }, Role::Selected);
         return;
     }
     if here {
@@ -206,20 +217,18 @@ fn outlook(pen: &mut Pen<'_>, area: Area, view: &FormView) {
     let end = area.y + area.height;
     let all = view.outlook();
     let label = all.iter().filter_map(|told| told.name.as_ref()).map(|name| columns(name.as_str())).max().unwrap_or(0);
-    let mut lines: Vec<(Safe, Role)> = vec![("What will happen".into(), Role::Head)];
+    // A name, how far in its text begins, and the text.
+    let mut lines: Vec<(Safe, u16, Safe, Role)> = vec![(Safe::default(), 0, "What will happen".into(), Role::Head)];
     for told in &all {
-        let Some(name) = &told.name else {
-            lines.extend(wrap(&told.text, area.width).into_iter().map(|line| (line, told.role)));
-            continue;
-        };
-        for (at, line) in wrap(&told.text, area.width.saturating_sub(label + 2)).iter().enumerate() {
-            let name = if at == 0 { name.as_str() } else { "" };
-            lines.push((format!("{name:<width$}  {line}", width = usize::from(label)).into(), told.role));
+        let (name, indent) = told.name.as_ref().map_or_else(Default::default, |name| (name.clone(), label + 2));
+        for (at, line) in wrap(&told.text, area.width.saturating_sub(indent)).into_iter().enumerate() {
+            lines.push((if at == 0 { name.clone() } else { Safe::default() }, indent, line, told.role));
         }
     }
     let more = lines.len() > usize::from(area.height);
-    for (line, role) in lines.iter().take(usize::from(area.height.saturating_sub(u16::from(more)))) {
-        pen.put(area.x, y, area.width, line, *role);
+    for (name, indent, line, role) in lines.iter().take(usize::from(area.height.saturating_sub(u16::from(more)))) {
+        pen.put(area.x, y, label, name, Role::Quiet);
+        pen.put(area.x + indent, y, area.width.saturating_sub(*indent), line, *role);
         y += 1;
     }
     if more && y < end {

@@ -111,7 +111,8 @@ fn part(text: &str, left: usize, width: u16) -> String {
     if left == 0 && text.len() <= usize::from(width) {
         return text.to_owned();
     }
-    text.graphemes(true).skip(left).take(usize::from(width)).collect()
+    // One more than there is room for: that is how the pen knows that it goes on.
+    text.graphemes(true).skip(left).take(usize::from(width) + 1).collect()
 }
 
 /// A line in pieces of the width; at most a screenful of them.

@@ -230,10 +230,10 @@ fn freshness(pen: &mut Pen<'_>, line: Area, pane: &Pane, clock: &Clock, shown: u
         Load::Loading => {}
     }
     if !notes.is_empty() {
-        let text = Safe::line(&format!(" {} ", notes.join(" · ")));
-        let wide = columns(text.as_str()).min(line.width);
+        let text = Safe::line(&notes.join(" · "));
+        let wide = (columns(text.as_str()) + 2).min(line.width);
         pen.clear(Area { x: line.x + line.width - wide, width: wide, height: 1, ..line });
-        pen.put_right(line.x, line.y, line.width, &text, role);
+        pen.label_right(line.x, line.y, line.width, line.width, &text, role);
     }
 }
 
