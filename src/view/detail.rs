@@ -87,14 +87,17 @@ fn hidden_columns(pen: &mut Pen<'_>, places: &Layout, app: &App) {
     let shown: Vec<usize> = list::fit(app.pane().spec.columns, places.list_head.width, 0).iter().map(|(at, ..)| *at).collect();
     let rest = app.pane().spec.columns.iter().zip(&item.cells).enumerate().filter(|(at, _)| !shown.contains(at));
     let words = rest.filter(|(_, (_, cell))| !matches!(cell, Cell::Absent | Cell::Trend { last: None, .. }));
-    let line: Vec<String> = words.map(|(_, (_, cell))| cell.show(&app.clock).to_string()).collect();
-    pen.put(
-        places.facts.x + 1,
-        places.facts.y,
-        places.facts.width.saturating_sub(2),
-        &Safe::line(&line.join(" · ")),
-        Role::Quiet,
-    );
+    let room = places.facts.width.saturating_sub(2);
+    let mut line = String::new();
+    for (_, (_, cell)) in words {
+        let next = format!("{line}{}{}", if line.is_empty() { "" } else { " · " }, cell.show(&app.clock));
+        // Half a sum is another sum: what has no room is left out whole.
+        if !line.is_empty() && columns(&next) > room {
+            break;
+        }
+        line = next;
+    }
+    pen.put(places.facts.x + 1, places.facts.y, room, &Safe::line(&line), Role::Quiet);
 }
 
 fn facts(pen: &mut Pen<'_>, area: Area, detail: &Detail, app: &App) {
@@ -133,7 +136,10 @@ fn facts(pen: &mut Pen<'_>, area: Area, detail: &Detail, app: &App) {
                         return;
                     }
                     pen.put(x, y, label, name, Role::Quiet);
-                    let value = middle(&cell.show(&app.clock), width.saturating_sub(label + 2));
+                    let value = cell.show(&app.clock);
+                    // A name is known by its end, a sentence begins with what it says.
+                    let sentence = [", ", "; "].iter().any(|sign| value.as_str().contains(sign));
+                    let value = if sentence { value } else { middle(&value, width.saturating_sub(label + 2)) };
                     let role = match cell {
                         Cell::Money(_) | Cell::Accrues { .. } => Role::Money,
                         Cell::Absent => Role::Quiet,

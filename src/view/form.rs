@@ -68,10 +68,12 @@ fn keys(pen: &mut Pen<'_>, area: Area, view: &FormView) {
     }
 }
 
-/// Rows of a field's own: its line or area.
-fn own_rows(field: &Field) -> u16 {
+/// Rows of a field's own: its line or area, as far as it has no more of them than `most`.
+fn own_rows(field: &Field, most: u16) -> u16 {
     if field.kind == FieldKind::Area {
-        u16::try_from(field.value.lines().count()).unwrap_or(AREA_ROWS).clamp(1, AREA_ROWS)
+        // One more while it ends in a new line, which is where one types on.
+        let lines = field.value.split('\n').count();
+        u16::try_from(lines).unwrap_or(u16::MAX).clamp(1, most)
     } else {
         1
     }
@@ -90,7 +92,7 @@ fn told<'v>(view: &'v FormView, field: &'v Field, width: u16) -> impl Iterator<I
 
 /// Rows a field takes: its own, and what is to be told of it.
 fn height(view: &FormView, field: &Field, width: u16) -> u16 {
-    own_rows(field) + u16::try_from(told(view, field, width).count()).unwrap_or(1)
+    own_rows(field, AREA_ROWS) + u16::try_from(told(view, field, width).count()).unwrap_or(1)
 }
 
 fn fields(pen: &mut Pen<'_>, area: Area, view: &FormView) {
@@ -113,6 +115,12 @@ fn fields(pen: &mut Pen<'_>, area: Area, view: &FormView) {
     if let Some(height) = heights.get_mut(view.focus) {
         *height += list;
     }
+    // The text that one is in has what the others leave.
+    let spare = room.saturating_sub(heights.iter().sum());
+    let wanted = view.form.fields.get(view.focus).map_or(1, |field| own_rows(field, AREA_ROWS + spare));
+    if let (Some(height), Some(field)) = (heights.get_mut(view.focus), view.form.fields.get(view.focus)) {
+        *height += wanted - own_rows(field, AREA_ROWS);
+    }
     let mut first = 0;
     while heights[first..=view.focus.min(heights.len().saturating_sub(1))].iter().sum::<u16>() > room && first < view.focus {
         first += 1;
@@ -133,7 +141,7 @@ fn fields(pen: &mut Pen<'_>, area: Area, view: &FormView) {
         if changed {
             pen.say(value_x - 2, y, 1, "*", Role::Marked);
         }
-        let own = own_rows(field).min(end - y);
+        let own = if here { wanted } else { own_rows(field, AREA_ROWS) }.min(end - y);
         value(pen, Area { x: value_x, y, width, height: own }, view, at, here);
         y += own;
         if here {
@@ -182,14 +190,14 @@ fn value(pen: &mut Pen<'_>, area: Area, view: &FormView, at: usize, here: bool) 
     let lines: Vec<&str> = field.value.lines().collect();
     for (row, line) in lines.iter().take(usize::from(area.height)).enumerate() {
         let more = row + 1 == usize::from(area.height) && lines.len() > usize::from(area.height);
-        let text = if more { format!("{line}  … {} more", lines.len() - row - 1) } else { (*line).to_owned() };
-        pen.put(
-            area.x,
-            area.y + u16::try_from(row).unwrap_or(0),
-            area.width,
-            &middle(&Safe::line(&text), area.width),
-            Role::Text,
-        );
+        let rest: Safe = if more { format!("  {} more lines", lines.len() - row - 1).into() } else { Safe::default() };
+        let y = area.y + u16::try_from(row).unwrap_or(0);
+        let room = area.width.saturating_sub(columns(rest.as_str()));
+        let text = Safe::line(line);
+        // Values differ at their end; a script's lines are read from their beginning.
+        let text = if field.kind == FieldKind::Area { text } else { middle(&text, room) };
+        let used = pen.put(area.x, y, room, &text, Role::Text);
+        pen.put(area.x + used, y, area.width - used, &rest, Role::Quiet);
     }
     if lines.is_empty() {
         pen.say(area.x, area.y, area.width, "–", Role::Quiet);

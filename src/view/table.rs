@@ -276,7 +276,7 @@ fn nothing(pen: &mut Pen<'_>, head: Area, body: Area, app: &App) {
             let lines = wrap(&text, width);
             let below = y + u16::try_from(lines.len()).unwrap_or(0) + 1;
             for (at, line) in lines.into_iter().enumerate() {
-                pen.put(x, y + u16::try_from(at).unwrap_or(0), width, &line, if at == 0 { Role::Text } else { Role::Quiet });
+                pen.put(x, y + u16::try_from(at).unwrap_or(0), width, &line, Role::Text);
             }
             makers(pen, x, below, width, app);
         }

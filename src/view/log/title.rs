@@ -31,8 +31,11 @@ pub fn draw(pen: &mut Pen<'_>, area: Area, app: &App, log: Option<&LogView>) {
     let end = x + room;
     x += pen.put(x, area.y, end - x, &" log".into(), Role::Head);
     if named && let Some(item) = app.selected() {
-        let name = middle(&Safe::line(item.id.as_str()), room.saturating_sub(long(&hosts) + 8).max(NAME));
-        x += pen.put(x, area.y, end - x, &format!(" · {name}").into(), Role::Head);
+        let most = room.saturating_sub(long(&hosts) + 8);
+        if most >= NAME / 2 {
+            let name = middle(&Safe::line(item.id.as_str()), most);
+            x += pen.put(x, area.y, end - x, &format!(" · {name}").into(), Role::Head);
+        }
     }
     for (text, role) in hosts {
         x += pen.put(x, area.y, end - x, &text, role);
@@ -81,7 +84,7 @@ fn state(pen: &Pen<'_>, width: u16, app: &App, log: &LogView) -> (Vec<String>, R
     if gone > 0 {
         said.push(format!("{} older lines let go", show::grouped(gone)));
     }
-    if app.level == Level::Log && !(alike && width < 100) {
+    if app.level == Level::Log && width >= if alike { 100 } else { 60 } {
         said.push(format!("{} lines", show::grouped(kept as u64)));
     }
     match &log.note {

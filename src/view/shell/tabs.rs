@@ -37,6 +37,7 @@ pub fn draw(pen: &mut Pen<'_>, area: Area, app: &App) {
     let hidden = |sessions: &[Session]| sessions.iter().any(|session| session.bell || session.stirred);
     let more = |pen: &mut Pen<'_>, x: u16, sign: &'static str, stirred: bool| {
         pen.say(x, area.y, MORE, sign, if stirred { Role::Accent } else { Role::Quiet });
+        pen.say(x + 1, area.y, 1, " ", Role::Quiet);
     };
     if plan.first > 0 {
         more(pen, x, if pen.ascii { "<" } else { "‹" }, hidden(&sessions[..plan.first]));
@@ -104,7 +105,7 @@ fn tab(pen: &mut Pen<'_>, area: Area, session: &Session, at: usize, (here, title
     x += pen.put(x, area.y, end.saturating_sub(x), &number, if here { Role::Accent } else { Role::Quiet });
     x += pen.say(x, area.y, end.saturating_sub(x), glyph, role);
     if title > 0 {
-        x += 1;
+        x += pen.say(x, area.y, end.saturating_sub(x), " ", Role::Text);
         let name = named(session, &app.shells.sessions, title);
         x += pen.put(x, area.y, title.min(end.saturating_sub(x)), &name, if here { Role::Head } else { Role::Quiet });
     }
@@ -113,7 +114,8 @@ fn tab(pen: &mut Pen<'_>, area: Area, session: &Session, at: usize, (here, title
     } else if session.stirred && !here {
         x += pen.say(x, area.y, end.saturating_sub(x), if pen.ascii { " +" } else { " ·" }, Role::Accent);
     }
-    x + 1 - area.x
+    x += pen.say(x, area.y, end.saturating_sub(x), " ", Role::Text);
+    x - area.x
 }
 
 /// The machine's name, with its id where there is room or another one has that name.
