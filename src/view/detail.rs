@@ -88,16 +88,16 @@ fn hidden_columns(pen: &mut Pen<'_>, places: &Layout, app: &App) {
     let rest = app.pane().spec.columns.iter().zip(&item.cells).enumerate().filter(|(at, _)| !shown.contains(at));
     let words = rest.filter(|(_, (_, cell))| !matches!(cell, Cell::Absent | Cell::Trend { last: None, .. }));
     let room = places.facts.width.saturating_sub(2);
-    let mut line = String::new();
-    for (_, (_, cell)) in words {
-        let next = format!("{line}{}{}", if line.is_empty() { "" } else { " · " }, cell.show(&app.clock));
-        // Half a sum is another sum: what has no room is left out whole.
-        if !line.is_empty() && columns(&next) > room {
-            break;
-        }
-        line = next;
+    let mut parts: Vec<(u8, Safe)> = words.map(|(_, (column, cell))| (column.rank, cell.show(&app.clock))).collect();
+    // Half a sum is another sum: what has no room is left out whole, the least useful first.
+    let needed = |parts: &[(u8, Safe)]| parts.iter().map(|(_, text)| columns(text.as_str()) + 3).sum::<u16>().saturating_sub(3);
+    while parts.len() > 1 && needed(&parts) > room {
+        let worst = parts.iter().map(|(rank, _)| *rank).max();
+        let Some(at) = parts.iter().rposition(|(rank, _)| Some(*rank) == worst) else { break };
+        parts.remove(at);
     }
-    pen.put(places.facts.x + 1, places.facts.y, room, &Safe::line(&line), Role::Quiet);
+    let line: Vec<&str> = parts.iter().map(|(_, text)| text.as_str()).collect();
+    pen.put(places.facts.x + 1, places.facts.y, room, &Safe::line(&line.join(" · ")), Role::Quiet);
 }
 
 fn facts(pen: &mut Pen<'_>, area: Area, detail: &Detail, app: &App) {

@@ -5,7 +5,7 @@ use super::table::wrap;
 use super::{bars, pick};
 use crate::app::App;
 use crate::app::form::FormView;
-use crate::app::layout::Area;
+use crate::app::layout::{Area, NARROW};
 use crate::config::theme::Role;
 use crate::model::{Field, FieldKind, Problem, Safe};
 
@@ -68,6 +68,11 @@ fn keys(pen: &mut Pen<'_>, area: Area, view: &FormView) {
     }
 }
 
+/// The text of an area field stands below its label where there is little room beside it.
+fn is_under(field: &Field, narrow: bool) -> bool {
+    narrow && field.kind == FieldKind::Area
+}
+
 /// Rows of a field's own: its line or area, as far as it has no more of them than `most`.
 fn own_rows(field: &Field, most: u16) -> u16 {
     if field.kind == FieldKind::Area {
@@ -81,7 +86,7 @@ fn own_rows(field: &Field, most: u16) -> u16 {
 
 /// Where what is wrong with a field stands, and how wide: below its value, in a small window below all of it.
 fn below(area: Area, value_x: u16, width: u16) -> (u16, u16) {
-    if area.width < 60 { (area.x + 4, area.width.saturating_sub(5)) } else { (value_x, width) }
+    if area.width < NARROW { (area.x + 4, area.width.saturating_sub(5)) } else { (value_x, width) }
 }
 
 /// What is to be told of a field, in lines.
@@ -91,8 +96,8 @@ fn told<'v>(view: &'v FormView, field: &'v Field, width: u16) -> impl Iterator<I
 }
 
 /// Rows a field takes: its own, and what is to be told of it.
-fn height(view: &FormView, field: &Field, width: u16) -> u16 {
-    own_rows(field, AREA_ROWS) + u16::try_from(told(view, field, width).count()).unwrap_or(1)
+fn height(view: &FormView, field: &Field, width: u16, narrow: bool) -> u16 {
+    own_rows(field, AREA_ROWS) + u16::from(is_under(field, narrow)) + u16::try_from(told(view, field, width).count()).unwrap_or(1)
 }
 
 fn fields(pen: &mut Pen<'_>, area: Area, view: &FormView) {
@@ -102,22 +107,29 @@ fn fields(pen: &mut Pen<'_>, area: Area, view: &FormView) {
     let value_x = area.x + 2 + label + 2;
     let width = area.width.saturating_sub(label + 5);
     let (below_x, below_width) = below(area, value_x, width);
+    let narrow = area.width < NARROW;
     // The focused field's help has the last rows; scroll so that the focused field shows.
     let help =
         view.form.fields.get(view.focus).map(|field| wrap(&help_of(field), area.width.saturating_sub(3))).unwrap_or_default();
     // A small window shows as much of it as leaves room for the field and what is wrong with it.
     let list = pick::rows(view, area.height);
-    let own = list + view.form.fields.get(view.focus).map_or(1, |field| height(view, field, below_width));
+    let own = list
+        + view.form.fields.get(view.focus).map_or(1, |field| {
+            let rows = height(view, field, below_width, narrow);
+            // Who writes needs room more than advice.
+            if is_under(field, narrow) { rows + AREA_ROWS } else { rows }
+        });
     let most = (area.height / 2).max(3).min(area.height.saturating_sub(own + 2));
     let help_rows = u16::try_from(help.len()).unwrap_or(0).min(most);
     let room = area.height.saturating_sub(help_rows + 2);
-    let mut heights: Vec<u16> = view.form.fields.iter().map(|field| height(view, field, below_width)).collect();
+    let mut heights: Vec<u16> = view.form.fields.iter().map(|field| height(view, field, below_width, narrow)).collect();
     if let Some(height) = heights.get_mut(view.focus) {
         *height += list;
     }
-    // The text that one is in has what the others leave.
+    // The text that one is in has what the others leave, or where not all have room most of it.
     let spare = room.saturating_sub(heights.iter().sum());
-    let wanted = view.form.fields.get(view.focus).map_or(1, |field| own_rows(field, AREA_ROWS + spare));
+    let most = if spare > 0 { AREA_ROWS + spare } else { AREA_ROWS.max(room * 3 / 4) };
+    let wanted = view.form.fields.get(view.focus).map_or(1, |field| own_rows(field, most));
     if let (Some(height), Some(field)) = (heights.get_mut(view.focus), view.form.fields.get(view.focus)) {
         *height += wanted - own_rows(field, AREA_ROWS);
     }
@@ -141,11 +153,14 @@ fn fields(pen: &mut Pen<'_>, area: Area, view: &FormView) {
         if changed {
             pen.say(value_x - 2, y, 1, "*", Role::Marked);
         }
-        let own = if here { wanted } else { own_rows(field, AREA_ROWS) }.min(end - y);
-        value(pen, Area { x: value_x, y, width, height: own }, view, at, here);
+        let under = is_under(field, narrow);
+        y += u16::from(under);
+        let own = if here { wanted } else { own_rows(field, AREA_ROWS) }.min(end.saturating_sub(y));
+        let (x, width) = if under { (below_x, below_width) } else { (value_x, width) };
+        value(pen, Area { x, y, width, height: own }, view, at, here);
         y += own;
         if here {
-            let rows = list.min(end - y);
+            let rows = list.min(end.saturating_sub(y));
             pick::draw(pen, Area { x: area.x + 2, y, width: area.width.saturating_sub(3), height: rows }, view);
             y += rows;
         }

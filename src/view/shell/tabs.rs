@@ -29,8 +29,8 @@ pub fn draw(pen: &mut Pen<'_>, area: Area, app: &App) {
     // What shows the way out is never pushed out.
     let hint: Safe = if app.in_shell() { app.leader().as_str().into() } else { format!("{} goes here", app.leader()).into() };
     let role = if app.in_shell() { Role::Quiet } else { Role::Accent };
-    let wide = pen.label_right(x, area.y, end.saturating_sub(x), area.width, &hint, role);
-    let room = end.saturating_sub(x + wide);
+    let wide = pen.label_right(x, area.y, end.saturating_sub(x + 1), area.width, &hint, role);
+    let room = end.saturating_sub(x + 1 + wide);
     let sessions = &app.shells.sessions;
     let here = app.shells.current.min(sessions.len().saturating_sub(1));
     let plan = Plan::of(sessions, here, room);
