@@ -394,6 +394,11 @@ fn help_is_named_and_readable_in_a_small_window() {
     for (width, height) in [(120, 40), (80, 24), (40, 15)] {
         let mut stage = busy(width, height);
         assert!(stage.screen().lines().nth(1).is_some_and(|tabs| tabs.contains('?')), "{}", stage.screen());
+        // Also where the open pane's own tab needs all the room.
+        let at = stage.app.active;
+        stage.app.panes[at].scope = vec![ItemId("a-long-name-of-something-that-was-opened".to_owned())];
+        assert!(stage.screen().lines().nth(1).is_some_and(|tabs| tabs.contains('?')), "{}", stage.screen());
+        stage.app.panes[at].scope.clear();
         stage.press("?");
         assert!(stage.screen().contains("launch a new one"), "{}", stage.screen());
         // By its name, too, though that has no room.

@@ -69,7 +69,8 @@ pub fn tabs(pen: &mut Pen<'_>, area: Area, app: &App) {
     }
     for (at, tab) in tabs.iter().enumerate().skip(first) {
         if at > here && x + tab.width() > end {
-            x += pen.say(x, area.y, end.saturating_sub(x), if pen.ascii { ">" } else { "›" }, Role::Quiet) + GAP;
+            let sign = pen.say(x, area.y, end.saturating_sub(x), if pen.ascii { ">" } else { "›" }, Role::Quiet);
+            x += if sign > 0 { sign + GAP } else { 0 };
             break;
         }
         for (text, role) in &tab.parts {
