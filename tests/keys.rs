@@ -7,8 +7,8 @@ use footplate::app::event::Wake;
 use footplate::app::overlay::Overlay;
 use footplate::app::{Effect, Event, Level};
 use footplate::model::{
-    Block, Cell, Detail, Failure, FailureKind, FieldKind, ItemId, LogBatch, LogLine, MetricRule, Offer, Order, Outcome, Page,
-    Phase, PhaseSpan, Point, Preview, Problem, Safe, Series, State, Verb,
+    Block, Cell, Detail, Failure, FailureKind, Field, FieldKind, ItemId, LogBatch, LogLine, MetricRule, Offer, Order, Outcome,
+    Page, Phase, PhaseSpan, Point, Preview, Problem, Safe, Series, State, Verb,
 };
 
 fn selected(stage: &Stage) -> String {
@@ -311,6 +311,99 @@ fn a_list_is_picked_from_and_narrowed_down_by_typing() {
         assert_eq!(value(&stage), "Deep Learning PyTorch 2.8 2026-10-3");
         stage.press("Ctrl-n Tab BackTab Ctrl-n Ctrl-p Ctrl-p");
         assert_eq!(value(&stage), "Deep Learning Base 2026-11-06", "on return it is whole again");
+    }
+}
+
+#[test]
+fn a_list_is_searched_by_any_words_and_judged_when_the_field_is_left() {
+    for (width, height) in [(120, 40), (80, 24), (40, 15)] {
+        let mut stage = busy(width, height);
+        let mut form = with_images();
+        let offer = |name: &str, said: &str| Offer {
+            value: name.to_owned(),
+            also: None,
+            about: [name, "$0.53/h", said].map(Into::into).to_vec(),
+        };
+        let offers = vec![offer("m5.8xlarge", "32 vCPU"), offer("ml.m5.large", "2 vCPU"), offer("ml.g4dn.xlarge", "4 vCPU")];
+        form.fields[1].kind = FieldKind::Pick { offers };
+        form.fields[1].value = "ml.g4dn.xlarge".to_owned();
+        stage.send(Event::Formed(Ok(form)));
+        let value = |stage: &Stage| match stage.app.overlays.last() {
+            Some(Overlay::Form(view)) => view.form.value("instance_type").to_owned(),
+            _ => panic!("the form stays open"),
+        };
+        stage.press("Tab");
+        // Words of other columns than the first, in any order; 2 is not 32.
+        stage.type_in("vcpu 2 M5");
+        let screen = stage.screen();
+        assert!(screen.contains("1 of 3 matches") && screen.contains("ml.m5.large"), "{screen}");
+        assert!(!screen.contains("m5.8xlarge") && !screen.contains("g4dn"), "{screen}");
+        // The look outside says that there is no such type: not while one types.
+        let previewed = |stage: &mut Stage| {
+            let Some(Overlay::Form(view)) = stage.app.overlays.last() else { panic!("the form stays open") };
+            let serial = view.serial;
+            let field = "instance_type".to_owned();
+            let problems = vec![Problem { field, message: "no such type".into(), fatal: true }];
+            stage.send(Event::Previewed { serial, result: Ok(Preview { problems, ..Preview::default() }) });
+        };
+        previewed(&mut stage);
+        assert!(!stage.screen().contains("no such"), "{}", stage.screen());
+        assert!(!stage.screen().contains("mended"), "{}", stage.screen());
+        // It is not sent either, and then the reason shows.
+        stage.press("Ctrl-s");
+        assert!(!stage.asks(is_run) && stage.screen().contains("no such"), "{}", stage.screen());
+        // Left as it is, it is judged.
+        stage.type_in("vcpu 4").press("Tab");
+        previewed(&mut stage);
+        stage.press("BackTab");
+        assert!(stage.screen().contains("no such"), "{}", stage.screen());
+        // Enter takes the first that fits, the arrows go through them.
+        stage.type_in("vcpu 2").press("Enter");
+        assert_eq!(value(&stage), "ml.m5.large");
+        stage.press("BackTab");
+        stage.type_in("vcpu").press("Down Down Up Down Down");
+        assert_eq!(value(&stage), "ml.g4dn.xlarge");
+        stage.press("Enter BackTab");
+        // What fits nothing is said calmly, and kept.
+        stage.type_in("p9");
+        assert!(stage.screen().contains("none of 3 matches"), "{}", stage.screen());
+        stage.press("Enter");
+        assert_eq!(value(&stage), "p9");
+    }
+}
+
+#[test]
+fn a_long_text_has_the_room_there_is_and_begins_at_its_beginning() {
+    for (width, height, rows) in [(120, 40, 18), (40, 15, 6)] {
+        let mut stage = busy(width, height);
+        let mut form = form();
+        let script: Vec<String> = (1..=60).map(|line| format!("line {line} of a script that is edited here")).collect();
+        form.fields.push(Field::of("script", "script", FieldKind::Area, script.join("\n"), "What runs."));
+        stage.send(Event::Formed(Ok(form)));
+        stage.press("BackTab");
+        let screen = stage.screen();
+        let shown = screen.lines().filter(|line| line.contains("of a scri")).count();
+        assert!(screen.contains("line 1 of") && shown >= rows, "{shown}: {screen}");
+        assert_eq!(screen.contains("edited here"), width > 100, "{screen}");
+        assert!(width > 100 || screen.contains('…'), "what is cut says so: {screen}");
+    }
+}
+
+#[test]
+fn help_is_named_and_readable_in_a_small_window() {
+    for (width, height) in [(120, 40), (80, 24), (40, 15)] {
+        let mut stage = busy(width, height);
+        assert!(stage.screen().lines().nth(1).is_some_and(|tabs| tabs.contains('?')), "{}", stage.screen());
+        // Also where the open pane's own tab needs all the room.
+        let at = stage.app.active;
+        stage.app.panes[at].scope = vec![ItemId("a-long-name-of-something-that-was-opened".to_owned())];
+        assert!(stage.screen().lines().nth(1).is_some_and(|tabs| tabs.contains('?')), "{}", stage.screen());
+        stage.app.panes[at].scope.clear();
+        stage.press("?");
+        assert!(stage.screen().contains("launch a new one"), "{}", stage.screen());
+        // By its name, too, though that has no room.
+        stage.type_in("reverse");
+        assert!(stage.screen().contains("turn the order"), "{}", stage.screen());
     }
 }
 

@@ -6,7 +6,7 @@ mod common;
 use common::svg::picture;
 use common::{Stage, busy, form, jobs, preview};
 use footplate::app::{Effect, Event};
-use footplate::model::{Cell, Failure, FailureKind, Item, ItemId, Page, Phase, State};
+use footplate::model::{Cell, Failure, FailureKind, Item, ItemId, LogBatch, Page, Phase, State, TailNote};
 
 const SIZES: [(u16, u16); 3] = [(120, 40), (80, 24), (40, 15)];
 
@@ -215,6 +215,35 @@ fn an_endpoint_that_was_asked() {
 #[test]
 fn notebooks_and_studio() {
     played("notebooks", "");
+}
+
+#[test]
+fn a_title_that_is_cut_says_so_and_leaves_the_line_alone() {
+    for width in [120, 80, 60, 40] {
+        let mut stage = busy(width, 40);
+        let what = "the local region is gone: the footplate that ran it has ended, and with it all that ran in there";
+        stage.press("l");
+        let (resource, id) = ("training-jobs".to_owned(), stage.app.selected().expect("a job").id.clone());
+        let failure = Failure::new(FailureKind::Network, what, "start it again");
+        let batch = LogBatch { note: Some(TailNote::Failed(failure)), ..LogBatch::default() };
+        stage.send(Event::Tailed { resource, id, batch });
+        let screen = stage.screen();
+        let line = screen.lines().find(|line| line.contains(" log ")).expect("the log's title").to_owned();
+        assert!(line.contains(" the local reg") && line.contains("… ─"), "{width}: {line}");
+    }
+}
+
+#[test]
+fn nothing_but_ascii_where_there_is_nothing_else() {
+    for (width, height) in [(120, 40), (80, 24), (40, 15)] {
+        for keys in ["l", "n", "?", "v", "o", "/", "x", "Enter", "M", "2", "4"] {
+            let mut stage = busy(width, height);
+            stage.app.setup.ascii = true;
+            stage.press(keys).send(Event::Formed(Ok(form())));
+            let screen = stage.screen();
+            assert!(screen.is_ascii(), "{keys}: {screen}");
+        }
+    }
 }
 
 #[test]

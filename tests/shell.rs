@@ -359,6 +359,39 @@ fn several_terminals_are_tabs() {
 }
 
 #[test]
+fn the_open_terminal_is_in_sight_among_many_at_every_width() {
+    for (width, height) in [(200, 50), (120, 40), (80, 24), (40, 15), (30, 12)] {
+        let mut stage = pane(width, height);
+        stage.press("s");
+        let title = |at: usize| format!("模型训练-dogs-gpu-{at} (i-0123456789abcdef{at})");
+        let open = |stage: &mut Stage, at: usize| {
+            let opened = Opened { title: title(at).as_str().into(), name: Some("x".into()), again: false, others: Vec::new() };
+            news(stage, News::Opened(opened));
+        };
+        open(&mut stage, 1);
+        for at in 2..=9 {
+            stage.press("Ctrl-] n");
+            open(&mut stage, at);
+        }
+        for at in [9, 1, 5] {
+            stage.press(&format!("Ctrl-] {at}"));
+            let buffer = stage.buffer("night");
+            let mut line = String::new();
+            // The second cell of a wide character holds nothing of its own.
+            while footplate::model::columns(&line) < width {
+                line.push_str(buffer[(footplate::model::columns(&line), 0)].symbol());
+            }
+            assert!(line.contains(&format!(" {at} ● 模")), "{width}: {line}");
+            assert!(line.contains("Ctrl-]"), "{width}: {line}");
+            // A cut name says so, and there is more where the signs are.
+            assert!(line.contains(&title(at)) || line.contains('…'), "{width}: {line}");
+            assert_eq!(line.contains('‹'), !line.contains(" 1 ●"), "{width}: {line}");
+            assert_eq!(line.contains('›'), !line.contains(" 9 ●"), "{width}: {line}");
+        }
+    }
+}
+
+#[test]
 fn ending_a_live_one_asks() {
     let mut stage = connected(120, 40);
     stage.press("Ctrl-] x");

@@ -5,7 +5,7 @@ mod refusal;
 
 use super::event::Effect;
 use super::input::Input;
-use super::layout::layout;
+use super::layout::{NARROW, layout};
 use super::overlay::{ConfirmView, Confirmed, Overlay, PaletteView};
 use super::pane::Load;
 use super::{App, Level, Running, Tone};
@@ -441,7 +441,13 @@ impl App {
                 _ => entry.help.to_owned(),
             };
             if all || !matches!(entry.action, Action::Up | Action::Down | Action::PageUp | Action::PageDown | Action::Palette) {
-                entries.push((entry.action, Safe::line(&format!("{:<16} {:<17} {what}", entry.name, keys.join(" ")))));
+                // Where there is little room: the key and what it does; the name is there to be found by.
+                let line = if self.size.0 < NARROW {
+                    format!("{:<8} {what} · {}", keys.first().map_or("", String::as_str), entry.name)
+                } else {
+                    format!("{:<16} {:<17} {what}", entry.name, keys.join(" "))
+                };
+                entries.push((entry.action, Safe::line(&line)));
             }
         }
         self.overlays.push(Overlay::Palette(PaletteView { title, input: Input::new("", false), cursor: 0, entries }));

@@ -142,6 +142,9 @@ fn pair(name: &Safe, value: &Safe, role: Role, label: u16, width: u16) -> Vec<Li
     lines
 }
 
+/// Columns in which the last column of a table can be read.
+const LAST: u16 = 24;
+
 /// A table where it has room, else each row as a paragraph.
 fn table(head: &[Safe], rows: &[Vec<Safe>], width: u16) -> Vec<Line> {
     let wide = |at: usize| {
@@ -149,11 +152,17 @@ fn table(head: &[Safe], rows: &[Vec<Safe>], width: u16) -> Vec<Line> {
         cells.map(|text| columns(text.as_str())).max().unwrap_or(0)
     };
     let starts: Vec<u16> = (0..=head.len()).map(|at| (0..at).map(|before| wide(before) + 2).sum()).collect();
-    if starts.last().is_some_and(|end| *end <= width + 2) {
-        let line = |texts: &[Safe], role: Role| -> Line {
-            starts.iter().zip(texts).map(|(start, text)| (*start, text.clone(), role)).collect()
+    let last = head.len().saturating_sub(1);
+    let room = width.saturating_sub(starts[last]);
+    if starts.last().is_some_and(|end| *end <= width + 2) || room >= LAST {
+        // The last column is the one of the long texts: it is broken under itself.
+        let lines = |texts: &[Safe], role: Role| -> Vec<Line> {
+            let mut pieces = texts.get(last).map(|text| wrap(text, room)).unwrap_or_default().into_iter();
+            let mut first: Line = starts.iter().zip(texts).take(last).map(|(start, text)| (*start, text.clone(), role)).collect();
+            first.extend(pieces.next().map(|piece| (starts[last], piece, role)));
+            std::iter::once(first).chain(pieces.map(|piece| vec![(starts[last], piece, role)])).collect()
         };
-        return std::iter::once(line(head, Role::Quiet)).chain(rows.iter().map(|row| line(row, Role::Text))).collect();
+        return lines(head, Role::Quiet).into_iter().chain(rows.iter().flat_map(|row| lines(row, Role::Text))).collect();
     }
     let paragraph = |row: &Vec<Safe>| {
         let told: Vec<String> = head.iter().zip(row).map(|(name, value)| format!("{name} {value}")).collect();

@@ -23,7 +23,7 @@ pub struct FormView {
     pub sought: Option<String>,
     /// The value of a field with a list counts as one piece, as the user has come to it or picked it: what is typed takes its
     /// place. Whoever moves in it edits it.
-    whole: bool,
+    pub whole: bool,
 }
 
 /// What a key did to a form.
@@ -63,13 +63,14 @@ impl FormView {
         let mut told: Vec<Told> = preview
             .facts
             .iter()
-            .map(|(name, value)| Told { name: Some(name.clone()), text: value.clone(), role: Role::Text })
+            .map(|(name, value)| Told { name: Some(name.clone()), text: value.clone(), role: role_of(name.as_str()) })
             .collect();
         for problem in self.problems_of("") {
             told.push(Told::of(Safe::default(), Role::Text));
             told.push(Told::of(problem.message.clone(), if problem.fatal { Role::Error } else { Role::Warning }));
         }
-        let changed: Vec<_> = self.form.fields.iter().filter(|field| field.value != field.initial).collect();
+        let changed = self.form.fields.iter().filter(|field| field.value != field.initial && !self.is_unsettled(&field.name));
+        let changed: Vec<_> = changed.collect();
         if !changed.is_empty() {
             told.push(Told::of(Safe::default(), Role::Text));
             let head = if self.form.verb == Verb::Clone { "Different from its parent" } else { "Changed here" };
@@ -135,8 +136,22 @@ impl FormView {
         self.problems = check(&self.form);
     }
 
-    /// Everything known to be wrong with a field: instant findings first, then those of the preview.
+    /// What is typed into the field with the cursor looks for a row of its list, and is none yet.
+    #[must_use]
+    pub fn is_searching(&self) -> bool {
+        let Some(field) = self.form.fields.get(self.focus).filter(|_| self.sought.is_some()) else { return false };
+        let FieldKind::Pick { offers } = &field.kind else { return false };
+        !offers.is_empty() && !offers.iter().any(|offer| offer.is(&field.value))
+    }
+
+    /// The field of that name is one that something is looked for with: nothing is wrong with it until it is left.
+    fn is_unsettled(&self, field: &str) -> bool {
+        self.is_searching() && self.form.fields.get(self.focus).is_some_and(|focused| focused.name == field)
+    }
+
+    /// Everything that is to be told about a field: instant findings first, then those of the preview.
     pub fn problems_of<'a>(&'a self, field: &'a str) -> impl Iterator<Item = &'a Problem> {
+        let unsettled = self.is_unsettled(field);
         let previewed = match &self.preview {
             Some(Ok(preview)) => preview.problems.as_slice(),
             _ => &[],
@@ -145,7 +160,7 @@ impl FormView {
         instant
             .iter()
             .chain(previewed.iter().filter(|late| !instant.contains(late)))
-            .filter(move |problem| problem.field == field)
+            .filter(move |problem| problem.field == field && !unsettled)
     }
 
     /// The first field that keeps the form from being sent.
@@ -163,17 +178,39 @@ impl FormView {
     pub fn offers(&self) -> Option<(Vec<&Offer>, Option<usize>)> {
         let field = self.form.fields.get(self.focus)?;
         let FieldKind::Pick { offers } = &field.kind else { return None };
-        let fitting: Vec<&Offer> =
+        let mut shown: Vec<&Offer> =
             offers.iter().filter(|offer| self.sought.as_ref().is_none_or(|text| offer.fits(text))).collect();
-        // What fits nothing is a text of the user's own: the list is there for who wants another.
-        let shown = if fitting.is_empty() { offers.iter().collect() } else { fitting };
+        if let Some(text) = &self.sought {
+            shown.sort_by_key(|offer| !offer.says(text));
+        }
         let at = shown.iter().position(|offer| offer.is(&field.value));
         Some((shown, at))
     }
 
+    /// The whole list of the field with the cursor.
+    #[must_use]
+    pub fn all_offers(&self) -> Vec<&Offer> {
+        match self.form.fields.get(self.focus).map(|field| &field.kind) {
+            Some(FieldKind::Pick { offers }) => offers.iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What Enter takes of the list: the first that fits what was typed. A pattern is an answer of its own.
+    #[must_use]
+    pub fn first_found(&self) -> Option<&Offer> {
+        let searching =
+            self.is_searching() && self.sought.as_ref().is_some_and(|text| !text.contains('*') && !text.trim().is_empty());
+        self.offers().filter(|_| searching)?.0.first().copied()
+    }
+
     /// The next one of the list, or the one before.
     fn picked(&self, onwards: bool) -> Option<String> {
-        let (offers, at) = self.offers()?;
+        let (mut offers, at) = self.offers()?;
+        if offers.is_empty() {
+            // Nothing fits what was typed: whoever picks all the same picks from all of it.
+            offers = self.all_offers();
+        }
         let last = offers.len().checked_sub(1)?;
         let to = match (at, onwards) {
             (None, true) => 0,
@@ -208,12 +245,17 @@ impl FormView {
     pub fn press(&mut self, key: Key, check: fn(&Form) -> Vec<Problem>) -> Pressed {
         let last = self.form.fields.len().saturating_sub(1);
         let (next, before) = (if self.focus == last { 0 } else { self.focus + 1 }, self.focus.checked_sub(1).unwrap_or(last));
+        // Who has typed into a list is in it with the arrows, too.
+        let listed = self.sought.is_some() && self.offers().is_some_and(|(offers, _)| !offers.is_empty());
         let cycle = match key.code {
             Code::Char('n') if key.ctrl => Some(true),
             Code::Char('p') if key.ctrl => Some(false),
+            Code::Down if listed => Some(true),
+            Code::Up if listed => Some(false),
             _ => None,
         };
         let picked = cycle.and_then(|onwards| self.picked(onwards));
+        let found = self.first_found().filter(|_| key.code == Code::Enter).map(|offer| offer.value.clone());
         let Some(field) = self.form.fields.get_mut(self.focus) else { return Pressed::Nothing };
         let input = &mut self.inputs[self.focus];
         let area = field.kind == FieldKind::Area;
@@ -222,14 +264,17 @@ impl FormView {
             if up { line == 0 } else { line + 1 >= input.area().lines().len() }
         };
         match key.code {
-            Code::Tab | Code::Down if key.code == Code::Tab || !area || at_edge(false) => {
-                return self.move_to(next);
-            }
-            Code::BackTab | Code::Up if key.code == Code::BackTab || !area || at_edge(true) => {
-                return self.move_to(before);
-            }
+            Code::Tab => return self.move_to(next),
+            Code::BackTab => return self.move_to(before),
+            Code::Down if cycle.is_none() && (!area || at_edge(false)) => return self.move_to(next),
+            Code::Up if cycle.is_none() && (!area || at_edge(true)) => return self.move_to(before),
             Code::Enter if !area => {
-                return self.move_to(next);
+                let Some(value) = found else { return self.move_to(next) };
+                *input = Input::new(&value, false);
+                field.value = value;
+                self.problems = check(&self.form);
+                self.move_to(next);
+                return Pressed::Changed;
             }
             _ => {}
         }
@@ -286,6 +331,11 @@ impl FormView {
             self.problems = check(&self.form);
         }
     }
+}
+
+/// What it costs is looked for first.
+fn role_of(fact: &str) -> Role {
+    if matches!(fact, "price" | "at most" | "for the lease") { Role::Money } else { Role::Text }
 }
 
 fn next_option(options: &[std::borrow::Cow<'static, str>], value: &str, onwards: bool) -> Option<String> {

@@ -4,6 +4,9 @@ use tui_textarea::{CursorMove, Input as Press, Key as PressKey, TextArea};
 
 use crate::config::key::{Code, Key};
 
+/// Lines of a text that one sees as a whole.
+const FEW: usize = 20;
+
 /// An editable text with a cursor.
 #[derive(Clone, Debug)]
 pub struct Input {
@@ -16,8 +19,11 @@ impl Input {
     #[must_use]
     pub fn new(text: &str, lines: bool) -> Self {
         let mut area = TextArea::new(text.split('\n').map(str::to_owned).collect());
-        area.move_cursor(CursorMove::Bottom);
-        area.move_cursor(CursorMove::End);
+        // A few lines are added to; a script is read from its beginning.
+        if area.lines().len() <= FEW {
+            area.move_cursor(CursorMove::Bottom);
+            area.move_cursor(CursorMove::End);
+        }
         Self { area, lines }
     }
 

@@ -78,6 +78,9 @@ pub struct Layout {
 /// Below this there is only a line that says so.
 pub const LEAST: (u16, u16) = (30, 8);
 
+/// A window with fewer columns than this is told less in a line.
+pub const NARROW: u16 = 60;
+
 /// Below this a terminal and the list do not show together.
 const SPLIT: (u16, u16) = (60, 20);
 /// Columns that a terminal at the side of the list has at least: what programs take for granted.

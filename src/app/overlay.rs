@@ -7,7 +7,7 @@ use super::form::FormView;
 use super::input::Input;
 use crate::config::action::Action;
 use crate::config::key::Code;
-use crate::model::{Order, Safe, wrap};
+use crate::model::{Order, Safe, columns, wrap};
 
 /// One layer.
 #[derive(Clone, Debug)]
@@ -79,9 +79,27 @@ impl TextView {
     /// Its lines in a window of that size. Frame, keys and the line above them take four rows.
     #[must_use]
     pub fn broken(&self, (width, height): (u16, u16)) -> Broken {
-        let lines = wrap(&self.text, Self::width(width).saturating_sub(4));
+        let wide = Self::width(width).saturating_sub(4);
+        let lines = self.text.lines().flat_map(|line| hanging(line, wide)).collect();
         Broken { lines, rows: usize::from(height.saturating_sub(5)) }
     }
+}
+
+/// A line in pieces. What stands in a second column, after a key or a time, goes on there.
+fn hanging(line: &str, width: u16) -> Vec<Safe> {
+    let first = line.find("  ").filter(|at| *at > 0);
+    let second = first.map(|at| line.len() - line[at..].trim_start_matches(' ').len());
+    let Some(second) = second.filter(|at| *at < line.len() && columns(&line[..*at]) <= width / 2) else {
+        return wrap(&Safe::line(line), width);
+    };
+    let (head, rest) = line.split_at(second);
+    let indent = columns(head);
+    let pieces = wrap(&Safe::line(rest), width - indent).into_iter().enumerate();
+    let piece = |(at, piece): (usize, Safe)| match at {
+        0 => Safe::line(&format!("{head}{piece}")),
+        _ => Safe::line(&format!("{:wide$}{piece}", "", wide = usize::from(indent))),
+    };
+    pieces.map(piece).collect()
 }
 
 /// Something to be sure about.

@@ -41,13 +41,30 @@ impl Offer {
         self.value == value || self.also.as_deref() == Some(value)
     }
 
-    /// Whether all words of what was typed are in it, somewhere; a `*` is as good as a space.
+    /// Whether all words of what was typed are in what it tells or stands for, in any order; a `*` is as good as a space, and
+    /// a number is not found in the midst of another one: `2 vCPU` is not `32 vCPU`.
     #[must_use]
     pub fn fits(&self, typed: &str) -> bool {
-        let told: String = self.about.iter().map(Safe::as_str).chain([self.value.as_str()]).collect::<Vec<_>>().join(" ");
-        let told = told.to_lowercase();
-        typed.to_lowercase().split(|c: char| c.is_whitespace() || c == '*').all(|word| told.contains(word))
+        let told = self.told();
+        typed.to_lowercase().split(|c: char| c.is_whitespace() || c == '*').all(|word| has(&told, word))
     }
+
+    /// Whether it has the words of what was typed beside each other: it is meant before others that [fit](Self::fits).
+    #[must_use]
+    pub fn says(&self, typed: &str) -> bool {
+        has(&self.told(), &typed.trim().to_lowercase())
+    }
+
+    fn told(&self) -> String {
+        let texts = self.about.iter().map(Safe::as_str).chain([self.value.as_str()]).chain(self.also.as_deref());
+        texts.collect::<Vec<_>>().join("  ").to_lowercase()
+    }
+}
+
+/// Whether a word is in a text, but not as the end of a number.
+fn has(told: &str, word: &str) -> bool {
+    let digit = |c: char| c.is_ascii_digit();
+    word.is_empty() || told.match_indices(word).any(|(at, _)| !(word.starts_with(digit) && told[..at].ends_with(digit)))
 }
 
 /// One field of a form. `value` is what the user sees and edits.

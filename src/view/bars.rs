@@ -54,30 +54,34 @@ pub fn tabs(pen: &mut Pen<'_>, area: Area, app: &App) {
     let tabs: Vec<Tab> = app.tabs().into_iter().enumerate().map(|(at, outer)| Tab::of(app, at, outer)).collect();
     let here = tabs.iter().position(|tab| tab.here).unwrap_or_default();
     let more = if pen.ascii { "< " } else { "‹ " };
+    let help = key(app, Action::Help);
+    // Who knows no key needs this one.
+    let room = area.width.saturating_sub(columns(&help) + 2);
     let fits = |first: usize| {
         let before = if first == 0 { 0 } else { columns(more) };
         let tabs: u16 = tabs[first..=here].iter().map(|tab| tab.width() + GAP).sum();
-        1 + before + tabs <= area.width + GAP
+        1 + before + tabs <= room + GAP
     };
     let first = (0..here).find(|first| fits(*first)).unwrap_or(here);
-    let (mut x, end) = (area.x + 1, area.x + area.width);
+    let (mut x, end) = (area.x + 1, area.x + room);
     if first > 0 {
         x += pen.say(x, area.y, end.saturating_sub(x), more, Role::Quiet);
     }
     for (at, tab) in tabs.iter().enumerate().skip(first) {
         if at > here && x + tab.width() > end {
-            pen.say(x, area.y, end.saturating_sub(x), if pen.ascii { ">" } else { "›" }, Role::Quiet);
-            return;
+            let sign = pen.say(x, area.y, end.saturating_sub(x), if pen.ascii { ">" } else { "›" }, Role::Quiet);
+            x += if sign > 0 { sign + GAP } else { 0 };
+            break;
         }
         for (text, role) in &tab.parts {
             x += pen.put(x, area.y, end.saturating_sub(x), text, *role);
         }
         x += GAP;
     }
-    let hint: Safe = format!("{} palette  {} help", key(app, Action::Palette), key(app, Action::Help)).into();
-    let wide = columns(hint.as_str());
-    if x + wide < end {
-        pen.put_right(area.x, area.y, area.width - 1, &hint, Role::Quiet);
+    let hints = [format!("{} palette  {help} help", key(app, Action::Palette)), format!("{help} help"), help];
+    let there = (area.x + area.width).saturating_sub(x.saturating_sub(GAP) + 2);
+    if let Some(hint) = hints.into_iter().find(|hint| columns(hint) <= there) {
+        pen.put_right(area.x, area.y, area.width - 1, &hint.as_str().into(), Role::Quiet);
     }
 }
 

@@ -61,15 +61,12 @@ fn title(pen: &mut Pen<'_>, area: Area, app: &App, count: usize) {
     pen.fill(area.x, area.y, area.width, if pen.ascii { "-" } else { "─" }, Role::Line);
     let marked = app.pane().marks.len();
     let kind = app.pane().spec.singular;
-    let said =
-        if marked > count { format!(" compare {count} of {marked} {kind}s ") } else { format!(" compare {count} {kind}s ") };
+    let said = if marked > count { format!("compare {count} of {marked} {kind}s") } else { format!("compare {count} {kind}s") };
     let key = |action| app.setup.keymap.keys(action).first().map(ToString::to_string).unwrap_or_default();
-    let hint: Safe =
-        format!(" {} next chart  {} by {} ", key(Action::NextMetric), key(Action::Against), app.against.word()).into();
-    let wide = columns(&said);
-    pen.put(area.x + 1, area.y, area.width.saturating_sub(2), &said.as_str().into(), Role::Head);
-    if wide + columns(hint.as_str()) + 3 < area.width {
-        pen.put_right(area.x, area.y, area.width - 1, &hint, Role::Quiet);
+    let hint: Safe = format!("{} next chart  {} by {}", key(Action::NextMetric), key(Action::Against), app.against.word()).into();
+    let used = pen.label(area.x + 1, area.y, area.width.saturating_sub(2), &said.as_str().into(), Role::Head);
+    if used + columns(hint.as_str()) + 5 < area.width {
+        pen.label_right(area.x, area.y, area.width - 1, area.width, &hint, Role::Quiet);
     }
 }
 

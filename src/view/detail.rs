@@ -57,8 +57,8 @@ fn details(pen: &mut Pen<'_>, area: Area, app: &App) {
         }
     }
     if lines.len() > rows {
-        let place: Safe = format!(" {} to {} of {} ", top + 1, (top + rows).min(lines.len()), lines.len()).into();
-        pen.put_right(area.x, area.y + area.height - 1, area.width - 1, &place, Role::Accent);
+        let place: Safe = format!("{} to {} of {}", top + 1, (top + rows).min(lines.len()), lines.len()).into();
+        pen.label_right(area.x, area.y + area.height - 1, area.width - 1, area.width, &place, Role::Accent);
     }
 }
 
@@ -72,13 +72,13 @@ fn title(pen: &mut Pen<'_>, area: Area, app: &App) {
         _ => Safe::line(item.id.as_str()),
     };
     let role = phase_role(item.state.phase);
-    let state: Safe = format!(" {} {} ", pen.glyph(item.state.phase), item.state.word).into();
-    let state_wide = columns(state.as_str());
-    let name: Safe = format!(" {} ", middle(&name, area.width.saturating_sub(state_wide + 6))).into();
-    pen.put(area.x + 1, area.y, area.width.saturating_sub(state_wide + 3), &name, Role::Head);
+    let mut state_wide = 0;
     if !item.state.word.is_empty() {
-        pen.put_right(area.x, area.y, area.width - 1, &state, role);
+        let state: Safe = format!("{} {}", pen.glyph(item.state.phase), item.state.word).into();
+        state_wide = pen.label_right(area.x, area.y, area.width - 1, area.width / 2, &state, role);
     }
+    let room = area.width.saturating_sub(state_wide + 3);
+    pen.label(area.x + 1, area.y, room, &middle(&name, room.saturating_sub(2)), Role::Head);
 }
 
 /// In a small window: what the list has no room for, in one line.
@@ -87,14 +87,17 @@ fn hidden_columns(pen: &mut Pen<'_>, places: &Layout, app: &App) {
     let shown: Vec<usize> = list::fit(app.pane().spec.columns, places.list_head.width, 0).iter().map(|(at, ..)| *at).collect();
     let rest = app.pane().spec.columns.iter().zip(&item.cells).enumerate().filter(|(at, _)| !shown.contains(at));
     let words = rest.filter(|(_, (_, cell))| !matches!(cell, Cell::Absent | Cell::Trend { last: None, .. }));
-    let line: Vec<String> = words.map(|(_, (_, cell))| cell.show(&app.clock).to_string()).collect();
-    pen.put(
-        places.facts.x + 1,
-        places.facts.y,
-        places.facts.width.saturating_sub(2),
-        &Safe::line(&line.join(" · ")),
-        Role::Quiet,
-    );
+    let room = places.facts.width.saturating_sub(2);
+    let mut parts: Vec<(u8, Safe)> = words.map(|(_, (column, cell))| (column.rank, cell.show(&app.clock))).collect();
+    // Half a sum is another sum: what has no room is left out whole, the least useful first.
+    let needed = |parts: &[(u8, Safe)]| parts.iter().map(|(_, text)| columns(text.as_str()) + 3).sum::<u16>().saturating_sub(3);
+    while parts.len() > 1 && needed(&parts) > room {
+        let worst = parts.iter().map(|(rank, _)| *rank).max();
+        let Some(at) = parts.iter().rposition(|(rank, _)| Some(*rank) == worst) else { break };
+        parts.remove(at);
+    }
+    let line: Vec<&str> = parts.iter().map(|(_, text)| text.as_str()).collect();
+    pen.put(places.facts.x + 1, places.facts.y, room, &Safe::line(&line.join(" · ")), Role::Quiet);
 }
 
 fn facts(pen: &mut Pen<'_>, area: Area, detail: &Detail, app: &App) {
@@ -133,7 +136,10 @@ fn facts(pen: &mut Pen<'_>, area: Area, detail: &Detail, app: &App) {
                         return;
                     }
                     pen.put(x, y, label, name, Role::Quiet);
-                    let value = middle(&cell.show(&app.clock), width.saturating_sub(label + 2));
+                    let value = cell.show(&app.clock);
+                    // A name is known by its end, a sentence begins with what it says.
+                    let sentence = [", ", "; "].iter().any(|sign| value.as_str().contains(sign));
+                    let value = if sentence { value } else { middle(&value, width.saturating_sub(label + 2)) };
                     let role = match cell {
                         Cell::Money(_) | Cell::Accrues { .. } | Cell::Spent { .. } => Role::Money,
                         Cell::Absent => Role::Quiet,

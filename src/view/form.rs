@@ -5,7 +5,7 @@ use super::table::wrap;
 use super::{bars, pick};
 use crate::app::App;
 use crate::app::form::FormView;
-use crate::app::layout::Area;
+use crate::app::layout::{Area, NARROW};
 use crate::config::theme::Role;
 use crate::model::{Field, FieldKind, Problem, Safe};
 
@@ -68,17 +68,36 @@ fn keys(pen: &mut Pen<'_>, area: Area, view: &FormView) {
     }
 }
 
-/// Rows a field takes: its line or area, and its problems.
-fn height(view: &FormView, field: &Field, width: u16) -> u16 {
-    let own = if field.kind == FieldKind::Area {
-        u16::try_from(field.value.lines().count()).unwrap_or(AREA_ROWS).clamp(1, AREA_ROWS)
+/// The text of an area field stands below its label where there is little room beside it.
+fn is_under(field: &Field, narrow: bool) -> bool {
+    narrow && field.kind == FieldKind::Area
+}
+
+/// Rows of a field's own: its line or area, as far as it has no more of them than `most`.
+fn own_rows(field: &Field, most: u16) -> u16 {
+    if field.kind == FieldKind::Area {
+        // One more while it ends in a new line, which is where one types on.
+        let lines = field.value.split('\n').count();
+        u16::try_from(lines).unwrap_or(u16::MAX).clamp(1, most)
     } else {
         1
-    };
-    own + view
-        .problems_of(&field.name)
-        .map(|problem| u16::try_from(wrap(&problem.message, width).len()).unwrap_or(1))
-        .sum::<u16>()
+    }
+}
+
+/// Where what is wrong with a field stands, and how wide: below its value, in a small window below all of it.
+fn below(area: Area, value_x: u16, width: u16) -> (u16, u16) {
+    if area.width < NARROW { (area.x + 4, area.width.saturating_sub(5)) } else { (value_x, width) }
+}
+
+/// What is to be told of a field, in lines.
+fn told<'v>(view: &'v FormView, field: &'v Field, width: u16) -> impl Iterator<Item = (Safe, Role)> {
+    view.problems_of(&field.name)
+        .flat_map(move |problem| wrap(&problem.message, width).into_iter().map(|line| (line, problem_role(problem))))
+}
+
+/// Rows a field takes: its own, and what is to be told of it.
+fn height(view: &FormView, field: &Field, width: u16, narrow: bool) -> u16 {
+    own_rows(field, AREA_ROWS) + u16::from(is_under(field, narrow)) + u16::try_from(told(view, field, width).count()).unwrap_or(1)
 }
 
 fn fields(pen: &mut Pen<'_>, area: Area, view: &FormView) {
@@ -87,18 +106,32 @@ fn fields(pen: &mut Pen<'_>, area: Area, view: &FormView) {
     let label = label.min(if area.width < 60 { area.width / 2 } else { area.width / 3 });
     let value_x = area.x + 2 + label + 2;
     let width = area.width.saturating_sub(label + 5);
+    let (below_x, below_width) = below(area, value_x, width);
+    let narrow = area.width < NARROW;
     // The focused field's help has the last rows; scroll so that the focused field shows.
     let help =
         view.form.fields.get(view.focus).map(|field| wrap(&help_of(field), area.width.saturating_sub(3))).unwrap_or_default();
     // A small window shows as much of it as leaves room for the field and what is wrong with it.
     let list = pick::rows(view, area.height);
-    let own = list + view.form.fields.get(view.focus).map_or(1, |field| height(view, field, width));
+    let own = list
+        + view.form.fields.get(view.focus).map_or(1, |field| {
+            let rows = height(view, field, below_width, narrow);
+            // Who writes needs room more than advice.
+            if is_under(field, narrow) { rows + AREA_ROWS } else { rows }
+        });
     let most = (area.height / 2).max(3).min(area.height.saturating_sub(own + 2));
     let help_rows = u16::try_from(help.len()).unwrap_or(0).min(most);
     let room = area.height.saturating_sub(help_rows + 2);
-    let mut heights: Vec<u16> = view.form.fields.iter().map(|field| height(view, field, width)).collect();
+    let mut heights: Vec<u16> = view.form.fields.iter().map(|field| height(view, field, below_width, narrow)).collect();
     if let Some(height) = heights.get_mut(view.focus) {
         *height += list;
+    }
+    // The text that one is in has what the others leave, or where not all have room most of it.
+    let spare = room.saturating_sub(heights.iter().sum());
+    let most = if spare > 0 { AREA_ROWS + spare } else { AREA_ROWS.max(room * 3 / 4) };
+    let wanted = view.form.fields.get(view.focus).map_or(1, |field| own_rows(field, most));
+    if let (Some(height), Some(field)) = (heights.get_mut(view.focus), view.form.fields.get(view.focus)) {
+        *height += wanted - own_rows(field, AREA_ROWS);
     }
     let mut first = 0;
     while heights[first..=view.focus.min(heights.len().saturating_sub(1))].iter().sum::<u16>() > room && first < view.focus {
@@ -120,26 +153,21 @@ fn fields(pen: &mut Pen<'_>, area: Area, view: &FormView) {
         if changed {
             pen.say(value_x - 2, y, 1, "*", Role::Marked);
         }
-        let own = heights[at]
-            - view
-                .problems_of(&field.name)
-                .map(|problem| u16::try_from(wrap(&problem.message, width).len()).unwrap_or(1))
-                .sum::<u16>()
-            - if here { list } else { 0 };
-        let own = own.min(end - y);
-        value(pen, Area { x: value_x, y, width, height: own }, view, at, here);
+        let under = is_under(field, narrow);
+        y += u16::from(under);
+        let own = if here { wanted } else { own_rows(field, AREA_ROWS) }.min(end.saturating_sub(y));
+        let (x, width) = if under { (below_x, below_width) } else { (value_x, width) };
+        value(pen, Area { x, y, width, height: own }, view, at, here);
         y += own;
         if here {
-            let rows = list.min(end - y);
+            let rows = list.min(end.saturating_sub(y));
             pick::draw(pen, Area { x: area.x + 2, y, width: area.width.saturating_sub(3), height: rows }, view);
             y += rows;
         }
-        for problem in view.problems_of(&field.name) {
-            for line in wrap(&problem.message, width) {
-                if y < end {
-                    pen.put(value_x, y, width, &line, problem_role(problem));
-                    y += 1;
-                }
+        for (line, role) in told(view, field, below_width) {
+            if y < end {
+                pen.put(below_x, y, below_width, &line, role);
+                y += 1;
             }
         }
     }
@@ -164,6 +192,12 @@ fn value(pen: &mut Pen<'_>, area: Area, view: &FormView, at: usize, here: bool) 
         pen.put(area.x, area.y, area.width, &text, if here { Role::Accent } else { Role::Text });
         return;
     }
+    if here && view.whole && matches!(field.kind, FieldKind::Pick { .. }) && !field.value.is_empty() {
+        // What is typed takes the place of all of it: that is how selected text looks.
+        let used = pen.put(area.x, area.y, area.width, &middle(&Safe::line(&field.value), area.width), Role::Accent);
+        pen.ground(Area { width: used, height: 1, ..area }, Role::Selected);
+        return;
+    }
     if here {
         pen.input(area, &view.inputs[at], true);
         return;
@@ -171,14 +205,14 @@ fn value(pen: &mut Pen<'_>, area: Area, view: &FormView, at: usize, here: bool) 
     let lines: Vec<&str> = field.value.lines().collect();
     for (row, line) in lines.iter().take(usize::from(area.height)).enumerate() {
         let more = row + 1 == usize::from(area.height) && lines.len() > usize::from(area.height);
-        let text = if more { format!("{line}  … {} more", lines.len() - row - 1) } else { (*line).to_owned() };
-        pen.put(
-            area.x,
-            area.y + u16::try_from(row).unwrap_or(0),
-            area.width,
-            &middle(&Safe::line(&text), area.width),
-            Role::Text,
-        );
+        let rest: Safe = if more { format!("  {} more lines", lines.len() - row - 1).into() } else { Safe::default() };
+        let y = area.y + u16::try_from(row).unwrap_or(0);
+        let room = area.width.saturating_sub(columns(rest.as_str()));
+        let text = Safe::line(line);
+        // Values differ at their end; a script's lines are read from their beginning.
+        let text = if field.kind == FieldKind::Area { text } else { middle(&text, room) };
+        let used = pen.put(area.x, y, room, &text, Role::Text);
+        pen.put(area.x + used, y, area.width - used, &rest, Role::Quiet);
     }
     if lines.is_empty() {
         pen.say(area.x, area.y, area.width, "–", Role::Quiet);
@@ -206,20 +240,18 @@ fn outlook(pen: &mut Pen<'_>, area: Area, view: &FormView) {
     let end = area.y + area.height;
     let all = view.outlook();
     let label = all.iter().filter_map(|told| told.name.as_ref()).map(|name| columns(name.as_str())).max().unwrap_or(0);
-    let mut lines: Vec<(Safe, Role)> = vec![("What will happen".into(), Role::Head)];
+    // A name, how far in its text begins, and the text.
+    let mut lines: Vec<(Safe, u16, Safe, Role)> = vec![(Safe::default(), 0, "What will happen".into(), Role::Head)];
     for told in &all {
-        let Some(name) = &told.name else {
-            lines.extend(wrap(&told.text, area.width).into_iter().map(|line| (line, told.role)));
-            continue;
-        };
-        for (at, line) in wrap(&told.text, area.width.saturating_sub(label + 2)).iter().enumerate() {
-            let name = if at == 0 { name.as_str() } else { "" };
-            lines.push((format!("{name:<width$}  {line}", width = usize::from(label)).into(), told.role));
+        let (name, indent) = told.name.as_ref().map_or_else(Default::default, |name| (name.clone(), label + 2));
+        for (at, line) in wrap(&told.text, area.width.saturating_sub(indent)).into_iter().enumerate() {
+            lines.push((if at == 0 { name.clone() } else { Safe::default() }, indent, line, told.role));
         }
     }
     let more = lines.len() > usize::from(area.height);
-    for (line, role) in lines.iter().take(usize::from(area.height.saturating_sub(u16::from(more)))) {
-        pen.put(area.x, y, area.width, line, *role);
+    for (name, indent, line, role) in lines.iter().take(usize::from(area.height.saturating_sub(u16::from(more)))) {
+        pen.put(area.x, y, label, name, Role::Quiet);
+        pen.put(area.x + indent, y, area.width.saturating_sub(*indent), line, *role);
         y += 1;
     }
     if more && y < end {

@@ -5,7 +5,7 @@ mod title;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::names::tails;
-use super::pen::{Pen, columns, host_role};
+use super::pen::{Pen, columns, host_role, middle};
 use crate::app::App;
 use crate::app::layout::{Area, Layout};
 use crate::app::logs::LogView;
@@ -86,7 +86,7 @@ fn whose(pen: &mut Pen<'_>, area: Area, log: &LogView, (number, line): (u64, &Lo
     let bar = if pen.ascii { "|" } else { "│" };
     if said_by.count() < 2 {
         let host = log.hosts.get(usize::from(line.host)).cloned().unwrap_or_default();
-        pen.put(area.x, area.y, area.width, &host, host_role(line.host));
+        pen.put(area.x, area.y, area.width, &middle(&host, area.width), host_role(line.host));
         pen.say(area.x + area.width + 1, area.y, 1, bar, host_role(line.host));
         return;
     }
@@ -111,7 +111,8 @@ fn part(text: &str, left: usize, width: u16) -> String {
     if left == 0 && text.len() <= usize::from(width) {
         return text.to_owned();
     }
-    text.graphemes(true).skip(left).take(usize::from(width)).collect()
+    // One more than there is room for: that is how the pen knows that it goes on.
+    text.graphemes(true).skip(left).take(usize::from(width) + 1).collect()
 }
 
 /// A line in pieces of the width; at most a screenful of them.

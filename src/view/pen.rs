@@ -1,6 +1,8 @@
 //! The one hand that writes into the buffer. It takes [`Safe`] text, literals of our own and the glyphs of a remote terminal,
 //! which are harmless by the contract of [`term::Glyph`], and nothing else.
 
+use std::borrow::Cow;
+
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
 use unicode_segmentation::UnicodeSegmentation;
@@ -23,7 +25,7 @@ impl<'a> Pen<'a> {
         Self { buffer, theme, ascii }
     }
 
-    /// Writes as much of the text as fits into `width` columns; returns the columns used.
+    /// Writes the text, or where it is wider than `width` columns as much of it as fits and `…`; returns the columns used.
     pub fn put(&mut self, x: u16, y: u16, width: u16, text: &Safe, role: Role) -> u16 {
         self.write(x, y, width, text.as_str(), style(self.theme.look(role)))
     }
@@ -45,8 +47,27 @@ impl<'a> Pen<'a> {
             return 0;
         }
         let width = width.min(area.width - x);
-        let (end, _) = self.buffer.set_stringn(x, y, text, usize::from(width), style);
+        let text = end_cut(text, width);
+        let text = if self.ascii && !text.is_ascii() { Cow::Owned(plain(&text)) } else { text };
+        let (end, _) = self.buffer.set_stringn(x, y, &text, usize::from(width), style);
         end - x
+    }
+
+    /// Writes a text into a line, with a space on either side, which it keeps when it is cut; returns the columns used.
+    pub fn label(&mut self, x: u16, y: u16, width: u16, text: &Safe, role: Role) -> u16 {
+        if width < 3 || text.is_empty() {
+            return 0;
+        }
+        self.say(x, y, 1, " ", role);
+        let used = self.put(x + 1, y, width - 2, text, role);
+        self.say(x + 1 + used, y, 1, " ", role);
+        used + 2
+    }
+
+    /// As [`Self::label`], at the right end of the room, in `most` columns of it.
+    pub fn label_right(&mut self, x: u16, y: u16, width: u16, most: u16, text: &Safe, role: Role) -> u16 {
+        let wide = columns(text.as_str()).saturating_add(2).min(most).min(width);
+        self.label(x + width - wide, y, wide, text, role)
     }
 
     /// Lays a role's ground under an area, e.g. for the selected row, keeping the text's own colours.
@@ -127,7 +148,7 @@ impl<'a> Pen<'a> {
         for (x, y, corner) in [(area.x, area.y, tl), (right, area.y, tr), (area.x, bottom, bl), (right, bottom, br)] {
             self.say(x, y, 1, corner, role);
         }
-        self.put(area.x + 2, area.y, area.width.saturating_sub(4), &format!(" {title} ").into(), Role::Head);
+        self.label(area.x + 2, area.y, area.width.saturating_sub(4), title, Role::Head);
     }
 
     /// Draws a text area with its cursor.
@@ -139,6 +160,27 @@ impl<'a> Pen<'a> {
         text.set_cursor_style(if focused { Style::default().add_modifier(Modifier::REVERSED) } else { Style::default() });
         let rect = self.clip(area);
         (&text).render(rect, self.buffer);
+        self.goes_on(area, input);
+    }
+
+    /// Marks where lines of a text area go on out of sight. It shows from its beginning, or as far on as the cursor needs it.
+    fn goes_on(&mut self, area: Area, input: &crate::app::input::Input) {
+        if area.width < 4 {
+            return;
+        }
+        let (row, column) = input.cursor();
+        let hidden = |at: usize, room: u16| (at + 1).saturating_sub(usize::from(room));
+        let (top, left) = (hidden(row, area.height), hidden(column, area.width));
+        for ((at, line), y) in input.area().lines().iter().enumerate().skip(top).zip(area.y..area.y + area.height) {
+            if left > 0 && !line.is_empty() {
+                self.say(area.x, y, 1, "…", Role::Quiet);
+            }
+            // The cursor is never covered.
+            let free = at != row || column != left + usize::from(area.width) - 1;
+            if free && usize::from(columns(line)) > left + usize::from(area.width) {
+                self.say(area.x + area.width - 1, y, 1, "…", Role::Quiet);
+            }
+        }
     }
 
     /// The glyph of a phase: never colour alone.
@@ -182,6 +224,46 @@ pub fn phase_role(phase: Phase) -> Role {
 #[must_use]
 pub fn host_role(host: u16) -> Role {
     [Role::Host0, Role::Host1, Role::Host2, Role::Host3, Role::Host4][usize::from(host) % 5]
+}
+
+/// Cuts the end off a text that is too wide, and says so: a word that is cut bare reads as another word.
+fn end_cut(text: &str, width: u16) -> Cow<'_, str> {
+    // No text takes more columns than bytes.
+    if text.len() <= usize::from(width) || columns(text) <= width || width == 0 {
+        return Cow::Borrowed(text);
+    }
+    let (mut kept, mut used) = (String::new(), 0);
+    for grapheme in text.graphemes(true) {
+        let wide = columns(grapheme);
+        if used + wide > width - 1 {
+            break;
+        }
+        kept.push_str(grapheme);
+        used += wide;
+    }
+    kept.truncate(kept.trim_end().len());
+    kept.push('…');
+    Cow::Owned(kept)
+}
+
+/// A text for terminals that have nothing but ASCII, every character as wide as it was.
+fn plain(text: &str) -> String {
+    let mut out = String::new();
+    for grapheme in text.graphemes(true) {
+        match grapheme {
+            grapheme if grapheme.is_ascii() => out.push_str(grapheme),
+            "…" => out.push('~'),
+            "·" | "–" | "—" | "─" | "━" | "•" => out.push('-'),
+            "×" => out.push('x'),
+            "│" => out.push('|'),
+            "‹" => out.push('<'),
+            "›" | "→" => out.push('>'),
+            "“" | "”" => out.push('"'),
+            "‘" | "’" => out.push('\''),
+            other => out.extend(std::iter::repeat_n('?', usize::from(columns(other)))),
+        }
+    }
+    out
 }
 
 /// Cuts the middle out of a text that is too wide: names share their beginning and differ at their end.
@@ -263,6 +345,17 @@ fn style(look: Look) -> Style {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_no_room_ends_in_an_ellipsis_wide_characters_counted() {
+        assert_eq!(end_cut("the region ended", 16), "the region ended");
+        assert_eq!(end_cut("the region ended", 12), "the region…");
+        assert_eq!(end_cut("日本語", 6), "日本語");
+        assert_eq!(end_cut("日本語", 5), "日本…");
+        assert_eq!(end_cut("日本語", 4), "日…");
+        assert_eq!(end_cut("ab", 1), "…");
+        assert_eq!(plain("a … 日本 × ›"), "a ~ ???? x >");
+    }
 
     #[test]
     fn the_middle_goes_first() {

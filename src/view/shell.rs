@@ -1,15 +1,14 @@
 //! Terminals on machines: their tabs, the one that shows, and what can be done in it.
 
+mod tabs;
+
 use super::pen::{Pen, columns, middle};
 use super::table::wrap;
 use crate::app::layout::{Area, Layout};
 use crate::app::shell::{Link, Mode, Session, commands};
-use crate::app::{App, Level, Tone};
+use crate::app::{App, Tone};
 use crate::config::theme::Role;
 use crate::model::{Safe, show};
-
-/// Columns of a title in a tab, at most.
-const TITLE: u16 = 44;
 
 pub fn draw(pen: &mut Pen<'_>, places: &Layout, app: &App) {
     if places.shell.height == 0 {
@@ -19,7 +18,7 @@ pub fn draw(pen: &mut Pen<'_>, places: &Layout, app: &App) {
     for y in places.shell_rule.y..places.shell_rule.y + places.shell_rule.height {
         pen.say(places.shell_rule.x, y, 1, if pen.ascii { "|" } else { "│" }, Role::Line);
     }
-    tabs(pen, places.shell_tabs, app);
+    tabs::draw(pen, places.shell_tabs, app);
     screen(pen, places.shell, session);
     match &session.link {
         Link::Opening => opening(pen, places.shell, session, app),
@@ -28,44 +27,6 @@ pub fn draw(pen: &mut Pen<'_>, places: &Layout, app: &App) {
         Link::Live if !session.unsent.is_empty() => unsent(pen, places.shell, session, app),
         Link::Live => {}
     }
-}
-
-/// The line above the terminal: which there are, and which one shows.
-fn tabs(pen: &mut Pen<'_>, area: Area, app: &App) {
-    let whole = app.level == Level::Shell;
-    if !whole {
-        pen.rule(area);
-    }
-    let end = area.x + area.width;
-    let mut x = area.x + 1;
-    if whole && area.width >= 60 {
-        let (sign, role) = if app.setup.local { (" local region ", Role::Local) } else { (" AWS ", Role::Real) };
-        x += pen.say(x, area.y, end.saturating_sub(x), sign, role) + 1;
-    }
-    // What shows the way out is never pushed out.
-    let hint: Safe =
-        if app.in_shell() { format!(" {} ", app.leader()).into() } else { format!(" {} goes here ", app.leader()).into() };
-    let hint_wide = columns(hint.as_str());
-    let end = end.saturating_sub(hint_wide + 1);
-    let count = u16::try_from(app.shells.sessions.len()).unwrap_or(u16::MAX).max(1);
-    let room = (end.saturating_sub(x) / count).saturating_sub(6).clamp(4, TITLE);
-    for (at, session) in app.shells.sessions.iter().enumerate() {
-        let here = at == app.shells.current;
-        let (glyph, role) = mark(pen, session);
-        let number: Safe = format!(" {} ", at + 1).into();
-        x += pen.put(x, area.y, end.saturating_sub(x), &number, if here { Role::Accent } else { Role::Quiet });
-        x += pen.say(x, area.y, end.saturating_sub(x), glyph, role);
-        x += pen.say(x, area.y, end.saturating_sub(x), " ", Role::Text);
-        let name = middle(&session.title, room);
-        x += pen.put(x, area.y, end.saturating_sub(x), &name, if here { Role::Head } else { Role::Quiet });
-        if session.bell {
-            x += pen.say(x, area.y, end.saturating_sub(x), if pen.ascii { " !" } else { " ♪" }, Role::Warning);
-        } else if session.stirred && !here {
-            x += pen.say(x, area.y, end.saturating_sub(x), if pen.ascii { " +" } else { " ·" }, Role::Accent);
-        }
-        x += pen.say(x, area.y, end.saturating_sub(x), " ", Role::Text);
-    }
-    pen.put(end, area.y, hint_wide, &hint, if app.in_shell() { Role::Quiet } else { Role::Accent });
 }
 
 /// The state of a session: glyph and colour.

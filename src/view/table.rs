@@ -230,10 +230,10 @@ fn freshness(pen: &mut Pen<'_>, line: Area, pane: &Pane, clock: &Clock, shown: u
         Load::Loading => {}
     }
     if !notes.is_empty() {
-        let text = Safe::line(&format!(" {} ", notes.join(" · ")));
-        let wide = columns(text.as_str()).min(line.width);
+        let text = Safe::line(&notes.join(" · "));
+        let wide = (columns(text.as_str()) + 2).min(line.width);
         pen.clear(Area { x: line.x + line.width - wide, width: wide, height: 1, ..line });
-        pen.put_right(line.x, line.y, line.width, &text, role);
+        pen.label_right(line.x, line.y, line.width, line.width, &text, role);
     }
 }
 
@@ -276,7 +276,7 @@ fn nothing(pen: &mut Pen<'_>, head: Area, body: Area, app: &App) {
             let lines = wrap(&text, width);
             let below = y + u16::try_from(lines.len()).unwrap_or(0) + 1;
             for (at, line) in lines.into_iter().enumerate() {
-                pen.put(x, y + u16::try_from(at).unwrap_or(0), width, &line, if at == 0 { Role::Text } else { Role::Quiet });
+                pen.put(x, y + u16::try_from(at).unwrap_or(0), width, &line, Role::Text);
             }
             makers(pen, x, below, width, app);
         }

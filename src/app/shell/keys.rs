@@ -7,6 +7,7 @@ use super::talk::{Raw, Wish};
 use super::{Link, Mode, Session};
 use crate::app::event::{Effect, Event};
 use crate::app::input::Input;
+use crate::app::layout::NARROW;
 use crate::app::overlay::{Overlay, TextView};
 use crate::app::{App, Tone};
 use crate::config::action::Action;
@@ -240,14 +241,17 @@ impl App {
 
     fn shell_help(&mut self) {
         let leader = self.leader();
-        let keys = commands::ALL.iter().map(|row| row.keys.join(" "));
+        // Where there is little room, one key of each is enough.
+        let narrow = self.size.0 < NARROW;
+        let keys_of = |row: &commands::Row| if narrow { row.keys.first().unwrap_or(&"").to_string() } else { row.keys.join(" ") };
+        let keys = commands::ALL.iter().map(keys_of);
         let wide = keys.chain([leader.clone()]).map(|keys| keys.chars().count() + 2).max().unwrap_or_default();
         let mut text = format!(
             "All keys go to the terminal but {leader}: the key after it is a command.\n\n{leader:<wide$}send {leader} itself\n"
         );
         for row in commands::ALL {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{:<wide$}{}", row.keys.join(" "), row.help);
+            let _ = writeln!(text, "{:<wide$}{}", keys_of(row), row.help);
         }
         // Writing to a string cannot fail.
         let _ = writeln!(

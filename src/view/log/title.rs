@@ -14,13 +14,12 @@ const NAME: u16 = 12;
 pub fn draw(pen: &mut Pen<'_>, area: Area, app: &App, log: Option<&LogView>) {
     pen.fill(area.x, area.y, area.width, if pen.ascii { "-" } else { "─" }, Role::Line);
     let (right, role) = log.map_or((Vec::new(), Role::Quiet), |log| state(pen, area.width, app, log));
-    let right = Safe::line(&format!(" {} ", right.join(" · ")));
-    let wide = if right.as_str().trim().is_empty() { 0 } else { columns(right.as_str()).min(area.width / 2) };
-    if wide > 0 {
-        pen.put(area.x + area.width - wide - 1, area.y, wide, &right, role);
-    }
-    let room = area.width.saturating_sub(wide + 3);
     let named = app.level == Level::Log;
+    // What is missing in a log, and why, matters more than whose it is.
+    let most = if role == Role::Quiet { area.width / 2 } else { area.width.saturating_sub(if named { NAME + 10 } else { 8 }) };
+    let right = Safe::line(&right.join(" · "));
+    let wide = pen.label_right(area.x, area.y, area.width.saturating_sub(1), most, &right, role);
+    let room = area.width.saturating_sub(wide + 3);
     let long = |parts: &[(Safe, Role)]| parts.iter().map(|(text, _)| columns(text.as_str())).sum::<u16>();
     let many = app.speakers();
     let mut hosts = log.map(|log| legend(log, &many)).unwrap_or_default();
@@ -32,8 +31,11 @@ pub fn draw(pen: &mut Pen<'_>, area: Area, app: &App, log: Option<&LogView>) {
     let end = x + room;
     x += pen.put(x, area.y, end - x, &" log".into(), Role::Head);
     if named && let Some(item) = app.selected() {
-        let name = middle(&Safe::line(item.id.as_str()), room.saturating_sub(long(&hosts) + 8).max(NAME));
-        x += pen.put(x, area.y, end - x, &format!(" · {name}").into(), Role::Head);
+        let most = room.saturating_sub(long(&hosts) + 8);
+        if most >= NAME / 2 {
+            let name = middle(&Safe::line(item.id.as_str()), most);
+            x += pen.put(x, area.y, end - x, &format!(" · {name}").into(), Role::Head);
+        }
     }
     for (text, role) in hosts {
         x += pen.put(x, area.y, end - x, &text, role);
@@ -82,7 +84,7 @@ fn state(pen: &Pen<'_>, width: u16, app: &App, log: &LogView) -> (Vec<String>, R
     if gone > 0 {
         said.push(format!("{} older lines let go", show::grouped(gone)));
     }
-    if app.level == Level::Log && !(alike && width < 100) {
+    if app.level == Level::Log && width >= if alike { 100 } else { 60 } {
         said.push(format!("{} lines", show::grouped(kept as u64)));
     }
     match &log.note {
