@@ -88,7 +88,7 @@ impl Protocol {
             return Self::Invoke { endpoint };
         }
         let form = header("content-type").starts_with("application/x-www-form-urlencoded");
-        match form && parts.method == Method::POST && parts.uri.path() == "/" {
+        match parts.uri.path() == "/" && (form && parts.method == Method::POST || asks_in_query(parts)) {
             // EC2 reads and writes forms its own way, refusals too; who asks it says so in the signature's scope.
             true if header("authorization").contains("/ec2/aws4_request") => Self::Ec2,
             true => Self::Query,
@@ -120,6 +120,13 @@ fn invoked(parts: &Parts) -> Option<String> {
     let name = parts.uri.path().strip_prefix("/endpoints/")?.strip_suffix("/invocations")?;
     let plain = parts.method == Method::POST && parts.uri.query().is_none();
     (plain && !name.is_empty() && !name.contains('/')).then(|| name.to_owned())
+}
+
+/// Whether a form is in the place of the query: the query protocols may be spoken by GET (EC2 Developer Guide, "Query requests").
+/// S3 has no parameter of that name.
+fn asks_in_query(parts: &Parts) -> bool {
+    let query = parts.uri.query().unwrap_or_default();
+    parts.method == Method::GET && query.split('&').any(|pair| pair.starts_with("Action="))
 }
 
 /// Answers one request.
@@ -161,7 +168,7 @@ pub(super) async fn answer(services: &Services, request: Request<Body>) -> Respo
             Err(refusal) => refused(refusal),
         };
     }
-    let content = match read(content).await {
+    let mut content = match read(content).await {
         Ok(content) => content,
         Err(fault) => return finish(json::write("1.1", Err(fault)), &request_id),
     };
@@ -172,6 +179,9 @@ pub(super) async fn answer(services: &Services, request: Request<Body>) -> Respo
     }
     if let Err(refusal) = verify(&digest) {
         return refused(refusal);
+    }
+    if matches!(protocol, Protocol::Ec2 | Protocol::Query) && parts.method == Method::GET {
+        content = Bytes::copy_from_slice(parts.uri.query().unwrap_or_default().as_bytes());
     }
     if let Protocol::Invoke { endpoint } = &protocol {
         let mut response = services.sagemaker.invoke(endpoint, &parts.headers, content).await.map(body);
@@ -277,7 +287,11 @@ async fn call(
             };
             let result = match scope.as_str() {
                 "sts" => call_sts(&operation, holder),
-                "iam" => call_iam(&operation, &input),
+                "iam" => {
+                    let ec2 = Arc::clone(&services.ec2);
+                    let named = operation.clone();
+                    blocking(move || call_iam(&named, &input, || ec2.profiles())).await
+                }
                 _ => call_json(services, Service::CloudWatch, operation.clone(), input).await,
             };
             query::write(&operation, namespace, request_id, result)

@@ -12,9 +12,11 @@ use super::groups;
 use super::ids::fresh;
 use super::images::{self, Image};
 use super::instance::{Attached, Instance, Shutdown, Spot, State};
+use super::keys::{self, LaunchKey};
 use super::kinds::{self, Kind};
 use super::limits;
 use super::machine::Step;
+use super::options;
 use super::place::Place;
 use super::profile;
 use super::store::Kept;
@@ -64,10 +66,11 @@ struct Launch<'a> {
     tags: Tags,
     shutdown: Shutdown,
     user_data: Option<String>,
+    key: Option<LaunchKey>,
     /// Name of the instance profile.
     profile: Option<String>,
-    /// Whether it is a spot launch, and a persistent one.
-    spot: Option<bool>,
+    /// What its spot requests are like, when it is a spot launch; they have no ids yet.
+    spot: Option<Spot>,
     least: u32,
     most: u32,
 }
@@ -179,6 +182,8 @@ fn check<'a>(ec2: &Ec2, request: &'a Value) -> Result<Launch<'a>, Fault> {
         Some("terminate") => Shutdown::Terminate,
         _ => Shutdown::Stop,
     };
+    let key = keys::for_launch(ec2, request)?;
+    options::check_hops(&request["MetadataOptions"])?;
     let profile = profile::of_request(request)?;
     let spot = limits::spot(ec2, request, kind)?;
     let zone = limits::zone(&ec2.place, kind, whereto.zone)?;
@@ -198,8 +203,9 @@ fn check<'a>(ec2: &Ec2, request: &'a Value) -> Result<Launch<'a>, Fault> {
         blocks,
         tags,
         // assumed: one-time spot instances are never stopped, from inside neither.
-        shutdown: if spot == Some(false) { Shutdown::Terminate } else { shutdown },
+        shutdown: if spot.as_ref().is_some_and(|spot| !spot.persistent) { Shutdown::Terminate } else { shutdown },
         user_data,
+        key,
         profile,
         spot,
         least,
@@ -284,9 +290,8 @@ fn make(ec2: &Ec2, launch: &Launch<'_>, token: Option<&str>, count: u32) -> Resu
         });
         let spot = launch
             .spot
-            .map(|persistent| {
-                Ok::<_, Fault>(Spot { request: fresh("sir")?.replace("sir-0", "sir-")[..12].to_owned(), persistent })
-            })
+            .as_ref()
+            .map(|spot| Ok::<_, Fault>(Spot { request: fresh("sir")?.replace("sir-0", "sir-")[..12].to_owned(), ..spot.clone() }))
             .transpose()?;
         let instance = Instance {
             reservation: reservation.clone(),
@@ -318,6 +323,7 @@ fn make(ec2: &Ec2, launch: &Launch<'_>, token: Option<&str>, count: u32) -> Resu
             checks_source: true,
             monitored: launch.request["Monitoring"]["Enabled"] == true,
             user_data: launch.user_data.clone(),
+            key: launch.key.clone(),
             profile: launch.profile.clone(),
             metadata: metadata(launch.request),
             spot,

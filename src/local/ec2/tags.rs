@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 use super::Ec2;
 use super::filter::pass;
 use super::groups::{Group, rule_ids};
-use super::ids::{GROUP, INSTANCE, INTERFACE, RULE, Refusals, SUBNET, VOLUME, VPC};
+use super::ids::{GROUP, INSTANCE, INTERFACE, KEY_PAIR, RULE, Refusals, SNAPSHOT, SUBNET, VOLUME, VPC};
 use super::images;
 use super::instance::Instance;
+use super::keys;
+use super::network;
 use super::place::ZONES;
 use super::store::{Change, Kept};
 use super::volumes::Volume;
@@ -135,6 +137,13 @@ fn type_of(resource: &str) -> &'static str {
         "vpc" => "vpc",
         "eni" => "network-interface",
         "sir" => "spot-instances-request",
+        "key" => "key-pair",
+        "snap" => "snapshot",
+        "igw" => "internet-gateway",
+        "rtb" => "route-table",
+        "acl" => "network-acl",
+        "dopt" => "dhcp-options",
+        "lt" => "launch-template",
         _ => "image",
     }
 }
@@ -152,6 +161,9 @@ fn resources(ec2: &Ec2, request: &Value) -> Result<Vec<String>, Fault> {
             "subnet" => (SUBNET, ZONES.into_iter().any(|letter| ec2.place.subnet(letter) == *id)),
             "vpc" => (VPC, ec2.place.vpc() == *id),
             "eni" => (INTERFACE, instances()?.iter().any(|instance| instance.has_interface(id))),
+            "key" => (KEY_PAIR, keys::is_there(ec2, id)?),
+            "snap" => (SNAPSHOT, images::TABLE.iter().any(|image| image.snapshot(&ec2.place) == *id)),
+            "igw" | "rtb" | "acl" | "dopt" => network::taggable(&ec2.place, id),
             "sir" if instances()?.iter().any(|instance: &Instance| instance.spot_request() == Some(id)) => continue,
             "ami" => {
                 images::named(&ec2.place, Some(id))?;

@@ -26,12 +26,8 @@ const MEMBERS: [&str; 12] = [
 /// Refuses what is not offered.
 ///
 /// # Errors
-/// `InvalidKeyPair.NotFound`, `InvalidLaunchTemplateId.NotFound`, `Unsupported` for the rest. assumed: the text of the last.
+/// `InvalidLaunchTemplateId.NotFound`, `Unsupported` for the rest. assumed: the text of the last.
 pub fn check(request: &Value) -> Result<(), Fault> {
-    if let Some(name) = text(request, "KeyName") {
-        // Keys come by EC2 Instance Connect.
-        return Err(Fault::new("InvalidKeyPair.NotFound", 400, format!("The key pair '{name}' does not exist")));
-    }
     if let Some(template) = request.get("LaunchTemplate") {
         let name = text(template, "LaunchTemplateName").or_else(|| text(template, "LaunchTemplateId")).unwrap_or_default();
         let text = format!("The specified launch template, with template ID {name}, does not exist.");
