@@ -129,6 +129,19 @@ fn asks_in_query(parts: &Parts) -> bool {
     parts.method == Method::GET && query.split('&').any(|pair| pair.starts_with("Action="))
 }
 
+/// In a form a plus is a blank, and what is signed is the blank (`urllib.parse.urlencode`, as libcloud's, writes the one and signs the
+/// other).
+fn spell_blanks(parts: &mut Parts) {
+    let spelled = parts.uri.path_and_query().map(|text| text.as_str().replace('+', "%20"));
+    if let Some(Ok(path_and_query)) = spelled.map(|text| text.parse()) {
+        let mut uri = parts.uri.clone().into_parts();
+        uri.path_and_query = Some(path_and_query);
+        if let Ok(uri) = http::Uri::from_parts(uri) {
+            parts.uri = uri;
+        }
+    }
+}
+
 /// Answers one request.
 pub(super) async fn answer(services: &Services, request: Request<Body>) -> Response<Body> {
     let request_id = request_id();
@@ -141,6 +154,10 @@ pub(super) async fn answer(services: &Services, request: Request<Body>) -> Respo
     }
     let protocol = Protocol::of(&parts);
     let refused = |refusal: Refusal| finish(refuse(&protocol, refusal, &services.region, &request_id), &request_id);
+    let in_query = matches!(protocol, Protocol::Ec2 | Protocol::Query) && parts.method == Method::GET;
+    if in_query {
+        spell_blanks(&mut parts);
+    }
     if protocol == Protocol::S3 {
         match link(&mut parts, services) {
             Ok(true) => return s3(services, parts, content, &request_id).await,
@@ -180,7 +197,7 @@ pub(super) async fn answer(services: &Services, request: Request<Body>) -> Respo
     if let Err(refusal) = verify(&digest) {
         return refused(refusal);
     }
-    if matches!(protocol, Protocol::Ec2 | Protocol::Query) && parts.method == Method::GET {
+    if in_query {
         content = Bytes::copy_from_slice(parts.uri.query().unwrap_or_default().as_bytes());
     }
     if let Protocol::Invoke { endpoint } = &protocol {

@@ -28,6 +28,7 @@ mod run;
 mod spot;
 mod store;
 mod tags;
+mod templates;
 mod volumes;
 mod wanted;
 
@@ -205,6 +206,10 @@ impl Ec2 {
             "CancelSpotInstanceRequests" => return spot::cancel(self, request),
             "CreateKeyPair" => return keys::create(self, request),
             "ImportKeyPair" => return keys::import(self, request),
+            "CreateLaunchTemplate" => return templates::create(self, request),
+            "CreateLaunchTemplateVersion" => return templates::create_version(self, request),
+            "ModifyLaunchTemplate" => return templates::modify(self, request),
+            "DeleteLaunchTemplate" => return templates::delete(self, request),
             "DeleteKeyPair" => return keys::delete(self, request),
             "GetConsoleOutput" => return describe::console(self, request),
             "CreateTags" => return tags::create(self, request),
@@ -227,6 +232,8 @@ impl Ec2 {
             "DescribeImages" => images::describe(&self.place, request, tagged),
             "DescribeSnapshots" => images::snapshots(&self.place, request, tagged),
             "DescribeKeyPairs" => keys::describe(self, request),
+            "DescribeLaunchTemplates" => templates::describe(self, request),
+            "DescribeLaunchTemplateVersions" => templates::describe_versions(self, request),
             "DescribeSpotInstanceRequests" => spot::describe(self, request),
             "DescribeInstanceTypes" => kinds::describe(request),
             "DescribeInstanceTypeOfferings" => kinds::offerings(&self.place, request),

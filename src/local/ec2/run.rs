@@ -21,6 +21,7 @@ use super::place::Place;
 use super::profile;
 use super::store::Kept;
 use super::tags::{self, Tags};
+use super::templates;
 use super::volumes::Volume;
 use super::wanted::{check_dry_run, flag, invalid, list, number, text};
 use crate::local::ACCOUNT;
@@ -92,7 +93,8 @@ pub fn run(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
             return repeat(ec2, request, &earlier, &asked);
         }
     }
-    let launch = check(ec2, request)?;
+    let whole = templates::filled(ec2, request)?;
+    let launch = check(ec2, &whole.request)?;
     check_dry_run(request)?;
     let count = limits::fitting(ec2, launch.kind, launch.spot.is_some(), launch.least, launch.most)?;
     let made = make(ec2, &launch, token, count)?;
@@ -101,6 +103,9 @@ pub fn run(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
         for (instance, volumes) in &made {
             change.put(instance)?;
             launch.tags.apply(change, &instance.id, "instance")?;
+            for (key, value) in &whole.tags {
+                change.tag(&instance.id, key, value)?;
+            }
             launch.tags.apply(change, &instance.interface, "network-interface")?;
             if let Some(request) = instance.spot_request() {
                 launch.tags.apply(change, request, "spot-instances-request")?;

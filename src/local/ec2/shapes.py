@@ -19,6 +19,7 @@ OPERATIONS = [
     "CancelSpotInstanceRequests",
     "CreateKeyPair",
     "CreateLaunchTemplate",
+    "CreateLaunchTemplateVersion",
     "CreateSecurityGroup",
     "CreateTags",
     "DeleteKeyPair",
@@ -63,6 +64,7 @@ OPERATIONS = [
     "ImportKeyPair",
     "ModifyInstanceAttribute",
     "ModifyInstanceMetadataOptions",
+    "ModifyLaunchTemplate",
     "ModifySecurityGroupRules",
     "MonitorInstances",
     "RebootInstances",
@@ -79,8 +81,8 @@ OPERATIONS = [
 ]
 HERE = os.path.dirname(__file__)
 FOLDER = "ec2/2016-11-15"
-# Long lists of names that the service checks by itself, in words of its own.
-OPEN = {"InstanceType", "bootModeType"}
+# Names that the service checks by itself, in words of its own: long lists, and one that has fewer than the documentation.
+OPEN = {"AccountAttributeName", "InstanceType", "bootModeType"}
 # Lists of an answer that are not the resources that filters choose among.
 BESIDE = {"NextToken"}
 # Filters whose names do not lead to their values by themselves, and older names that the documentation has no longer. Reservations

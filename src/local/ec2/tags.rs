@@ -5,13 +5,14 @@ use serde_json::{Value, json};
 use super::Ec2;
 use super::filter::pass;
 use super::groups::{Group, rule_ids};
-use super::ids::{GROUP, INSTANCE, INTERFACE, KEY_PAIR, RULE, Refusals, SNAPSHOT, SUBNET, VOLUME, VPC};
+use super::ids::{GROUP, INSTANCE, INTERFACE, KEY_PAIR, RULE, Refusals, SNAPSHOT, SUBNET, TEMPLATE, VOLUME, VPC};
 use super::images;
 use super::instance::Instance;
 use super::keys;
 use super::network;
 use super::place::ZONES;
 use super::store::{Change, Kept};
+use super::templates::Template;
 use super::volumes::Volume;
 use super::wanted::{Limits, check_dry_run, invalid, list, page, text, texts};
 use crate::local::fault::Fault;
@@ -162,6 +163,7 @@ fn resources(ec2: &Ec2, request: &Value) -> Result<Vec<String>, Fault> {
             "vpc" => (VPC, ec2.place.vpc() == *id),
             "eni" => (INTERFACE, instances()?.iter().any(|instance| instance.has_interface(id))),
             "key" => (KEY_PAIR, keys::is_there(ec2, id)?),
+            "lt" => (TEMPLATE, ec2.store.get::<Template>(id)?.is_some()),
             "snap" => (SNAPSHOT, images::TABLE.iter().any(|image| image.snapshot(&ec2.place) == *id)),
             "igw" | "rtb" | "acl" | "dopt" => network::taggable(&ec2.place, id),
             "sir" if instances()?.iter().any(|instance: &Instance| instance.spot_request() == Some(id)) => continue,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use russh::keys::{Algorithm, PublicKey};
+use russh::keys::{Algorithm, HashAlg, PublicKey};
 use russh::server::{Auth, ChannelOpenHandle, Config, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
 use russh::{
     Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, MethodKind, MethodSet, Preferred, Pty as Mode, Sig, SshId, cipher,
@@ -59,7 +59,9 @@ pub struct Service {
 #[must_use]
 pub fn config(keys: &HostKeys) -> Config {
     let private = keys.private();
-    let algorithms: Vec<Algorithm> = private.iter().rev().map(russh::keys::PrivateKey::algorithm).collect();
+    let mut algorithms: Vec<Algorithm> = private.iter().rev().map(russh::keys::PrivateKey::algorithm).collect();
+    // Clients are told by this list, too, what they may sign with (RFC 8308, `server-sig-algs`); no host key is RSA.
+    algorithms.extend([HashAlg::Sha512, HashAlg::Sha256].map(|hash| Algorithm::Rsa { hash: Some(hash) }));
     let mut methods = MethodSet::empty();
     methods.push(MethodKind::PublicKey);
     Config {
