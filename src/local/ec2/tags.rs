@@ -62,7 +62,8 @@ pub fn of_request(request: &Value, types: &[&str]) -> Result<Tags, Fault> {
     Ok(tags)
 }
 
-/// `CreateTags`.
+/// `CreateTags`. assumed: of a key that comes twice the last counts (SkyPilot sends `Name` so); only calls that make a resource
+/// refuse it.
 ///
 /// # Errors
 /// As the resource's kind refuses ids, `TagLimitExceeded`, and for wrong tags.
@@ -75,7 +76,8 @@ pub fn create(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
     let there = ec2.store.tags()?;
     for resource in &resources {
         let kept = there.iter().filter(|(of, key, _)| of == resource && pairs.iter().all(|(new, _)| new != key)).count();
-        if kept + pairs.len() > TAGS {
+        let new = pairs.iter().map(|(key, _)| key).collect::<std::collections::HashSet<_>>().len();
+        if kept + new > TAGS {
             return Err(too_many());
         }
     }
@@ -197,9 +199,6 @@ fn pairs(tags: &[Value]) -> Result<Vec<(String, Option<String>)>, Fault> {
         }
         if value.as_ref().is_some_and(|value| value.chars().count() > VALUE) {
             return Err(invalid(format!("Tag value exceeds the maximum length of {VALUE} characters")));
-        }
-        if pairs.iter().any(|(other, _)| other == key) {
-            return Err(duplicate(key));
         }
         pairs.push((key.to_owned(), value));
     }
