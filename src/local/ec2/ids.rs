@@ -112,6 +112,12 @@ pub const RESERVATION: Refusals = Refusals {
     missing: "InvalidCapacityReservationId.NotFound",
     noun: "capacity reservation ID",
 };
+pub const PEERING: Refusals = Refusals {
+    prefix: "pcx",
+    malformed: "InvalidVpcPeeringConnectionId.Malformed",
+    missing: "InvalidVpcPeeringConnectionID.NotFound",
+    noun: "vpcPeeringConnection ID",
+};
 pub const TEMPLATE: Refusals = Refusals {
     prefix: "lt",
     malformed: "InvalidLaunchTemplateId.Malformed",

@@ -64,7 +64,7 @@ pub fn for_launch(ec2: &Ec2, request: &Value) -> Result<Option<LaunchKey>, Fault
 /// `CreateKeyPair`.
 ///
 /// # Errors
-/// `InvalidKeyPair.Duplicate`, `UnsupportedOperation` for PuTTY's format, and for wrong names and tags.
+/// `InvalidKeyPair.Duplicate`, `UnsupportedOperation` for the format of `PuTTY`, and for wrong names and tags.
 pub fn create(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
     let (name, tags) = new_name(ec2, request)?;
     if text(request, "KeyFormat") == Some("ppk") {

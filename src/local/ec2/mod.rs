@@ -201,6 +201,8 @@ impl Ec2 {
             "ModifyInstanceAttribute" => return modify::modify(self, request),
             "DescribeInstanceAttribute" => return modify::describe(self, request),
             "ModifyInstanceMetadataOptions" => return options::metadata(self, request),
+            "ResetInstanceAttribute" => return options::reset(self, request),
+            "GetPasswordData" => return options::password(self, request),
             "MonitorInstances" => return options::monitor(self, request, true),
             "UnmonitorInstances" => return options::monitor(self, request, false),
             "CancelSpotInstanceRequests" => return spot::cancel(self, request),
@@ -248,6 +250,8 @@ impl Ec2 {
             "DescribeDhcpOptions" => network::dhcp_options(self, request),
             "DescribeAddresses" => network::addresses(request),
             "DescribePlacementGroups" => network::placement_groups(request),
+            "DescribeReservedInstances" => network::reserved(request),
+            "DescribeVpcPeeringConnections" => network::peerings(request),
             "DescribeCapacityReservations" => network::reservations(request),
             "DescribeAccountAttributes" => Ok(network::account(self, request)),
             "DescribeSubnets" => {

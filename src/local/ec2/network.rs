@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::Ec2;
 use super::filter::pass;
-use super::ids::{ACL, ADDRESS, DHCP, GATEWAY, RESERVATION, ROUTES, Refusals, VPC, fixed};
+use super::ids::{ACL, ADDRESS, DHCP, GATEWAY, PEERING, RESERVATION, ROUTES, Refusals, VPC, fixed};
 use super::place::{Place, ZONES, asked};
-use super::wanted::{Limits, page, texts};
+use super::wanted::{Limits, invalid, page, texts};
 use crate::local::ACCOUNT;
 use crate::local::fault::Fault;
 
@@ -70,7 +70,7 @@ pub fn gateways(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
     one(
         ec2,
         request,
-        One {
+        &One {
             operation: "DescribeInternetGateways",
             ids: "InternetGatewayIds",
             id: "InternetGatewayId",
@@ -107,7 +107,13 @@ pub fn route_tables(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
     one(
         ec2,
         request,
-        One { operation: "DescribeRouteTables", ids: "RouteTableIds", id: "RouteTableId", list: "RouteTables", refusals: ROUTES },
+        &One {
+            operation: "DescribeRouteTables",
+            ids: "RouteTableIds",
+            id: "RouteTableId",
+            list: "RouteTables",
+            refusals: ROUTES,
+        },
         document,
     )
 }
@@ -142,7 +148,7 @@ pub fn access_lists(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
     one(
         ec2,
         request,
-        One { operation: "DescribeNetworkAcls", ids: "NetworkAclIds", id: "NetworkAclId", list: "NetworkAcls", refusals: ACL },
+        &One { operation: "DescribeNetworkAcls", ids: "NetworkAclIds", id: "NetworkAclId", list: "NetworkAcls", refusals: ACL },
         document,
     )
 }
@@ -166,12 +172,18 @@ pub fn dhcp_options(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
     one(
         ec2,
         request,
-        One { operation: "DescribeDhcpOptions", ids: "DhcpOptionsIds", id: "DhcpOptionsId", list: "DhcpOptions", refusals: DHCP },
+        &One {
+            operation: "DescribeDhcpOptions",
+            ids: "DhcpOptionsIds",
+            id: "DhcpOptionsId",
+            list: "DhcpOptions",
+            refusals: DHCP,
+        },
         document,
     )
 }
 
-fn one(ec2: &Ec2, request: &Value, what: One, mut document: Value) -> Result<Value, Fault> {
+fn one(ec2: &Ec2, request: &Value, what: &One, mut document: Value) -> Result<Value, Fault> {
     let id = document[what.id].as_str().unwrap_or_default().to_owned();
     asked(request, what.ids, what.refusals, &[id.as_str()])?;
     ec2.tagged(&mut document, &id);
@@ -233,6 +245,29 @@ pub fn placement_groups(request: &Value) -> Result<Value, Fault> {
         return Err(Fault::new("InvalidPlacementGroup.Unknown", 400, text));
     }
     Ok(json!({"PlacementGroups": pass("DescribePlacementGroups", request, Vec::new())?}))
+}
+
+/// `DescribeReservedInstances`: there are none.
+///
+/// # Errors
+/// `InvalidParameterValue`, and for wrong filters.
+pub fn reserved(request: &Value) -> Result<Value, Fault> {
+    if let Some(id) = texts(request, "ReservedInstancesIds").first() {
+        // assumed: code and text.
+        let text = format!("The ID '{id}' for reservedInstances is invalid or does not exist");
+        return Err(invalid(text));
+    }
+    Ok(json!({"ReservedInstances": pass("DescribeReservedInstances", request, Vec::new())?}))
+}
+
+/// `DescribeVpcPeeringConnections`: there are none.
+///
+/// # Errors
+/// `InvalidVpcPeeringConnectionID.NotFound`, and for wrong filters and pages.
+pub fn peerings(request: &Value) -> Result<Value, Fault> {
+    asked(request, "VpcPeeringConnectionIds", PEERING, &[])?;
+    pass("DescribeVpcPeeringConnections", request, Vec::new())?;
+    page(request, PAGES, "VpcPeeringConnections", Vec::new())
 }
 
 /// `DescribeCapacityReservations`: there are none.

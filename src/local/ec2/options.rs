@@ -1,10 +1,13 @@
-//! `ModifyInstanceMetadataOptions`, `MonitorInstances`, `UnmonitorInstances`: switches of an instance that need no stop.
+//! `ModifyInstanceMetadataOptions`, `MonitorInstances`, `UnmonitorInstances`, `ResetInstanceAttribute`: switches of an instance that
+//! need no stop; and `GetPasswordData`.
 
 use serde_json::{Value, json};
 
 use super::Ec2;
 use super::ids::INSTANCE;
-use super::wanted::{check_dry_run, invalid, number, text};
+use super::instance::Instance;
+use super::wanted::{check_dry_run, invalid, number, text, time};
+use crate::local::engine::host::now_millis;
 use crate::local::fault::Fault;
 
 /// How often an answer of the metadata service may be passed on (EC2 API Reference, `ModifyInstanceMetadataOptions`).
@@ -16,10 +19,8 @@ const HOPS: std::ops::RangeInclusive<i64> = 1..=64;
 /// # Errors
 /// `IncorrectInstanceState` for an instance that ends, `InvalidParameterValue`, `MissingParameter` when nothing is named.
 pub fn metadata(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
-    let id = text(request, "InstanceId").unwrap_or_default();
-    INSTANCE.check_form(id)?;
-    let found = ec2.instances()?.into_iter().find(|instance| instance.id == id);
-    let mut instance = found.ok_or_else(|| INSTANCE.missing(&[id]))?;
+    let mut instance = one(ec2, request)?;
+    let id = instance.id.clone();
     if instance.state.ends() {
         // assumed: the text.
         let text = format!("The instance '{id}' is not in a state from which its metadata options can be modified");
@@ -40,6 +41,40 @@ pub fn metadata(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
     check_dry_run(request)?;
     ec2.store.change(|change| change.put(&instance))?;
     Ok(json!({"InstanceId": id, "InstanceMetadataOptions": instance.metadata}))
+}
+
+/// `ResetInstanceAttribute`: of what can be reset the region's instances have one.
+///
+/// # Errors
+/// `UnsupportedOperation` for a kernel or RAM disk.
+pub fn reset(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
+    let mut instance = one(ec2, request)?;
+    let attribute = text(request, "Attribute").unwrap_or_default();
+    if attribute != "sourceDestCheck" {
+        let text = format!("The local region does not offer to reset {attribute}.");
+        return Err(Fault::new("UnsupportedOperation", 400, text));
+    }
+    check_dry_run(request)?;
+    instance.checks_source = true;
+    ec2.store.change(|change| change.put(&instance))?;
+    Ok(json!({}))
+}
+
+/// `GetPasswordData`: instances of Linux have no password.
+///
+/// # Errors
+/// `InvalidInstanceID.NotFound`.
+pub fn password(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
+    let instance = one(ec2, request)?;
+    check_dry_run(request)?;
+    Ok(json!({"InstanceId": instance.id, "PasswordData": "", "Timestamp": time(now_millis())}))
+}
+
+fn one(ec2: &Ec2, request: &Value) -> Result<Instance, Fault> {
+    let id = text(request, "InstanceId").unwrap_or_default();
+    INSTANCE.check_form(id)?;
+    let found = ec2.instances()?.into_iter().find(|instance| instance.id == id);
+    found.ok_or_else(|| INSTANCE.missing(&[id]))
 }
 
 /// Refuses a limit of hops that AWS would.

@@ -48,6 +48,7 @@ OPERATIONS = [
     "DescribeNetworkInterfaces",
     "DescribePlacementGroups",
     "DescribeRegions",
+    "DescribeReservedInstances",
     "DescribeRouteTables",
     "DescribeSecurityGroupRules",
     "DescribeSecurityGroups",
@@ -58,9 +59,11 @@ OPERATIONS = [
     "DescribeTags",
     "DescribeVolumes",
     "DescribeVpcAttribute",
+    "DescribeVpcPeeringConnections",
     "DescribeVpcs",
     "DisassociateIamInstanceProfile",
     "GetConsoleOutput",
+    "GetPasswordData",
     "ImportKeyPair",
     "ModifyInstanceAttribute",
     "ModifyInstanceMetadataOptions",
@@ -69,6 +72,7 @@ OPERATIONS = [
     "MonitorInstances",
     "RebootInstances",
     "ReplaceIamInstanceProfileAssociation",
+    "ResetInstanceAttribute",
     "RevokeSecurityGroupEgress",
     "RevokeSecurityGroupIngress",
     "RunInstances",
@@ -88,6 +92,8 @@ BESIDE = {"NextToken"}
 # Filters whose names do not lead to their values by themselves, and older names that the documentation has no longer. Reservations
 # are one with their instances here, as `instance.rs` shows them to filters.
 PLACES = {
+    # boto3's resources ask by it.
+    "DescribeAddresses": {"domain": "Domain"},
     "DescribeAvailabilityZones": {"message": "Messages.Message"},
     "DescribeDhcpOptions": {"key": "DhcpConfigurations.Key", "value": "DhcpConfigurations.Values.Value"},
     "DescribeImages": {

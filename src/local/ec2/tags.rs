@@ -62,7 +62,7 @@ pub fn of_request(request: &Value, types: &[&str]) -> Result<Tags, Fault> {
     Ok(tags)
 }
 
-/// `CreateTags`. assumed: of a key that comes twice the last counts (SkyPilot sends `Name` so); only calls that make a resource
+/// `CreateTags`. assumed: of a key that comes twice the last counts (`SkyPilot` sends `Name` so); only calls that make a resource
 /// refuse it.
 ///
 /// # Errors

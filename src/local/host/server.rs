@@ -254,7 +254,7 @@ impl Connection {
     }
 }
 
-/// Whether a key is in a file as of sshd(8), "AUTHORIZED_KEYS FILE FORMAT". A line with options is passed over: they restrict what
+/// Whether a key is in a file as of sshd(8), "`AUTHORIZED_KEYS` FILE FORMAT". A line with options is passed over: they restrict what
 /// a key may do, and are not enforced here.
 fn is_authorized(file: &Path, key: &PublicKey) -> bool {
     let Ok(file) = File::open(file) else { return false };

@@ -38,7 +38,7 @@ pub fn read(body: &[u8]) -> Result<(String, Value), Fault> {
         return Err(Fault::new("NoSuchVersion", 400, format!("The requested version of the API is not known; use {VERSION}")));
     }
     let Some(operation) = MODEL.operation(&action) else {
-        let text = format!("The action {action} is not valid for this web service.");
+        let text = format!("The action {action} is not valid for this web service: the local region does not offer it.");
         return Err(Fault::new("InvalidAction", 400, text));
     };
     let input = structure(&MODEL, &operation.input, &form, "")?;
