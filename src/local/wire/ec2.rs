@@ -167,6 +167,9 @@ fn structure(model: &Model, name: &str, node: &Node, path: &str) -> Result<Value
 fn typed(model: &Model, name: &str, node: &Node, path: &str) -> Result<Value, Fault> {
     let shape = model.shape(name);
     match shape.kind {
+        Kind::Structure if node.below.is_empty() && node.value.as_deref().is_some_and(|text| !text.is_empty()) => {
+            return Err(malformed());
+        }
         Kind::Structure => return structure(model, name, node, path),
         Kind::List => return list(model, name, node, path),
         _ => {}
