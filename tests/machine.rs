@@ -38,6 +38,41 @@ async fn only_a_pushed_key_opens_and_only_its_user() {
 }
 
 #[tokio::test]
+async fn the_key_of_the_launch_opens_as_long_as_its_user_leaves_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (launched, added) = (new_key(), new_key());
+    let line = |key: &russh::keys::PrivateKey| key.public_key().to_openssh().unwrap();
+    let like = |first_boot| Like { launch_key: Some(format!("{} mine", line(&launched))), first_boot, ..Like::default() };
+    let guest = Guest::boot_in(folder.path(), like(true)).await;
+    let client = guest.try_login("ubuntu", launched.clone()).await.expect("logs in");
+    assert_eq!(client.output("stat -c %a ~/.ssh ~/.ssh/authorized_keys").await, "700\n600\n");
+    assert!(guest.host.console().contains("for user ubuntu\r\nci-info: | ssh-ed25519 | "), "{}", guest.host.console());
+    assert!(guest.try_login("root", launched.clone()).await.is_none(), "root");
+    assert!(guest.try_login("ubuntu", added.clone()).await.is_none(), "another key");
+    // What a line's options would restrict is not enforced, so it counts for nothing.
+    let file = guest.home().join(".ssh/authorized_keys");
+    std::fs::write(&file, format!("# of a colleague\ncommand=\"date\" {}\n", line(&added))).unwrap();
+    assert!(guest.try_login("ubuntu", added.clone()).await.is_none(), "with options");
+    std::fs::write(&file, format!("\n{} a colleague's\n", line(&added))).unwrap();
+    assert!(guest.try_login("ubuntu", added).await.is_some());
+    assert!(guest.try_login("ubuntu", launched.clone()).await.is_none(), "taken out");
+    guest.host.halt().await;
+    let again = Guest::boot_in(folder.path(), like(false)).await;
+    assert!(again.try_login("ubuntu", launched).await.is_none(), "put in at the first boot only");
+    again.host.halt().await;
+}
+
+#[tokio::test]
+async fn without_a_key_at_the_launch_only_pushed_ones_open() {
+    let guest = Guest::boot(Like::default()).await;
+    let key = new_key();
+    std::fs::create_dir_all(guest.home().join(".ssh")).unwrap();
+    std::fs::write(guest.home().join(".ssh/authorized_keys"), key.public_key().to_openssh().unwrap()).unwrap();
+    assert!(guest.try_login("ubuntu", key).await.is_none());
+    guest.host.halt().await;
+}
+
+#[tokio::test]
 async fn a_key_goes_out_of_use_and_the_session_stays() {
     let guest = Guest::boot(Like { keys: Keyring::lasting(Duration::from_secs(3)), ..Like::default() }).await;
     let key = new_key();

@@ -88,7 +88,7 @@ impl Protocol {
             return Self::Invoke { endpoint };
         }
         let form = header("content-type").starts_with("application/x-www-form-urlencoded");
-        match form && parts.method == Method::POST && parts.uri.path() == "/" {
+        match parts.uri.path() == "/" && (form && parts.method == Method::POST || asks_in_query(parts)) {
             // EC2 reads and writes forms its own way, refusals too; who asks it says so in the signature's scope.
             true if header("authorization").contains("/ec2/aws4_request") => Self::Ec2,
             true => Self::Query,
@@ -122,6 +122,26 @@ fn invoked(parts: &Parts) -> Option<String> {
     (plain && !name.is_empty() && !name.contains('/')).then(|| name.to_owned())
 }
 
+/// Whether a form is in the place of the query: the query protocols may be spoken by GET (EC2 Developer Guide, "Query requests").
+/// S3 has no parameter of that name.
+fn asks_in_query(parts: &Parts) -> bool {
+    let query = parts.uri.query().unwrap_or_default();
+    parts.method == Method::GET && query.split('&').any(|pair| pair.starts_with("Action="))
+}
+
+/// In a form a plus is a blank, and what is signed is the blank (`urllib.parse.urlencode`, as libcloud's, writes the one and signs the
+/// other).
+fn spell_blanks(parts: &mut Parts) {
+    let spelled = parts.uri.path_and_query().map(|text| text.as_str().replace('+', "%20"));
+    if let Some(Ok(path_and_query)) = spelled.map(|text| text.parse()) {
+        let mut uri = parts.uri.clone().into_parts();
+        uri.path_and_query = Some(path_and_query);
+        if let Ok(uri) = http::Uri::from_parts(uri) {
+            parts.uri = uri;
+        }
+    }
+}
+
 /// Answers one request.
 pub(super) async fn answer(services: &Services, request: Request<Body>) -> Response<Body> {
     let request_id = request_id();
@@ -134,6 +154,10 @@ pub(super) async fn answer(services: &Services, request: Request<Body>) -> Respo
     }
     let protocol = Protocol::of(&parts);
     let refused = |refusal: Refusal| finish(refuse(&protocol, refusal, &services.region, &request_id), &request_id);
+    let in_query = matches!(protocol, Protocol::Ec2 | Protocol::Query) && parts.method == Method::GET;
+    if in_query {
+        spell_blanks(&mut parts);
+    }
     if protocol == Protocol::S3 {
         match link(&mut parts, services) {
             Ok(true) => return s3(services, parts, content, &request_id).await,
@@ -161,7 +185,7 @@ pub(super) async fn answer(services: &Services, request: Request<Body>) -> Respo
             Err(refusal) => refused(refusal),
         };
     }
-    let content = match read(content).await {
+    let mut content = match read(content).await {
         Ok(content) => content,
         Err(fault) => return finish(json::write("1.1", Err(fault)), &request_id),
     };
@@ -172,6 +196,9 @@ pub(super) async fn answer(services: &Services, request: Request<Body>) -> Respo
     }
     if let Err(refusal) = verify(&digest) {
         return refused(refusal);
+    }
+    if in_query {
+        content = Bytes::copy_from_slice(parts.uri.query().unwrap_or_default().as_bytes());
     }
     if let Protocol::Invoke { endpoint } = &protocol {
         let mut response = services.sagemaker.invoke(endpoint, &parts.headers, content).await.map(body);
@@ -277,7 +304,11 @@ async fn call(
             };
             let result = match scope.as_str() {
                 "sts" => call_sts(&operation, holder),
-                "iam" => call_iam(&operation, &input),
+                "iam" => {
+                    let ec2 = Arc::clone(&services.ec2);
+                    let named = operation.clone();
+                    blocking(move || call_iam(&named, &input, || ec2.profiles())).await
+                }
                 _ => call_json(services, Service::CloudWatch, operation.clone(), input).await,
             };
             query::write(&operation, namespace, request_id, result)

@@ -34,6 +34,7 @@ pub struct Like {
     pub first_boot: bool,
     pub speed: f64,
     pub keys: Keyring,
+    pub launch_key: Option<String>,
     pub datasets: Option<String>,
     pub python: PathBuf,
 }
@@ -46,6 +47,7 @@ impl Default for Like {
             first_boot: true,
             speed: 1.0,
             keys: Keyring::default(),
+            launch_key: None,
             datasets: None,
             python: "python3".into(),
         }
@@ -76,6 +78,7 @@ impl Guest {
             user_data: like.user_data,
             first_boot: like.first_boot,
             keys: Arc::clone(&keys),
+            launch_key: like.launch_key,
             speed: like.speed,
             keeper: env!("CARGO_BIN_EXE_footplate").into(),
             python: like.python,

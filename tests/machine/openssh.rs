@@ -101,6 +101,29 @@ async fn ssh_logs_in_and_knows_the_host_by_its_console() {
 }
 
 #[tokio::test]
+async fn ssh_logs_in_with_an_rsa_key_of_the_launch() {
+    if !is_there() {
+        return;
+    }
+    let keys = tempfile::tempdir().unwrap();
+    let mut keygen = Command::new("ssh-keygen");
+    keygen.args(["-q", "-t", "rsa", "-b", "2048", "-N", "", "-f"]).arg(keys.path().join("rsa")).stdin(Stdio::null());
+    let (code, _, err) = output(&mut keygen).await;
+    assert_eq!(code, Some(0), "{err}");
+    let public = std::fs::read_to_string(keys.path().join("rsa.pub")).unwrap();
+    let guest = Guest::boot(Like { launch_key: Some(public.trim().to_owned()), ..Like::default() }).await;
+    let files = Files::new(&guest);
+    std::fs::copy(keys.path().join("rsa"), files.path("key")).unwrap();
+    let (code, out, err) = output(files.client(&guest, "ssh").arg(target(&guest)).arg("echo $USER")).await;
+    assert_eq!((code, out.as_str()), (Some(0), "ubuntu\n"), "{err}");
+    // SHA-1 signs no more.
+    let mut old = files.client(&guest, "ssh");
+    let (code, _, _) = output(old.args(["-o", "PubkeyAcceptedAlgorithms=ssh-rsa"]).arg(target(&guest)).arg("true")).await;
+    assert_eq!(code, Some(255));
+    guest.host.halt().await;
+}
+
+#[tokio::test]
 async fn ssh_streams_both_ways_at_once() {
     if !is_there() {
         return;

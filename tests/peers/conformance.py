@@ -35,7 +35,10 @@ EC2_ERRORS = COMMON_ERRORS | {
     "AuthFailure", "CannotDelete", "DependencyViolation", "DryRunOperation", "IdempotentInstanceTerminated", "IdempotentParameterMismatch",
     "IncorrectInstanceState", "InsufficientInstanceCapacity", "InvalidAMIID.Malformed", "InvalidAMIID.NotFound", "InvalidBlockDeviceMapping",
     "InvalidGroup.Duplicate", "InvalidGroup.NotFound", "InvalidGroupId.Malformed", "InvalidInstanceID.Malformed", "InvalidInstanceID.NotFound",
-    "InvalidInstanceType", "InvalidKeyPair.NotFound", "InvalidPermission.Duplicate", "InvalidPermission.NotFound", "InvalidSubnetID.NotFound",
+    "InvalidInstanceType", "InvalidKey.Format", "InvalidKeyPair.Duplicate", "InvalidKeyPair.NotFound", "InvalidLaunchTemplateId.NotFound",
+    "InvalidLaunchTemplateId.VersionNotFound", "InvalidLaunchTemplateName.AlreadyExistsException",
+    "InvalidLaunchTemplateName.NotFoundException", "InvalidPermission.Duplicate", "InvalidPermission.NotFound",
+    "InvalidSecurityGroupRuleId.NotFound", "InvalidSpotInstanceRequestID.NotFound", "InvalidSubnetID.NotFound",
     "InvalidVolume.NotFound", "OperationNotPermitted", "SpotMaxPriceTooLow", "UnknownParameter", "Unsupported", "UnsupportedOperation",
     "VcpuLimitExceeded",
 }

@@ -144,7 +144,7 @@ def test_what_is_not_there_is_said(ec2):
     assert refusal(ec2.describe_instances, MaxResults=2)[1] == "Value ( 2 ) for parameter maxResults is invalid. Expecting a value greater than 5."
     assert refusal(ec2.create_tags, Resources=[missing], Tags=[{"Key": "a", "Value": ""}])[0] == "InvalidInstanceID.NotFound"
     assert refusal(ec2.get_console_output, InstanceId=missing)[0] == "InvalidInstanceID.NotFound"
-    assert refusal(ec2.describe_key_pairs)[0] == "InvalidAction"
+    assert refusal(ec2.describe_nat_gateways)[0] == "InvalidAction"
 
 
 def test_wrong_credentials_are_refused_in_ec2_s_words(region, watcher):
@@ -235,19 +235,32 @@ def test_pages_and_filters_find_each_instance_once(ec2):
 
 
 DESCRIBES = [
+    "DescribeAddresses",
     "DescribeAvailabilityZones",
+    "DescribeCapacityReservations",
+    "DescribeDhcpOptions",
     "DescribeImages",
     "DescribeInstanceConnectEndpoints",
     "DescribeInstanceStatus",
     "DescribeInstanceTypeOfferings",
     "DescribeInstanceTypes",
     "DescribeInstances",
+    "DescribeInternetGateways",
+    "DescribeKeyPairs",
+    "DescribeLaunchTemplates",
+    "DescribeNetworkAcls",
     "DescribeNetworkInterfaces",
+    "DescribePlacementGroups",
+    "DescribeReservedInstances",
+    "DescribeRouteTables",
     "DescribeSecurityGroupRules",
     "DescribeSecurityGroups",
+    "DescribeSnapshots",
+    "DescribeSpotInstanceRequests",
     "DescribeSubnets",
     "DescribeTags",
     "DescribeVolumes",
+    "DescribeVpcPeeringConnections",
     "DescribeVpcs",
 ]
 

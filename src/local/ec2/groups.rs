@@ -4,6 +4,7 @@
 //! assumed: nothing enforces the rules here, as the instances' addresses are this machine's own; what a client reads of them
 //! is what AWS would enforce.
 
+mod amend;
 mod edit;
 mod rule;
 
@@ -20,6 +21,7 @@ use super::tags;
 use super::wanted::{Limits, check_dry_run, invalid, page, text, texts};
 use crate::local::ACCOUNT;
 use crate::local::fault::Fault;
+pub use amend::{describe_anew, modify};
 pub use edit::{authorize, revoke};
 use rule::{Peer, Rule};
 

@@ -72,6 +72,58 @@ pub const ENDPOINT: Refusals = Refusals {
     missing: "InvalidInstanceConnectEndpointId.NotFound",
     noun: "instance connect endpoint ID",
 };
+pub const KEY_PAIR: Refusals =
+    Refusals { prefix: "key", malformed: "InvalidParameterValue", missing: "InvalidKeyPair.NotFound", noun: "key pair" };
+pub const SNAPSHOT: Refusals =
+    Refusals { prefix: "snap", malformed: "InvalidSnapshotID.Malformed", missing: "InvalidSnapshot.NotFound", noun: "snapshot" };
+pub const GATEWAY: Refusals = Refusals {
+    prefix: "igw",
+    malformed: "InvalidInternetGatewayId.Malformed",
+    missing: "InvalidInternetGatewayID.NotFound",
+    noun: "internetGateway ID",
+};
+pub const ROUTES: Refusals = Refusals {
+    prefix: "rtb",
+    malformed: "InvalidRouteTableId.Malformed",
+    missing: "InvalidRouteTableID.NotFound",
+    noun: "routeTable ID",
+};
+pub const ACL: Refusals = Refusals {
+    prefix: "acl",
+    malformed: "InvalidNetworkAclId.Malformed",
+    missing: "InvalidNetworkAclID.NotFound",
+    noun: "networkAcl ID",
+};
+pub const DHCP: Refusals = Refusals {
+    prefix: "dopt",
+    malformed: "InvalidDhcpOptionsId.Malformed",
+    missing: "InvalidDhcpOptionID.NotFound",
+    noun: "dhcpOption ID",
+};
+pub const ADDRESS: Refusals = Refusals {
+    prefix: "eipalloc",
+    malformed: "InvalidAllocationID.Malformed",
+    missing: "InvalidAllocationID.NotFound",
+    noun: "allocation ID",
+};
+pub const RESERVATION: Refusals = Refusals {
+    prefix: "cr",
+    malformed: "InvalidCapacityReservationId.Malformed",
+    missing: "InvalidCapacityReservationId.NotFound",
+    noun: "capacity reservation ID",
+};
+pub const PEERING: Refusals = Refusals {
+    prefix: "pcx",
+    malformed: "InvalidVpcPeeringConnectionId.Malformed",
+    missing: "InvalidVpcPeeringConnectionID.NotFound",
+    noun: "vpcPeeringConnection ID",
+};
+pub const TEMPLATE: Refusals = Refusals {
+    prefix: "lt",
+    malformed: "InvalidLaunchTemplateId.Malformed",
+    missing: "InvalidLaunchTemplateId.NotFound",
+    noun: "launch template ID",
+};
 
 impl Refusals {
     /// Refuses what is no id of this kind.

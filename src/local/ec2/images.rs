@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::Place;
 use super::filter::pass;
-use super::ids::{fixed, formed};
+use super::ids::{SNAPSHOT, fixed, formed};
+use super::place::asked;
 use super::wanted::{Limits, flag, invalid, page, text, texts};
 use crate::local::fault::Fault;
 use crate::local::host::HostEnvironment;
@@ -144,6 +145,43 @@ pub fn describe(place: &Place, request: &Value, tagged: impl Fn(&mut Value, &str
     let found = pass("DescribeImages", request, documents.collect())?;
     let keyed = found.into_iter().map(|document| (text(&document, "ImageId").unwrap_or_default().to_owned(), document));
     page(request, Limits { least: 1, most: 1000, ids: "" }, "Images", keyed.collect())
+}
+
+/// `DescribeSnapshots`: those that the images' root volumes are made from, which are Amazon's.
+///
+/// # Errors
+/// `InvalidSnapshot.NotFound`, and for wrong filters and pages.
+pub fn snapshots(place: &Place, request: &Value, tagged: impl Fn(&mut Value, &str)) -> Result<Value, Fault> {
+    let all: Vec<String> = TABLE.iter().map(|image| image.snapshot(place)).collect();
+    asked(request, "SnapshotIds", SNAPSHOT, &all.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let (ids, owners) = (texts(request, "SnapshotIds"), texts(request, "OwnerIds"));
+    let restorable = texts(request, "RestorableByUserIds");
+    let shown = TABLE.iter().zip(&all).filter(|(image, id)| {
+        (ids.is_empty() || ids.contains(&id.as_str()))
+            && (owners.is_empty() || owners.iter().any(|owner| *owner == "amazon" || *owner == image.owner))
+            && (restorable.is_empty() || restorable.contains(&"all"))
+    });
+    let documents = shown.map(|(image, id)| {
+        let mut document = json!({
+            "Description": format!("Created for {}", image.id(place)),
+            "Encrypted": false,
+            "OwnerId": image.owner,
+            "OwnerAlias": "amazon",
+            "Progress": "100%",
+            "SnapshotId": id,
+            "StartTime": format!("{}T09:21:46.000Z", image.created),
+            "State": "completed",
+            "StorageTier": "standard",
+            // The volume of a snapshot that is somebody else's is not told.
+            "VolumeId": "vol-ffffffff",
+            "VolumeSize": image.gigabytes,
+        });
+        tagged(&mut document, id);
+        document
+    });
+    let found = pass("DescribeSnapshots", request, documents.collect())?;
+    let keyed = found.into_iter().map(|document| (text(&document, "SnapshotId").unwrap_or_default().to_owned(), document));
+    page(request, Limits { least: 5, most: 1000, ids: "SnapshotIds" }, "Snapshots", keyed.collect())
 }
 
 fn check_form(id: &str) -> Result<(), Fault> {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Ec2;
+use super::keys::LaunchKey;
 use super::kinds;
 use super::profile;
 use super::store::Kept;
@@ -85,6 +86,15 @@ pub struct Attached {
 pub struct Spot {
     pub request: String,
     pub persistent: bool,
+    /// The most that is paid for an hour, as it was asked for.
+    #[serde(default)]
+    pub price: Option<String>,
+    /// What is done with the instance when its capacity is wanted back, as it was asked for.
+    #[serde(default)]
+    pub interruption: Option<String>,
+    /// Whether the request was cancelled; its instance goes on.
+    #[serde(default)]
+    pub cancelled: bool,
 }
 
 /// An instance as it is kept. Times are epoch milliseconds.
@@ -126,6 +136,9 @@ pub struct Instance {
     pub checks_source: bool,
     pub monitored: bool,
     pub user_data: Option<String>,
+    /// Who may log in from the start.
+    #[serde(default)]
+    pub key: Option<LaunchKey>,
     /// Name of its instance profile.
     pub profile: Option<String>,
     /// What it was launched to do with the metadata service: `MetadataOptions` as answers have them.
@@ -228,6 +241,9 @@ impl Instance {
         });
         if let Some((code, message)) = &self.reason {
             shown["StateReason"] = json!({"Code": code, "Message": message});
+        }
+        if let Some(key) = &self.key {
+            shown["KeyName"] = json!(key.name);
         }
         if let Some(name) = &self.profile {
             shown["IamInstanceProfile"] = profile::document(name);

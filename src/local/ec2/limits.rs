@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Ec2;
 use super::filter::pass;
-use super::instance::Instance;
+use super::instance::{Instance, Spot};
 use super::kinds::{self, Kind};
 use super::place::{Place, ZONES};
 use super::wanted::{Limits, invalid, page, text, texts, time};
@@ -80,11 +80,11 @@ pub fn zone(place: &Place, kind: &Kind, wanted: Option<char>) -> Result<char, Fa
     }
 }
 
-/// Whether a launch is for spot, and then whether its request stays when the instance is stopped.
+/// What a launch's spot requests are like, but for their ids, when it is for spot.
 ///
 /// # Errors
 /// `SpotMaxPriceTooLow`, `InvalidParameterValue`, `Unsupported`, `InvalidParameterCombination`.
-pub fn spot(ec2: &Ec2, request: &Value, kind: &Kind) -> Result<Option<bool>, Fault> {
+pub fn spot(ec2: &Ec2, request: &Value, kind: &Kind) -> Result<Option<Spot>, Fault> {
     let Some(options) = request.get("InstanceMarketOptions") else { return Ok(None) };
     match text(options, "MarketType") {
         Some("spot") => {}
@@ -118,7 +118,14 @@ pub fn spot(ec2: &Ec2, request: &Value, kind: &Kind) -> Result<Option<bool>, Fau
             return Err(Fault::new("SpotMaxPriceTooLow", 400, text));
         }
     }
-    Ok(Some(persistent))
+    let wish = |member: &str| text(spot, member).map(str::to_owned);
+    Ok(Some(Spot {
+        request: String::new(),
+        persistent,
+        price: wish("MaxPrice"),
+        interruption: wish("InstanceInterruptionBehavior"),
+        cancelled: false,
+    }))
 }
 
 /// `DescribeSpotPriceHistory`: one price for each type that the price table knows, in each zone, of now.
@@ -166,7 +173,13 @@ pub fn spot_prices(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
 }
 
 fn spot_price(place: &Place, kind: &str) -> Option<f64> {
-    on_demand(&place.region, kind).map(|price| price * SPOT)
+    on_demand_price(place, kind).map(|price| price * SPOT)
+}
+
+/// What an hour of a type costs on demand, as far as the price table knows.
+#[must_use]
+pub fn on_demand_price(place: &Place, kind: &str) -> Option<f64> {
+    on_demand(&place.region, kind)
 }
 
 #[cfg(test)]

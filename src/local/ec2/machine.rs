@@ -251,6 +251,7 @@ impl Ec2 {
             user_data: instance.user_data.as_deref().map(check_user_data).transpose()?,
             first_boot: instance.boots == 0,
             keys: Arc::clone(&self.neighbours.keys),
+            launch_key: instance.key.as_ref().map(|key| key.public.clone()),
             speed: self.engine.speed,
             keeper: self.engine.keeper.clone(),
             python: self.engine.python.clone(),

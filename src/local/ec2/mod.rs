@@ -12,6 +12,7 @@ mod groups;
 mod ids;
 mod images;
 mod instance;
+mod keys;
 mod kinds;
 mod life;
 mod limits;
@@ -19,11 +20,15 @@ mod machine;
 mod metadata;
 pub(in crate::local) mod model;
 mod modify;
+mod network;
+mod options;
 mod place;
-mod profile;
+pub(in crate::local) mod profile;
 mod run;
+mod spot;
 mod store;
 mod tags;
+mod templates;
 mod volumes;
 mod wanted;
 
@@ -171,6 +176,15 @@ impl Ec2 {
         Ok(found.map(|instance| Seen { zone: self.place.zone(instance.zone), running: instance.state == State::Running }))
     }
 
+    /// The names of the instance profiles that instances have. Blocks.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn profiles(&self) -> Result<Vec<String>, Fault> {
+        let instances = self.instances()?.into_iter().filter(|instance| instance.state != State::Terminated);
+        Ok(instances.filter_map(|instance| instance.profile).collect::<std::collections::BTreeSet<_>>().into_iter().collect())
+    }
+
     fn answer(&self, operation: &str, request: &Value) -> Result<Value, Fault> {
         let _turn = self.turn();
         self.forget()?;
@@ -178,6 +192,7 @@ impl Ec2 {
         let shown = match operation {
             "RunInstances" => return run::run(self, request),
             "AssociateIamInstanceProfile" => return profile::associate(self, request),
+            "ReplaceIamInstanceProfileAssociation" => return profile::replace(self, request),
             "DisassociateIamInstanceProfile" => return profile::disassociate(self, request),
             "StartInstances" => return life::start(self, request),
             "StopInstances" => return life::stop(self, request),
@@ -185,6 +200,19 @@ impl Ec2 {
             "TerminateInstances" => return life::terminate(self, request),
             "ModifyInstanceAttribute" => return modify::modify(self, request),
             "DescribeInstanceAttribute" => return modify::describe(self, request),
+            "ModifyInstanceMetadataOptions" => return options::metadata(self, request),
+            "ResetInstanceAttribute" => return options::reset(self, request),
+            "GetPasswordData" => return options::password(self, request),
+            "MonitorInstances" => return options::monitor(self, request, true),
+            "UnmonitorInstances" => return options::monitor(self, request, false),
+            "CancelSpotInstanceRequests" => return spot::cancel(self, request),
+            "CreateKeyPair" => return keys::create(self, request),
+            "ImportKeyPair" => return keys::import(self, request),
+            "CreateLaunchTemplate" => return templates::create(self, request),
+            "CreateLaunchTemplateVersion" => return templates::create_version(self, request),
+            "ModifyLaunchTemplate" => return templates::modify(self, request),
+            "DeleteLaunchTemplate" => return templates::delete(self, request),
+            "DeleteKeyPair" => return keys::delete(self, request),
             "GetConsoleOutput" => return describe::console(self, request),
             "CreateTags" => return tags::create(self, request),
             "DeleteTags" => return tags::delete(self, request),
@@ -194,6 +222,9 @@ impl Ec2 {
             "AuthorizeSecurityGroupEgress" => return groups::authorize(self, request, true),
             "RevokeSecurityGroupIngress" => return groups::revoke(self, request, false),
             "RevokeSecurityGroupEgress" => return groups::revoke(self, request, true),
+            "ModifySecurityGroupRules" => return groups::modify(self, request),
+            "UpdateSecurityGroupRuleDescriptionsIngress" => return groups::describe_anew(self, request, false),
+            "UpdateSecurityGroupRuleDescriptionsEgress" => return groups::describe_anew(self, request, true),
             "DescribeInstances" => describe::instances(self, request),
             "DescribeInstanceStatus" => describe::statuses(self, request),
             "DescribeInstanceCreditSpecifications" => describe::credits(self, request),
@@ -201,12 +232,28 @@ impl Ec2 {
             "DescribeInstanceConnectEndpoints" => describe::endpoints(request),
             "DescribeIamInstanceProfileAssociations" => profile::describe(self, request),
             "DescribeImages" => images::describe(&self.place, request, tagged),
+            "DescribeSnapshots" => images::snapshots(&self.place, request, tagged),
+            "DescribeKeyPairs" => keys::describe(self, request),
+            "DescribeLaunchTemplates" => templates::describe(self, request),
+            "DescribeLaunchTemplateVersions" => templates::describe_versions(self, request),
+            "DescribeSpotInstanceRequests" => spot::describe(self, request),
             "DescribeInstanceTypes" => kinds::describe(request),
             "DescribeInstanceTypeOfferings" => kinds::offerings(&self.place, request),
             "DescribeSpotPriceHistory" => limits::spot_prices(self, request),
             "DescribeRegions" => self.place.regions(request),
             "DescribeAvailabilityZones" => self.place.zones(request),
             "DescribeVpcs" => self.place.vpcs(request, tagged),
+            "DescribeVpcAttribute" => network::attribute(self, request),
+            "DescribeInternetGateways" => network::gateways(self, request),
+            "DescribeRouteTables" => network::route_tables(self, request),
+            "DescribeNetworkAcls" => network::access_lists(self, request),
+            "DescribeDhcpOptions" => network::dhcp_options(self, request),
+            "DescribeAddresses" => network::addresses(request),
+            "DescribePlacementGroups" => network::placement_groups(request),
+            "DescribeReservedInstances" => network::reserved(request),
+            "DescribeVpcPeeringConnections" => network::peerings(request),
+            "DescribeCapacityReservations" => network::reservations(request),
+            "DescribeAccountAttributes" => Ok(network::account(self, request)),
             "DescribeSubnets" => {
                 let instances = self.store.all::<Instance>()?;
                 let used = |subnet: &str| {

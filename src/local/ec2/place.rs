@@ -133,7 +133,7 @@ impl Place {
         let id = self.vpc();
         let mut vpc = json!({
             "CidrBlock": "172.31.0.0/16",
-            "DhcpOptionsId": fixed("dopt", &self.region),
+            "DhcpOptionsId": self.dhcp(),
             "State": "available",
             "VpcId": id,
             "OwnerId": ACCOUNT,

@@ -47,7 +47,9 @@ pub fn of_request(request: &Value) -> Result<Option<String>, Fault> {
     }
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether IAM would take this as the name of a profile.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
     (1..=NAME).contains(&name.len()) && name.bytes().all(sound)
 }
@@ -87,16 +89,25 @@ pub fn associate(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
 /// `NoSuchAssociation`.
 pub fn disassociate(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
     let wanted = text(request, "AssociationId").unwrap_or_default();
-    let found = ec2.instances()?.into_iter().find(|instance| has_association(instance) && association_id(instance) == wanted);
-    let Some(mut instance) = found else {
-        let text = format!("An invalid association-id of '{wanted}' was given");
-        return Err(Fault::new("NoSuchAssociation", 400, text));
-    };
+    let mut instance = associated(ec2, wanted)?;
     check_dry_run(request)?;
     let was = association(&instance, "disassociating");
     instance.profile = None;
     ec2.store.change(|change| change.put(&instance))?;
     Ok(json!({"IamInstanceProfileAssociation": was}))
+}
+
+/// `ReplaceIamInstanceProfileAssociation`: what was given out stays valid until it expires, as on AWS.
+///
+/// # Errors
+/// `NoSuchAssociation`, `InvalidParameterValue`.
+pub fn replace(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
+    let name = of_request(request)?;
+    let wanted = text(request, "AssociationId").unwrap_or_default();
+    let mut instance = associated(ec2, wanted)?;
+    instance.profile = name;
+    ec2.store.change(|change| change.put(&instance))?;
+    Ok(json!({"IamInstanceProfileAssociation": association(&instance, "associating")}))
 }
 
 /// `DescribeIamInstanceProfileAssociations`.
@@ -115,6 +126,14 @@ pub fn describe(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
     )?;
     let keyed = found.into_iter().map(|one| (text(&one, "AssociationId").unwrap_or_default().to_owned(), one));
     page(request, Limits { least: 5, most: 1000, ids: "AssociationIds" }, "IamInstanceProfileAssociations", keyed.collect())
+}
+
+fn associated(ec2: &Ec2, wanted: &str) -> Result<Instance, Fault> {
+    let found = ec2.instances()?.into_iter().find(|instance| has_association(instance) && association_id(instance) == wanted);
+    found.ok_or_else(|| {
+        let text = format!("An invalid association-id of '{wanted}' was given");
+        Fault::new("NoSuchAssociation", 400, text)
+    })
 }
 
 fn living(ec2: &Ec2, id: &str) -> Result<Instance, Fault> {

@@ -12,13 +12,16 @@ use super::groups;
 use super::ids::fresh;
 use super::images::{self, Image};
 use super::instance::{Attached, Instance, Shutdown, Spot, State};
+use super::keys::{self, LaunchKey};
 use super::kinds::{self, Kind};
 use super::limits;
 use super::machine::Step;
+use super::options;
 use super::place::Place;
 use super::profile;
 use super::store::Kept;
 use super::tags::{self, Tags};
+use super::templates;
 use super::volumes::Volume;
 use super::wanted::{check_dry_run, flag, invalid, list, number, text};
 use crate::local::ACCOUNT;
@@ -64,10 +67,11 @@ struct Launch<'a> {
     tags: Tags,
     shutdown: Shutdown,
     user_data: Option<String>,
+    key: Option<LaunchKey>,
     /// Name of the instance profile.
     profile: Option<String>,
-    /// Whether it is a spot launch, and a persistent one.
-    spot: Option<bool>,
+    /// What its spot requests are like, when it is a spot launch; they have no ids yet.
+    spot: Option<Spot>,
     least: u32,
     most: u32,
 }
@@ -89,7 +93,8 @@ pub fn run(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
             return repeat(ec2, request, &earlier, &asked);
         }
     }
-    let launch = check(ec2, request)?;
+    let whole = templates::filled(ec2, request)?;
+    let launch = check(ec2, &whole.request)?;
     check_dry_run(request)?;
     let count = limits::fitting(ec2, launch.kind, launch.spot.is_some(), launch.least, launch.most)?;
     let made = make(ec2, &launch, token, count)?;
@@ -98,6 +103,9 @@ pub fn run(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
         for (instance, volumes) in &made {
             change.put(instance)?;
             launch.tags.apply(change, &instance.id, "instance")?;
+            for (key, value) in &whole.tags {
+                change.tag(&instance.id, key, value)?;
+            }
             launch.tags.apply(change, &instance.interface, "network-interface")?;
             if let Some(request) = instance.spot_request() {
                 launch.tags.apply(change, request, "spot-instances-request")?;
@@ -179,6 +187,8 @@ fn check<'a>(ec2: &Ec2, request: &'a Value) -> Result<Launch<'a>, Fault> {
         Some("terminate") => Shutdown::Terminate,
         _ => Shutdown::Stop,
     };
+    let key = keys::for_launch(ec2, request)?;
+    options::check_hops(&request["MetadataOptions"])?;
     let profile = profile::of_request(request)?;
     let spot = limits::spot(ec2, request, kind)?;
     let zone = limits::zone(&ec2.place, kind, whereto.zone)?;
@@ -198,8 +208,9 @@ fn check<'a>(ec2: &Ec2, request: &'a Value) -> Result<Launch<'a>, Fault> {
         blocks,
         tags,
         // assumed: one-time spot instances are never stopped, from inside neither.
-        shutdown: if spot == Some(false) { Shutdown::Terminate } else { shutdown },
+        shutdown: if spot.as_ref().is_some_and(|spot| !spot.persistent) { Shutdown::Terminate } else { shutdown },
         user_data,
+        key,
         profile,
         spot,
         least,
@@ -284,9 +295,8 @@ fn make(ec2: &Ec2, launch: &Launch<'_>, token: Option<&str>, count: u32) -> Resu
         });
         let spot = launch
             .spot
-            .map(|persistent| {
-                Ok::<_, Fault>(Spot { request: fresh("sir")?.replace("sir-0", "sir-")[..12].to_owned(), persistent })
-            })
+            .as_ref()
+            .map(|spot| Ok::<_, Fault>(Spot { request: fresh("sir")?.replace("sir-0", "sir-")[..12].to_owned(), ..spot.clone() }))
             .transpose()?;
         let instance = Instance {
             reservation: reservation.clone(),
@@ -318,6 +328,7 @@ fn make(ec2: &Ec2, launch: &Launch<'_>, token: Option<&str>, count: u32) -> Resu
             checks_source: true,
             monitored: launch.request["Monitoring"]["Enabled"] == true,
             user_data: launch.user_data.clone(),
+            key: launch.key.clone(),
             profile: launch.profile.clone(),
             metadata: metadata(launch.request),
             spot,

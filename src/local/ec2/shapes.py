@@ -16,11 +16,21 @@ OPERATIONS = [
     "AssociateIamInstanceProfile",
     "AuthorizeSecurityGroupEgress",
     "AuthorizeSecurityGroupIngress",
+    "CancelSpotInstanceRequests",
+    "CreateKeyPair",
+    "CreateLaunchTemplate",
+    "CreateLaunchTemplateVersion",
     "CreateSecurityGroup",
     "CreateTags",
+    "DeleteKeyPair",
+    "DeleteLaunchTemplate",
     "DeleteSecurityGroup",
     "DeleteTags",
+    "DescribeAccountAttributes",
+    "DescribeAddresses",
     "DescribeAvailabilityZones",
+    "DescribeCapacityReservations",
+    "DescribeDhcpOptions",
     "DescribeIamInstanceProfileAssociations",
     "DescribeImages",
     "DescribeInstanceAttribute",
@@ -30,36 +40,62 @@ OPERATIONS = [
     "DescribeInstanceTypeOfferings",
     "DescribeInstanceTypes",
     "DescribeInstances",
+    "DescribeInternetGateways",
+    "DescribeKeyPairs",
+    "DescribeLaunchTemplateVersions",
+    "DescribeLaunchTemplates",
+    "DescribeNetworkAcls",
     "DescribeNetworkInterfaces",
+    "DescribePlacementGroups",
     "DescribeRegions",
+    "DescribeReservedInstances",
+    "DescribeRouteTables",
     "DescribeSecurityGroupRules",
     "DescribeSecurityGroups",
+    "DescribeSnapshots",
+    "DescribeSpotInstanceRequests",
     "DescribeSpotPriceHistory",
     "DescribeSubnets",
     "DescribeTags",
     "DescribeVolumes",
+    "DescribeVpcAttribute",
+    "DescribeVpcPeeringConnections",
     "DescribeVpcs",
     "DisassociateIamInstanceProfile",
     "GetConsoleOutput",
+    "GetPasswordData",
+    "ImportKeyPair",
     "ModifyInstanceAttribute",
+    "ModifyInstanceMetadataOptions",
+    "ModifyLaunchTemplate",
+    "ModifySecurityGroupRules",
+    "MonitorInstances",
     "RebootInstances",
+    "ReplaceIamInstanceProfileAssociation",
+    "ResetInstanceAttribute",
     "RevokeSecurityGroupEgress",
     "RevokeSecurityGroupIngress",
     "RunInstances",
     "StartInstances",
     "StopInstances",
     "TerminateInstances",
+    "UnmonitorInstances",
+    "UpdateSecurityGroupRuleDescriptionsEgress",
+    "UpdateSecurityGroupRuleDescriptionsIngress",
 ]
 HERE = os.path.dirname(__file__)
 FOLDER = "ec2/2016-11-15"
-# Long lists of names that the service checks by itself, in words of its own.
-OPEN = {"InstanceType", "bootModeType"}
+# Names that the service checks by itself, in words of its own: long lists, and one that has fewer than the documentation.
+OPEN = {"AccountAttributeName", "InstanceType", "bootModeType"}
 # Lists of an answer that are not the resources that filters choose among.
 BESIDE = {"NextToken"}
 # Filters whose names do not lead to their values by themselves, and older names that the documentation has no longer. Reservations
 # are one with their instances here, as `instance.rs` shows them to filters.
 PLACES = {
+    # boto3's resources ask by it.
+    "DescribeAddresses": {"domain": "Domain"},
     "DescribeAvailabilityZones": {"message": "Messages.Message"},
+    "DescribeDhcpOptions": {"key": "DhcpConfigurations.Key", "value": "DhcpConfigurations.Values.Value"},
     "DescribeImages": {
         "is-public": "Public",
         "manifest-location": "ImageLocation",
@@ -111,6 +147,31 @@ PLACES = {
         "reservation-id": "ReservationId",
         "tenancy": "Placement.Tenancy",
     },
+    "DescribeKeyPairs": {"fingerprint": "KeyFingerprint"},
+    "DescribeLaunchTemplateVersions": {
+        "ebs-optimized": "LaunchTemplateData.EbsOptimized",
+        "http-endpoint": "LaunchTemplateData.MetadataOptions.HttpEndpoint",
+        "http-protocol-ipv4": "",
+        "http-tokens": "LaunchTemplateData.MetadataOptions.HttpTokens",
+        "iam-instance-profile": "LaunchTemplateData.IamInstanceProfile.Arn",
+        "image-id": "LaunchTemplateData.ImageId",
+        "instance-type": "LaunchTemplateData.InstanceType",
+        "is-default-version": "DefaultVersion",
+    },
+    "DescribeNetworkAcls": {
+        "association.association-id": "Associations.NetworkAclAssociationId",
+        "default": "IsDefault",
+        "entry.cidr": "Entries.CidrBlock",
+        "entry.egress": "Entries.Egress",
+        "entry.icmp.code": "Entries.IcmpTypeCode.Code",
+        "entry.icmp.type": "Entries.IcmpTypeCode.Type",
+        "entry.ipv6-cidr": "Entries.Ipv6CidrBlock",
+        "entry.port-range.from": "Entries.PortRange.From",
+        "entry.port-range.to": "Entries.PortRange.To",
+        "entry.protocol": "Entries.Protocol",
+        "entry.rule-action": "Entries.RuleAction",
+        "entry.rule-number": "Entries.RuleNumber",
+    },
     "DescribeNetworkInterfaces": {
         "addresses.association.owner-id": "PrivateIpAddresses.Association.IpOwnerId",
         "addresses.association.public-ip": "PrivateIpAddresses.Association.PublicIp",
@@ -133,6 +194,40 @@ PLACES = {
             ("to-port", "ToPort"),
             ("user-id", "UserIdGroupPairs.UserId"),
         ]
+    },
+    "DescribeSnapshots": {"status": "State"},
+    "DescribeSpotInstanceRequests": {
+        **{
+            f"launch.{name}": f"LaunchSpecification.{place}"
+            for name, place in [
+                ("block-device-mapping.delete-on-termination", "BlockDeviceMappings.Ebs.DeleteOnTermination"),
+                ("block-device-mapping.device-name", "BlockDeviceMappings.DeviceName"),
+                ("block-device-mapping.snapshot-id", "BlockDeviceMappings.Ebs.SnapshotId"),
+                ("block-device-mapping.volume-size", "BlockDeviceMappings.Ebs.VolumeSize"),
+                ("block-device-mapping.volume-type", "BlockDeviceMappings.Ebs.VolumeType"),
+                ("group-id", "SecurityGroups.GroupId"),
+                ("group-name", "SecurityGroups.GroupName"),
+                ("image-id", "ImageId"),
+                ("instance-type", "InstanceType"),
+                ("kernel-id", "KernelId"),
+                ("key-name", "KeyName"),
+                ("monitoring-enabled", "Monitoring.Enabled"),
+                ("ramdisk-id", "RamdiskId"),
+            ]
+        },
+        **{
+            f"network-interface.{name}": f"LaunchSpecification.NetworkInterfaces.{place}"
+            for name, place in [
+                ("addresses.primary", "PrivateIpAddresses.Primary"),
+                ("delete-on-termination", "DeleteOnTermination"),
+                ("description", "Description"),
+                ("device-index", "DeviceIndex"),
+                ("group-id", "Groups"),
+                ("network-interface-id", "NetworkInterfaceId"),
+                ("private-ip-address", "PrivateIpAddress"),
+                ("subnet-id", "SubnetId"),
+            ]
+        },
     },
     "DescribeSubnets": {
         "availabilityZone": "AvailabilityZone",

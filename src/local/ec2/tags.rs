@@ -5,11 +5,14 @@ use serde_json::{Value, json};
 use super::Ec2;
 use super::filter::pass;
 use super::groups::{Group, rule_ids};
-use super::ids::{GROUP, INSTANCE, INTERFACE, RULE, Refusals, SUBNET, VOLUME, VPC};
+use super::ids::{GROUP, INSTANCE, INTERFACE, KEY_PAIR, RULE, Refusals, SNAPSHOT, SUBNET, TEMPLATE, VOLUME, VPC};
 use super::images;
 use super::instance::Instance;
+use super::keys;
+use super::network;
 use super::place::ZONES;
 use super::store::{Change, Kept};
+use super::templates::Template;
 use super::volumes::Volume;
 use super::wanted::{Limits, check_dry_run, invalid, list, page, text, texts};
 use crate::local::fault::Fault;
@@ -59,7 +62,8 @@ pub fn of_request(request: &Value, types: &[&str]) -> Result<Tags, Fault> {
     Ok(tags)
 }
 
-/// `CreateTags`.
+/// `CreateTags`. assumed: of a key that comes twice the last counts (`SkyPilot` sends `Name` so); only calls that make a resource
+/// refuse it.
 ///
 /// # Errors
 /// As the resource's kind refuses ids, `TagLimitExceeded`, and for wrong tags.
@@ -72,7 +76,8 @@ pub fn create(ec2: &Ec2, request: &Value) -> Result<Value, Fault> {
     let there = ec2.store.tags()?;
     for resource in &resources {
         let kept = there.iter().filter(|(of, key, _)| of == resource && pairs.iter().all(|(new, _)| new != key)).count();
-        if kept + pairs.len() > TAGS {
+        let new = pairs.iter().map(|(key, _)| key).collect::<std::collections::HashSet<_>>().len();
+        if kept + new > TAGS {
             return Err(too_many());
         }
     }
@@ -135,6 +140,13 @@ fn type_of(resource: &str) -> &'static str {
         "vpc" => "vpc",
         "eni" => "network-interface",
         "sir" => "spot-instances-request",
+        "key" => "key-pair",
+        "snap" => "snapshot",
+        "igw" => "internet-gateway",
+        "rtb" => "route-table",
+        "acl" => "network-acl",
+        "dopt" => "dhcp-options",
+        "lt" => "launch-template",
         _ => "image",
     }
 }
@@ -152,6 +164,10 @@ fn resources(ec2: &Ec2, request: &Value) -> Result<Vec<String>, Fault> {
             "subnet" => (SUBNET, ZONES.into_iter().any(|letter| ec2.place.subnet(letter) == *id)),
             "vpc" => (VPC, ec2.place.vpc() == *id),
             "eni" => (INTERFACE, instances()?.iter().any(|instance| instance.has_interface(id))),
+            "key" => (KEY_PAIR, keys::is_there(ec2, id)?),
+            "lt" => (TEMPLATE, ec2.store.get::<Template>(id)?.is_some()),
+            "snap" => (SNAPSHOT, images::TABLE.iter().any(|image| image.snapshot(&ec2.place) == *id)),
+            "igw" | "rtb" | "acl" | "dopt" => network::taggable(&ec2.place, id),
             "sir" if instances()?.iter().any(|instance: &Instance| instance.spot_request() == Some(id)) => continue,
             "ami" => {
                 images::named(&ec2.place, Some(id))?;
@@ -183,9 +199,6 @@ fn pairs(tags: &[Value]) -> Result<Vec<(String, Option<String>)>, Fault> {
         }
         if value.as_ref().is_some_and(|value| value.chars().count() > VALUE) {
             return Err(invalid(format!("Tag value exceeds the maximum length of {VALUE} characters")));
-        }
-        if pairs.iter().any(|(other, _)| other == key) {
-            return Err(duplicate(key));
         }
         pairs.push((key.to_owned(), value));
     }

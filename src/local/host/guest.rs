@@ -4,9 +4,9 @@
 //! as the user who runs footplate, on this machine's own files, and the message of the day says so.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::Ipv4Addr;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::HostSpec;
@@ -87,7 +87,18 @@ impl Guest {
                 fs::write(path, text.replace("@PROMPT@", &guest.prompt()))?;
             }
         }
+        if let Some(line) = spec.launch_key.as_ref().filter(|_| spec.first_boot) {
+            private(&guest.home().join(".ssh"))?;
+            let mut file = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(guest.authorized_keys())?;
+            writeln!(file, "{line}")?;
+        }
         Ok(guest)
+    }
+
+    /// Whose keys open it, beside those that are pushed.
+    #[must_use]
+    pub fn authorized_keys(&self) -> PathBuf {
+        self.home().join(".ssh/authorized_keys")
     }
 
     /// e.g. `ip-172-31-0-5`.

@@ -34,6 +34,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use russh::keys::{HashAlg, PublicKey};
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
@@ -69,6 +70,9 @@ pub struct HostSpec {
     pub first_boot: bool,
     /// Who may log in.
     pub keys: Arc<Keyring>,
+    /// The key that EC2 was told to put in: a line of the user's `authorized_keys`, which is written at the first boot and
+    /// counts from then on as the user leaves it. Without one there is no such file for the server, only pushed keys.
+    pub launch_key: Option<String>,
     /// How much faster than minutes the delays of `shutdown +N` go by; 1.0 is as they are.
     pub speed: f64,
     /// The footplate program: the machine's processes run below its hidden `local machine` command.
@@ -123,7 +127,7 @@ impl Host {
             console.add(format!("footplate: the Python environments could not be made: {error}\n").as_bytes())?;
         }
         let machine = Arc::new(Machine::start(&spec.keeper, format!("{}-{:016x}", spec.instance_id, rand::random::<u64>()))?);
-        console.add(login(&guest, &keys).as_bytes())?;
+        console.add(login(&guest, &keys, spec.launch_key.as_deref()).as_bytes())?;
 
         let (wall, _) = broadcast::channel(ANNOUNCEMENTS);
         let stop = CancellationToken::new();
@@ -131,6 +135,7 @@ impl Host {
             instance: spec.instance_id,
             user: spec.user,
             keys: spec.keys,
+            authorized: spec.launch_key.is_some().then(|| guest.authorized_keys()),
             guest: Arc::clone(&guest),
             machine: Arc::clone(&machine),
             wall: wall.clone(),
@@ -211,15 +216,31 @@ fn opening(spec: &HostSpec) -> String {
 }
 
 /// The end of a boot, as cloud-init and getty print it. The keys come at every boot: readers look at the last one.
-fn login(guest: &Guest, keys: &HostKeys) -> String {
+fn login(guest: &Guest, keys: &HostKeys, launch_key: Option<&str>) -> String {
     let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
     let block = keys.block(&now.strftime("%b %e %H:%M:%S").to_string());
     let (image, host) = (guest.image(), guest.hostname());
-    let user = guest.user();
+    let authorized = authorized(guest, launch_key);
     format!(
-        "ci-info: no authorized SSH keys fingerprints found for user {user}.\n{block}\
+        "{authorized}{block}\
          [    1.000000] cloud-init: Cloud-init (footplate's stand-in) finished at {}. Datasource DataSourceEc2Local.\n\n\
          {image} {host} ttyS0\n\n{host} login: \n",
         now.strftime("%a, %d %b %Y %H:%M:%S +0000")
+    )
+}
+
+/// What cloud-init says of the key that it put in (its `cc_ssh_authkey_fingerprints`; there as a table with lines).
+fn authorized(guest: &Guest, launch_key: Option<&str>) -> String {
+    let user = guest.user();
+    let Some(key) = launch_key.and_then(|line| PublicKey::from_openssh(line).ok()) else {
+        return format!("ci-info: no authorized SSH keys fingerprints found for user {user}.\n");
+    };
+    let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+    let fingerprint = fingerprint.trim_start_matches("SHA256:");
+    format!(
+        "ci-info: Authorized keys from /home/{user}/.ssh/authorized_keys for user {user}\n\
+         ci-info: | {} | {fingerprint} | - | {} |\n",
+        key.algorithm(),
+        key.comment()
     )
 }

@@ -1,12 +1,15 @@
-//! The SSH server of an instance: public keys that were pushed, one user, session channels, nothing else.
+//! The SSH server of an instance: public keys that were pushed or that it was launched with, one user, session channels, nothing else.
 //!
 //! No forwarding of ports, sockets, agents or X11: russh refuses what a handler does not take up.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use russh::keys::Algorithm;
+use russh::keys::{Algorithm, HashAlg, PublicKey};
 use russh::server::{Auth, ChannelOpenHandle, Config, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
 use russh::{
     Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, MethodKind, MethodSet, Preferred, Pty as Mode, Sig, SshId, cipher,
@@ -37,11 +40,16 @@ const TRIES: usize = 6;
 /// A key that is refused takes as long whatever is wrong with it.
 const REJECTION: Duration = Duration::from_millis(50);
 
+/// How much of `authorized_keys` is read, in bytes.
+const AUTHORIZED_KEYS: u64 = 1 << 20;
+
 /// What the server needs of its instance.
 pub struct Service {
     pub instance: String,
     pub user: String,
     pub keys: Arc<Keyring>,
+    /// The user's `authorized_keys`, if the instance was launched with a key.
+    pub authorized: Option<PathBuf>,
     pub guest: Arc<Guest>,
     pub machine: Arc<Machine>,
     pub wall: broadcast::Sender<String>,
@@ -51,7 +59,9 @@ pub struct Service {
 #[must_use]
 pub fn config(keys: &HostKeys) -> Config {
     let private = keys.private();
-    let algorithms: Vec<Algorithm> = private.iter().rev().map(russh::keys::PrivateKey::algorithm).collect();
+    let mut algorithms: Vec<Algorithm> = private.iter().rev().map(russh::keys::PrivateKey::algorithm).collect();
+    // Clients are told by this list, too, what they may sign with (RFC 8308, `server-sig-algs`); no host key is RSA.
+    algorithms.extend([HashAlg::Sha512, HashAlg::Sha256].map(|hash| Algorithm::Rsa { hash: Some(hash) }));
     let mut methods = MethodSet::empty();
     methods.push(MethodKind::PublicKey);
     Config {
@@ -196,9 +206,11 @@ enum Wish {
 }
 
 impl Connection {
-    fn admits(&self, user: &str, key: &russh::keys::PublicKey) -> Auth {
+    fn admits(&self, user: &str, key: &PublicKey) -> Auth {
         let service = &self.service;
-        if user == service.user && service.keys.accepts(&service.instance, user, key) { Auth::Accept } else { Auth::reject() }
+        let pushed = || service.keys.accepts(&service.instance, user, key);
+        let authorized = || service.authorized.as_ref().is_some_and(|file| is_authorized(file, key));
+        if user == service.user && (pushed() || authorized()) { Auth::Accept } else { Auth::reject() }
     }
 
     /// Starts a session in its channel, once.
@@ -240,6 +252,19 @@ impl Connection {
         slot.task = Some(task.abort_handle());
         Ok(())
     }
+}
+
+/// Whether a key is in a file as of sshd(8), "`AUTHORIZED_KEYS` FILE FORMAT". A line with options is passed over: they restrict what
+/// a key may do, and are not enforced here.
+fn is_authorized(file: &Path, key: &PublicKey) -> bool {
+    let Ok(file) = File::open(file) else { return false };
+    let mut text = String::new();
+    // A larger one is nobody's.
+    if file.take(AUTHORIZED_KEYS).read_to_string(&mut text).is_err() {
+        return false;
+    }
+    let known = |line: &str| PublicKey::from_openssh(line.trim()).is_ok_and(|known| known.key_data() == key.key_data());
+    text.lines().any(known)
 }
 
 impl Handler for Connection {

@@ -38,7 +38,7 @@ pub fn read(body: &[u8]) -> Result<(String, Value), Fault> {
         return Err(Fault::new("NoSuchVersion", 400, format!("The requested version of the API is not known; use {VERSION}")));
     }
     let Some(operation) = MODEL.operation(&action) else {
-        let text = format!("The action {action} is not valid for this web service.");
+        let text = format!("The action {action} is not valid for this web service: the local region does not offer it.");
         return Err(Fault::new("InvalidAction", 400, text));
     };
     let input = structure(&MODEL, &operation.input, &form, "")?;
@@ -167,6 +167,9 @@ fn structure(model: &Model, name: &str, node: &Node, path: &str) -> Result<Value
 fn typed(model: &Model, name: &str, node: &Node, path: &str) -> Result<Value, Fault> {
     let shape = model.shape(name);
     match shape.kind {
+        Kind::Structure if node.below.is_empty() && node.value.as_deref().is_some_and(|text| !text.is_empty()) => {
+            return Err(malformed());
+        }
         Kind::Structure => return structure(model, name, node, path),
         Kind::List => return list(model, name, node, path),
         _ => {}
@@ -187,15 +190,19 @@ fn typed(model: &Model, name: &str, node: &Node, path: &str) -> Result<Value, Fa
     }
 }
 
-/// `Name.1`, `Name.2`; numbers may be left out, their order counts.
+/// `Name.1`, `Name.2`; numbers may be left out, their order counts. assumed: as libcloud, which is made for the service, they may
+/// begin with 0, and one item may have none.
 fn list(model: &Model, name: &str, node: &Node, path: &str) -> Result<Value, Fault> {
     let Some((shape, _)) = model.shape(name).item() else { return Err(malformed()) };
     if node.below.is_empty() && node.value.as_deref() == Some("") {
         return Ok(Value::Array(Vec::new()));
     }
+    if node.below.is_empty() {
+        return Ok(Value::Array(vec![typed(model, shape, node, path)?]));
+    }
     let mut items = BTreeMap::new();
     for (index, below) in &node.below {
-        let index = index.parse::<usize>().ok().filter(|index| (1..=WIDTH).contains(index)).ok_or_else(malformed)?;
+        let index = index.parse::<usize>().ok().filter(|index| *index <= WIDTH).ok_or_else(malformed)?;
         items.insert(index, typed(model, shape, below, &format!("{path}.{index}"))?);
     }
     if items.is_empty() { Err(malformed()) } else { Ok(items.into_values().collect()) }
@@ -213,6 +220,14 @@ mod tests {
         assert_eq!(input["SecurityGroupIds"], json!(["sg-1", "sg-2"]));
         assert_eq!(input["BlockDeviceMappings"], json!([{"Ebs": {"Encrypted": true, "VolumeSize": 45}}]));
         assert_eq!(input["TagSpecifications"][0]["Tags"], json!([{"Key": "a", "Value": "b cü"}]));
+        let form = b"Action=DescribeInstances&InstanceId=i-1&Filter.0.Name=a&Filter.0.Value.0=b&Filter.1.Name=c";
+        let (_, input) = read(form).unwrap();
+        assert_eq!(input, json!({"InstanceIds": ["i-1"], "Filters": [{"Name": "a", "Values": ["b"]}, {"Name": "c"}]}));
+    }
+
+    #[test]
+    fn numbers_are_read() {
+        let (_, input) = read(b"Action=RunInstances&MinCount=1&MaxCount=2").unwrap();
         assert_eq!((&input["MinCount"], &input["MaxCount"]), (&json!(1), &json!(2)));
     }
 
@@ -241,7 +256,7 @@ mod tests {
         for hostile in [
             format!("Action=DescribeInstances&{}=1", "x.".repeat(5000)),
             "Action=DescribeInstances&InstanceId.99999999=i".to_owned(),
-            "Action=DescribeInstances&InstanceId=i".to_owned(),
+            "Action=DescribeInstances&Filter=name".to_owned(),
             "Action=DescribeInstances&MaxResults.1=3".to_owned(),
         ] {
             assert_eq!(refusal(&hostile).0, "MalformedQueryString", "{}", &hostile[..60.min(hostile.len())]);

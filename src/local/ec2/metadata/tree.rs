@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::Ec2;
 use super::super::instance::Instance;
+use super::super::keys::LaunchKey;
 use super::super::profile;
 use super::super::run::check_user_data;
 use super::super::wanted::text;
@@ -14,6 +15,9 @@ use crate::local::ACCOUNT;
 use crate::local::engine::host::now_millis;
 use crate::local::fault::Fault;
 use crate::local::sessions::Holder;
+
+/// The one format of public keys.
+const OPENSSH: &str = "openssh-key";
 
 /// What is at a path.
 pub struct Found {
@@ -34,6 +38,8 @@ enum Node {
     Folder(Vec<(String, Self)>),
     Text(String),
     UserData(Vec<u8>),
+    /// The public key of a launch: listed as `0=NAME`, asked for as `0/openssh-key`.
+    Key(LaunchKey),
     /// Made when they are asked for.
     Credentials(String),
 }
@@ -59,7 +65,11 @@ pub fn find(ec2: &Ec2, instance: &Instance, address: SocketAddr, path: &str) -> 
     let inner = decoded.strip_prefix('/').unwrap_or(&decoded);
     let mut node = Node::Folder(vec![("latest".to_owned(), root(ec2, instance, address)?)]);
     for name in inner.strip_suffix('/').unwrap_or(inner).split('/').filter(|_| !inner.is_empty()) {
-        let Node::Folder(below) = node else { return Ok(None) };
+        let below = match node {
+            Node::Folder(below) => below,
+            Node::Key(key) => vec![(OPENSSH.to_owned(), Node::Text(key.public))],
+            _ => return Ok(None),
+        };
         let Some((_, next)) = below.into_iter().find(|(other, _)| other == name) else { return Ok(None) };
         node = next;
     }
@@ -67,6 +77,7 @@ pub fn find(ec2: &Ec2, instance: &Instance, address: SocketAddr, path: &str) -> 
     Ok(match node {
         Node::Folder(below) => Some(plain(listed(&below))),
         Node::Text(text) => Some(plain(text)),
+        Node::Key(_) => Some(plain(OPENSSH.to_owned())),
         Node::UserData(bytes) => Some(Found { kind: "application/octet-stream", bytes }),
         Node::Credentials(role) => Some(plain(credentials(ec2, instance, role)?)),
     })
@@ -77,6 +88,7 @@ pub fn find(ec2: &Ec2, instance: &Instance, address: SocketAddr, path: &str) -> 
 fn listed(below: &[(String, Node)]) -> String {
     let line = |(name, node): &(String, Node)| match node {
         Node::Folder(_) => format!("{name}/"),
+        Node::Key(key) => format!("{name}={}", key.name),
         _ => name.clone(),
     };
     below.iter().map(line).collect::<Vec<_>>().join("\n")
@@ -163,6 +175,9 @@ fn metadata(ec2: &Ec2, instance: &Instance, address: SocketAddr) -> Result<Vec<(
         ("security-groups", value(names("GroupName"))),
         ("services", folder([("domain", value("amazonaws.com")), ("partition", value("aws"))])),
     ];
+    if let Some(key) = &instance.key {
+        entries.push(("public-keys", folder([("0", Node::Key(key.clone()))])));
+    }
     if let Some(public) = public {
         // Its public name would be nobody's: names of 127.x are not ours to give.
         entries.push(("public-ipv4", value(public)));

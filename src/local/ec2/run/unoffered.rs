@@ -8,17 +8,21 @@ use crate::local::ec2::wanted::{flag, list, text};
 use crate::local::fault::Fault;
 
 /// Members that nothing here could honour.
-const MEMBERS: [&str; 12] = [
+const MEMBERS: [&str; 15] = [
     "CpuOptions",
     "ElasticGpuSpecification",
+    // As a launch template has it.
+    "ElasticGpuSpecifications",
     "ElasticInferenceAccelerators",
     "EnablePrimaryIpv6",
     "Ipv6AddressCount",
     "Ipv6Addresses",
+    "InstanceRequirements",
     "KernelId",
     "LicenseSpecifications",
     "NetworkPerformanceOptions",
     "Operator",
+    "RamDiskId",
     "RamdiskId",
     "SecondaryInterfaces",
 ];
@@ -26,17 +30,8 @@ const MEMBERS: [&str; 12] = [
 /// Refuses what is not offered.
 ///
 /// # Errors
-/// `InvalidKeyPair.NotFound`, `InvalidLaunchTemplateId.NotFound`, `Unsupported` for the rest. assumed: the text of the last.
+/// `Unsupported`, and for an interface that is not there. assumed: the text.
 pub fn check(request: &Value) -> Result<(), Fault> {
-    if let Some(name) = text(request, "KeyName") {
-        // Keys come by EC2 Instance Connect.
-        return Err(Fault::new("InvalidKeyPair.NotFound", 400, format!("The key pair '{name}' does not exist")));
-    }
-    if let Some(template) = request.get("LaunchTemplate") {
-        let name = text(template, "LaunchTemplateName").or_else(|| text(template, "LaunchTemplateId")).unwrap_or_default();
-        let text = format!("The specified launch template, with template ID {name}, does not exist.");
-        return Err(Fault::new("InvalidLaunchTemplateId.NotFound", 400, text));
-    }
     if let Some(member) = MEMBERS.into_iter().find(|member| request.get(member).is_some()) {
         return Err(unsupported(member));
     }
