@@ -156,8 +156,13 @@ fn files_are_copied_both_ways_and_only_what_is_new() {
     assert_eq!(many.err.matches("left out: odd/").count(), 6, "{}", many.err);
     let many = cp(&["--json", &there("odd"), "."]);
     let told: serde_json::Value = serde_json::from_str(&many.out).unwrap();
-    assert_eq!((many.code, &told["complete"], &told["copied"], &told["unchanged"]), (1, &false.into(), &0.into(), &1.into()), "{told}");
-    let left: Vec<_> = told["left_out"].as_array().unwrap().iter().map(|one| (one["path"].as_str(), one["reason"].as_str())).collect();
+    assert_eq!(
+        (many.code, &told["complete"], &told["copied"], &told["unchanged"]),
+        (1, &false.into(), &0.into(), &1.into()),
+        "{told}"
+    );
+    let left: Vec<_> =
+        told["left_out"].as_array().unwrap().iter().map(|one| (one["path"].as_str(), one["reason"].as_str())).collect();
     assert_eq!(left.len(), 7, "{told}");
     assert!(left.contains(&(Some("odd/n␇5"), Some("has a control character"))), "{told}");
     assert!(left.contains(&(Some("odd/link"), Some("is a link or a device"))), "{told}");

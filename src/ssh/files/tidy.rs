@@ -77,7 +77,7 @@ pub(super) fn here(incoming: &mut Incoming, copied: &mut Copied, failed: &mut Ve
             match hold::remove(&folder.join(name)) {
                 Some(removed) => copied.cleared += u64::from(removed),
                 None => {
-                    busy.extend(files.iter().filter(|file| is_part_of(name, name_here(&file.to))).map(|file| file.to.clone()))
+                    busy.extend(files.iter().filter(|file| is_part_of(name, name_here(&file.to))).map(|file| file.to.clone()));
                 }
             }
         }
