@@ -148,6 +148,26 @@ fn files_are_copied_both_ways_and_only_what_is_new() {
     let parts = ["left out 1 for its name: odd/a␛[2Jb has a control character", "all else is there: copied 1 file", "rename"];
     cp(&[&there("odd"), "."]).expect(1, &parts);
     assert_eq!(std::fs::read_dir(home.path("odd")).unwrap().count(), 1);
+    // All of it is told where there is more than a sentence holds, and to scripts always.
+    let more = "cd odd && ln -s /etc link && for n in 1 2 3 4 5; do touch \"$(printf \"n\\007$n\")\"; done";
+    home.run(&["--local", "ssh", &id, "--", more]).expect(0, &[]);
+    let many = cp(&[&there("odd"), "."]);
+    many.expect(1, &["left out 6 for their names", "and 2 more", "cp --json with the same names tells every one"]);
+    assert_eq!(many.err.matches("left out: odd/").count(), 6, "{}", many.err);
+    let many = cp(&["--json", &there("odd"), "."]);
+    let told: serde_json::Value = serde_json::from_str(&many.out).unwrap();
+    assert_eq!(
+        (many.code, &told["complete"], &told["copied"], &told["unchanged"]),
+        (1, &false.into(), &0.into(), &1.into()),
+        "{told}"
+    );
+    let left: Vec<_> =
+        told["left_out"].as_array().unwrap().iter().map(|one| (one["path"].as_str(), one["reason"].as_str())).collect();
+    assert_eq!(left.len(), 7, "{told}");
+    assert!(left.contains(&(Some("odd/n␇5"), Some("has a control character"))), "{told}");
+    assert!(left.contains(&(Some("odd/link"), Some("is a link or a device"))), "{told}");
+    let none = cp(&["--json", &there("none"), "."]);
+    assert!(none.code == 1 && none.out.is_empty() && none.err.contains("there is no none"), "{} {}", none.out, none.err);
     cp(&[&there("odd"), "notes.txt"]).expect(2, &["notes.txt here is a file, and odd on the instance is a folder"]);
     cp(&["data", &there("work/notes.txt")]).expect(2, &["work/notes.txt on the instance is a file, and data here is a folder"]);
     home.run(&["--local", "ssh", &id, "--", "mkfifo pipe"]).expect(0, &[]);

@@ -14,6 +14,8 @@ mod driver;
 mod files;
 #[path = "ssh/raw.rs"]
 mod raw;
+#[path = "ssh/together.rs"]
+mod together;
 #[path = "ssh/tunnel.rs"]
 mod tunnel;
 

@@ -3,15 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::globals::Globals;
 use super::login::{self, Wanted};
 use super::session::{Purpose, Session};
 use super::signals::Signals;
 use super::{json, print};
-use crate::model::{Failure, FailureKind, Progress, command};
-use crate::ssh::{Copied, Manner};
+use crate::model::{Done, Failure, FailureKind, Progress, command, show};
+use crate::ssh::{Copied, Lack, Manner};
+
+/// Lines about what could not be copied: what a terminal that scrolls back holds easily.
+const SAID: usize = 200;
 
 /// Arguments of `cp`.
 #[derive(clap::Args)]
@@ -24,12 +28,14 @@ use crate::ssh::{Copied, Manner};
     continued by the same command: a file has its name only once it is complete. Permissions come along as far as the umask \
     lets them, times of change too. Links and devices in folders are left out, and links that are named are followed. What \
     cannot be copied is left out by name, the rest is copied, and the exit code is 1: names with a control character, that are \
-    not UTF-8 or too long, what may not be read, what something else is in the way of.\n\
+    not UTF-8 or too long, what may not be read, what something else is in the way of, what another copy is writing. --json names \
+    all of it, with the reasons.\n\
     While it is on its way, a file is NAME.SIZE-TIME.part beside its place (a long NAME is cut and gets ~HASH), SIZE and TIME \
     being those of what it is a copy of, in hexadecimal. Parts of another state of a file in this copy, or of one that is \
     complete, are removed first. Parts of files that are not in this copy stay where they are and are named in the end: \
     remove them, or copy those files again. A disk that is full here leaves its part to be continued; a disk that is full \
-    there, none.\n\n\
+    there, none. Only one copy at a time writes a file: another one leaves it out and says so, and goes on with a part as soon \
+    as nobody writes it any more (on an instance it watches one that was written a minute ago for some seconds).\n\n\
     Examples:\n  footplate cp solution.py data/ experiment:work/\n  footplate cp experiment:work/TrainedModels ."
 )]
 pub struct Args {
@@ -42,7 +48,7 @@ pub struct Args {
     /// Take the instance's host key if it has this fingerprint
     #[arg(long, value_name = "SHA256:…", value_parser = login::fingerprint)]
     accept_host_key: Option<String>,
-    /// Print JSON: one object
+    /// Print JSON: one object, with everything that was left out and why
     #[arg(long)]
     json: bool,
 }
@@ -61,16 +67,28 @@ pub async fn run(globals: &Globals, args: &Args) -> Result<ExitCode, Failure> {
     let done = copy.run(&session, args).await;
     let copied = session.end(done).await?;
     if args.json {
-        let crate::model::Done { sent, bytes, unchanged, continued } = copied.done;
-        let (from, to) = (&copy.from, copy.to);
-        json::print(&json!({
-            "instance": copy.instance, "from": from, "to": to, "copied": sent, "bytes": bytes, "unchanged": unchanged, "continued": continued,
-            "left_out": copied.left_out, "cleared": copied.cleared, "strays": copied.strays, "said": copied.told(),
-        }))?;
-    } else {
-        print::line(&copied.told())?;
+        json::print(&copy.as_json(&copied))?;
+    } else if copied.names_some_only() {
+        tell_each(&copied);
+    }
+    let said = copied.whole()?.told();
+    if !args.json {
+        print::line(&said)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Everything that was to be copied and was not, where there is more of it than the message in the end names.
+fn tell_each(copied: &Copied) {
+    let failed = copied.failed.iter().map(|lack| lack.failure.what.to_string());
+    let unfit = copied.unfit.iter().map(|one| format!("{} {}", one.place, one.flaw.told()));
+    for said in failed.chain(unfit).take(SAID) {
+        print::progress(&format!("left out: {said}"));
+    }
+    let more = (copied.failed.len() + copied.unfit.len()).saturating_sub(SAID);
+    if more > 0 {
+        print::progress(&format!("left out: {} more, which --json names", show::grouped(more as u64)));
+    }
 }
 
 fn called_off() -> Failure {
@@ -125,6 +143,22 @@ impl<'a> Copy<'a> {
         }
     }
 
+    /// What came of it, with all that was left out, and why.
+    fn as_json(&self, copied: &Copied) -> Value {
+        let Done { sent, bytes, unchanged, continued } = copied.done;
+        let specials = copied.left_out.iter().chain(&copied.unfit);
+        let specials = specials.map(|one| json!({ "path": one.place, "reason": one.flaw.told() }));
+        let failed = copied.failed.iter();
+        let failed = failed.map(|Lack { place, failure }| json!({ "path": place, "reason": failure.what, "hint": failure.hint }));
+        json!({
+            "instance": self.instance, "from": self.from, "to": self.to,
+            "copied": sent, "bytes": bytes, "unchanged": unchanged, "continued": continued,
+            "complete": copied.failed.is_empty() && copied.unfit.is_empty(),
+            "left_out": specials.chain(failed).collect::<Vec<_>>(),
+            "cleared": copied.cleared, "strays": copied.strays, "said": copied.told(),
+        })
+    }
+
     async fn run(&self, session: &Session, args: &Args) -> Result<Copied, Failure> {
         let accepted = args.accept_host_key.as_deref();
         let wanted = Wanted { instance: self.instance, accepted, renews: false, manner: Manner::bulk() };
@@ -137,13 +171,18 @@ impl<'a> Copy<'a> {
             let share = progress.done.saturating_mul(100).checked_div(progress.total);
             print::ticker(&share.map_or_else(|| progress.said.to_string(), |share| format!("{share:>3} % · {}", progress.said)));
         };
-        let work = async {
-            if self.sends {
-                return files.send_all(self.from.iter().map(PathBuf::from).collect(), self.to, &progress).await;
+        let (from, to, sends) =
+            (self.from.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>(), self.to.to_owned(), self.sends);
+        // On a worker, as the connection is: what the two tell each other wakes no other thread.
+        let work = AbortOnDropHandle::new(tokio::spawn(async move {
+            if sends {
+                files.send_most(from.into_iter().map(PathBuf::from).collect(), &to, &progress).await
+            } else {
+                files.fetch_most(&from, Path::new(&to), &progress).await
             }
-            let from: Vec<String> = self.from.iter().map(|path| (*path).to_owned()).collect();
-            files.fetch_all(&from, Path::new(self.to), &progress).await
-        };
+        }));
+        let broken = |error| Failure::new(FailureKind::Machine, format!("copying: {error}"), "the same again continues it");
+        let work = async { work.await.map_err(broken)? };
         // Not before: while the user is asked about a host key, Ctrl-C ends the program.
         Signals::listen()?.or(called_off(), work).await
     }

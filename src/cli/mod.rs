@@ -30,6 +30,7 @@ mod ls;
 mod man;
 mod orders;
 mod orphans;
+mod outlet;
 mod print;
 mod session;
 mod show;

@@ -8,10 +8,12 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::ask;
 use super::globals::Globals;
 use super::login;
+use super::outlet;
 use super::print;
 use super::session::{Purpose, Session};
 use super::signals::Signals;
@@ -86,14 +88,17 @@ async fn serve(session: &Session, environment: &str, args: &Args) -> Result<Exit
         }
     }
     let accepted = args.accept_host_key.as_deref();
-    let wanted = login::Wanted { instance: &args.instance, accepted, renews: args.forget_host_key, manner: Manner::talk() };
+    let is_terminal = login || args.tty;
+    // What goes to a pipe or a file is as much as it is; what a terminal shows is to be cut short by Ctrl-C.
+    let manner = if is_terminal { Manner::talk() } else { Manner::bulk() };
+    let wanted = login::Wanted { instance: &args.instance, accepted, renews: args.forget_host_key, manner };
     let connection = login::connect(session, &wanted).await?;
     if only_key {
         print::progress(&format!("{} proved to hold the key that you named: it is pinned.", args.instance));
         return Ok(ExitCode::SUCCESS);
     }
     let command = args.command.join(" ");
-    if login || args.tty {
+    if is_terminal {
         let term = std::env::var("TERM").ok().filter(|term| is_term(term)).unwrap_or_else(|| "xterm-256color".to_owned());
         let enter = if login { resource::activation(&connection, environment).await } else { None };
         let passage = Passage::enter()?;
@@ -107,7 +112,11 @@ async fn serve(session: &Session, environment: &str, args: &Args) -> Result<Exit
         drop(passage);
         return done.map(told);
     }
-    pump(connection.pipe(&in_login_shell(&command)).await?, false, None).await.map(told)
+    let shell = connection.pipe(&in_login_shell(&command)).await?;
+    // On a worker, as the connection is: what the two tell each other wakes no other thread.
+    let pumped = AbortOnDropHandle::new(tokio::spawn(pump(shell, false, None))).await;
+    let broken = |error| Failure::new(FailureKind::Machine, format!("carrying the output: {error}"), "");
+    pumped.map_err(broken)?.map(told)
 }
 
 /// How carrying bytes ended.
@@ -181,8 +190,17 @@ async fn pump(shell: Shell, terminal: bool, enter: Option<String>) -> Result<End
         }
         say(&mut input, terminal).await
     };
+    let hearing = async {
+        if terminal {
+            return hear(&mut output, &greeted).await;
+        }
+        Ok(match outlet::carry(output).await? {
+            outlet::Ended::Exit(exit) => End::Code(code(&exit)),
+            outlet::Ended::Lost(failure) => End::Lost(failure),
+        })
+    };
     tokio::select! {
-        end = hear(&mut output, &greeted) => end,
+        end = hearing => end,
         ended = saying => ended.map(|()| End::Code(ExitCode::SUCCESS)),
         () = signals.next() => Ok(End::Code(ExitCode::from(130))),
     }

@@ -9,7 +9,7 @@ use super::machine;
 use crate::model::{Failure, FailureKind, command};
 
 /// Bytes read from standard input at once.
-const PIECE: usize = 32 * 1024;
+const PIECE: usize = 64 * 1024;
 /// What a program that was cut off may have left on: second screen, mouse, focus, brackets, cursor keys, no cursor, colours.
 const PLAIN: &[u8] =
     b"\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[?7h\x1b[?25h\x1b[0m";

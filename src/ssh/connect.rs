@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use super::ear::{Ear, Question, State};
 use super::hostkey::Knowledge;
 use super::wire::{LastHeard, Wire};
-use super::{Deadlines, Doorman, Login, Manner, Route, fault, tunnel};
+use super::{Deadlines, Doorman, Login, Manner, Route, fault, manner, tunnel};
 use crate::model::{Failure, FailureKind, Safe};
 
 /// How often a key is announced, at most.
@@ -104,7 +104,7 @@ fn config(manner: &Manner, keys: Cow<'static, [Algorithm]>) -> client::Config {
         client_id: SshId::Standard(Cow::Borrowed(concat!("SSH-2.0-footplate_", env!("CARGO_PKG_VERSION")))),
         window_size: manner.window,
         maximum_packet_size: manner.packet,
-        channel_buffer_size: manner.waiting(),
+        channel_buffer_size: manner::WAITING,
         preferred: Preferred {
             kex: Cow::Borrowed(KEX),
             key: keys,

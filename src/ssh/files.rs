@@ -6,6 +6,7 @@
 
 mod copy;
 mod get;
+mod hold;
 mod incoming;
 mod name;
 mod outgoing;
@@ -33,13 +34,16 @@ use super::fault;
 use crate::model::{Failure, FailureKind, Progress, Safe};
 pub use name::{Flaw, Unfit};
 pub use outgoing::{Outgoing, look};
-pub use told::Copied;
+pub use told::{Copied, Lack};
 
 /// OpenSSH's extension that replaces a file by another in one step.
 const POSIX_RENAME: &str = "posix-rename@openssh.com";
-/// Pieces on their way at once, over all files, and bytes each: 4 MB, what a line of 40 MB/s carries in a round trip of 100 ms.
+/// Pieces on their way at once, over all files: at most 8 MB, what a line of 80 MB/s carries in a round trip of 100 ms.
 const REQUESTS: usize = 64;
-const PIECE: u32 = 64 * 1024;
+/// Bytes that are asked for at once; a server may answer with less.
+const READ: u32 = 64 * 1024;
+/// Of a server that says how much it gives (`limits@openssh.com`), this much.
+const READ_AT_MOST: u32 = 128 * 1024;
 /// Every server takes this much at once (draft-ietf-secsh-filexfer-02, section 3: packets of 34,000 bytes).
 const WRITTEN: u32 = 32 * 1024;
 /// Of a server that says how much it takes (`limits@openssh.com`; OpenSSH's file PROTOCOL, section 4.8), this much.
@@ -57,8 +61,9 @@ pub struct Files {
     raw: Arc<RawSftpSession>,
     session: Arc<Session>,
     replaces: bool,
-    /// Bytes that are written at once.
+    /// Bytes that are written at once, and asked for.
     written: u32,
+    read: u32,
     turns: Semaphore,
 }
 
@@ -117,13 +122,14 @@ pub(super) async fn open(session: &Arc<Session>) -> Result<Files, Failure> {
     raw.set_limits(Limits::default());
     raw.set_timeout(patience.saturating_mul(8));
     let replaces = about.extensions.contains_key(POSIX_RENAME);
-    let mut written = WRITTEN;
+    let (mut written, mut read) = (WRITTEN, READ);
     if about.extensions.contains_key(LIMITS) {
         // One that does not say after all takes what every server takes.
-        let most = raw.limits().await.map_or(0, |limits| limits.max_write_len);
-        written = u32::try_from(most).unwrap_or(u32::MAX).clamp(WRITTEN, WRITTEN_AT_MOST);
+        let (writes, reads) = raw.limits().await.map_or((0, 0), |limits| (limits.max_write_len, limits.max_read_len));
+        let within = |most, least, largest| u32::try_from(most).unwrap_or(u32::MAX).clamp(least, largest);
+        (written, read) = (within(writes, WRITTEN, WRITTEN_AT_MOST), within(reads, READ, READ_AT_MOST));
     }
-    Ok(Files { raw: Arc::new(raw), session: Arc::clone(session), replaces, written, turns: Semaphore::new(REQUESTS) })
+    Ok(Files { raw: Arc::new(raw), session: Arc::clone(session), replaces, written, read, turns: Semaphore::new(REQUESTS) })
 }
 
 impl Files {

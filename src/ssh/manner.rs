@@ -40,6 +40,10 @@ impl Deadlines {
     }
 }
 
+/// Messages of a channel that may wait to be read. So few that their memory is used again while the processor has it at hand:
+/// where as many could wait as fill the window of [`Manner::bulk`], a gigabyte took 0.8 s of CPU instead of 0.5 s.
+pub(super) const WAITING: usize = 8;
+
 /// The manner of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Manner {
@@ -62,11 +66,6 @@ impl Manner {
     #[must_use]
     pub fn bulk() -> Self {
         Self { deadlines: Deadlines::default(), window: 8 * 1024 * 1024, packet: 65_535 }
-    }
-
-    /// Messages of a channel that may wait to be read: as many as fill the window in full packets, and at least 8.
-    pub(super) fn waiting(&self) -> usize {
-        usize::try_from(self.window / self.packet).unwrap_or(usize::MAX).max(8)
     }
 }
 

@@ -31,7 +31,7 @@ pub use channel::{Exit, Heard};
 pub use connection::{Bounds, Connection, Ran, Stream};
 pub use console::host_keys;
 pub use door::{Doorman, Job, Login, Machine, Offered, Route};
-pub use files::{Copied, Entry, Files, Flaw, Outgoing, Unfit, look as outgoing};
+pub use files::{Copied, Entry, Files, Flaw, Lack, Outgoing, Unfit, look as outgoing};
 pub use manner::{Deadlines, Manner};
 pub use pins::{Pin, Pins};
 pub use shell::{Shell, ShellInput, ShellOutput};

@@ -14,8 +14,9 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::fault;
 use crate::model::{Failure, FailureKind, Safe};
 
-/// What is read from the socket at once. russh itself reads each packet's length and body with a system call of its own.
-const BUFFER: usize = 64 * 1024;
+/// What is read from the socket at once: several of the largest packets. russh itself reads each packet's length and body with a
+/// system call of its own.
+const BUFFER: usize = 256 * 1024;
 /// How much a server may say before it greets (RFC 4253, 4.2 allows lines of any kind there).
 const PREAMBLE: usize = 8 * 1024;
 

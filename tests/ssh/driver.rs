@@ -124,7 +124,16 @@ fn driven() {
     println!();
     for line in std::io::stdin().lock().lines() {
         let answer = match serde_json::from_str(&line.unwrap()) {
-            Ok(task) => runtime.block_on(hands.carry_out(task)).unwrap_or_else(|failure| told(&failure)),
+            // On a worker of the runtime, as `footplate ssh`, `footplate cp` and the cockpit do it.
+            Ok(task) => {
+                let done = runtime.spawn(async move {
+                    let answer = hands.carry_out(task).await;
+                    (hands, answer)
+                });
+                let answer;
+                (hands, answer) = runtime.block_on(done).unwrap();
+                answer.unwrap_or_else(|failure| told(&failure))
+            }
             Err(error) => json!({ "misunderstood": error.to_string() }),
         };
         println!("@@{answer}");
@@ -303,5 +312,5 @@ impl Meter {
 }
 
 fn copied(copied: &footplate::ssh::Copied) -> Value {
-    json!({ "sent": copied.done.sent, "unchanged": copied.done.unchanged, "left_out": copied.left_out })
+    json!({ "sent": copied.done.sent, "unchanged": copied.done.unchanged, "left_out": copied.left_out.len() })
 }

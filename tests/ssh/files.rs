@@ -114,10 +114,16 @@ impl russh_sftp::server::Handler for Sftp {
         Ok(Attrs { id, attrs: attrs(&self.at(&path))? })
     }
 
+    async fn lstat(&mut self, id: u32, path: String) -> Result<Attrs, StatusCode> {
+        let about = std::fs::symlink_metadata(self.at(&path)).map_err(|error| told(&error))?;
+        Ok(Attrs { id, attrs: FileAttributes::from(&about) })
+    }
+
     async fn open(&mut self, id: u32, path: String, flags: OpenFlags, about: FileAttributes) -> Result<Handle, StatusCode> {
         let mut options = std::fs::OpenOptions::new();
         options.read(flags.contains(OpenFlags::READ)).write(flags.contains(OpenFlags::WRITE));
         options.create(flags.contains(OpenFlags::CREATE)).truncate(flags.contains(OpenFlags::TRUNCATE));
+        options.create_new(flags.contains(OpenFlags::EXCLUDE));
         options.mode(about.permissions.unwrap_or(0o666));
         let file = options.open(self.at(&path)).map_err(|error| told(&error))?;
         self.open.insert(path.clone(), Mutex::new(file));
@@ -349,7 +355,7 @@ async fn folders_go_both_ways_and_only_what_has_changed_goes_again() {
     let files = files(&manners).await;
     let send = async |from: &Path, to: &str| soon("send", files.send_all(vec![from.to_owned()], to, &silent)).await;
     let sent = send(&folder, "~/work/").await.unwrap();
-    assert_eq!((sent.done.sent, sent.done.bytes, sent.done.unchanged, sent.left_out), (3, 3_000_010, 0, 1));
+    assert_eq!((sent.done.sent, sent.done.bytes, sent.done.unchanged, sent.left_out.len()), (3, 3_000_010, 0, 1));
     let copy = there.path().join("work/data");
     assert_eq!(std::fs::read(copy.join("deep/er/model")).unwrap(), noise(3_000_000));
     assert_eq!((mode(&copy.join("run.sh")) & 0o100, mode(&copy.join("empty")) & 0o100), (0o100, 0));
@@ -368,7 +374,7 @@ async fn folders_go_both_ways_and_only_what_has_changed_goes_again() {
         async |from: &str, to: &str| soon("fetch", files.fetch_all(&[from.to_owned()], &here.path().join(to), &silent)).await;
     std::os::unix::fs::symlink("/etc", copy.join("away")).unwrap();
     let came = fetch("work/data/", "back").await.unwrap();
-    assert_eq!((came.done.sent, came.left_out), (3, 1));
+    assert_eq!((came.done.sent, came.left_out.len()), (3, 1));
     let back = here.path().join("back");
     assert_eq!(std::fs::read(back.join("deep/er/model")).unwrap(), noise(3_000_000));
     assert_eq!((mode(&back.join("run.sh")) & 0o100, mode(&back.join("deep/er/model")) & 0o100), (0o100, 0));

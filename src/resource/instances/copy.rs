@@ -89,8 +89,8 @@ pub(super) fn preview(recipe: &Recipe, form: &Form) -> Preview {
             let mut warn = |said: &str| {
                 preview.problems.push(Problem { field: "source".to_owned(), message: Safe::line(said), fatal: false });
             };
-            if found.left_out > 0 {
-                warn(&format!("{} links or devices will be left out", show::grouped(found.left_out)));
+            if !found.left_out.is_empty() {
+                warn(&format!("{} links or devices will be left out", show::grouped(found.left_out.len() as u64)));
             }
             if let Some(first) = found.unfit.first() {
                 let count = show::grouped(found.unfit.len() as u64);

@@ -17,9 +17,9 @@ use super::incoming::Fetching;
 use super::outgoing::{self, Outgoing};
 use super::put::executable;
 use super::tidy::{self, Place};
-use super::told::{self, Copied};
-use super::{Files, TELL, get, is_folder, path};
-use crate::model::{Failure, FailureKind, Meter, Progress};
+use super::told::{Copied, Lack};
+use super::{Files, TELL, get, hold, is_folder, path};
+use crate::model::{Failure, FailureKind, Meter, Progress, Safe};
 
 /// Files on their way at once: small ones are a matter of round trips.
 pub(super) const PARALLEL: usize = 16;
@@ -37,6 +37,14 @@ impl Files {
     /// `Invalid` when something named is not there, `NotFound` when there is no folder for the file; as [`Files::put`]. A file
     /// that cannot be read or is changed meanwhile does not hold up the others: that is told in the end.
     pub async fn send_all(&self, from: Vec<PathBuf>, to: &str, progress: &Tell<'_>) -> Result<Copied, Failure> {
+        self.send_most(from, to, progress).await?.whole()
+    }
+
+    /// As [`Files::send_all`], where it is no error that a file or folder could not be copied: see [`Copied::failed`].
+    ///
+    /// # Errors
+    /// As [`Files::send_all`], of what ends the whole copy.
+    pub async fn send_most(&self, from: Vec<PathBuf>, to: &str, progress: &Tell<'_>) -> Result<Copied, Failure> {
         let named = from.clone();
         let looked = tokio::task::spawn_blocking(move || outgoing::look(&from)).await;
         let found =
@@ -76,8 +84,8 @@ impl Files {
                         before.insert(at);
                     }
                     Err(failure) if is_its_own(failure.kind) => {
+                        failed.push(Lack { place: Safe::line(&at), failure });
                         lacking.0.insert(PathBuf::from(folder));
-                        failed.push(failure);
                     }
                     Err(failure) => return Err(failure),
                 }
@@ -85,16 +93,18 @@ impl Files {
         }
         let kept = found.files.iter().filter(|file| !lacking.has(Path::new(&file.to)));
         let to = |to: &str| if into { path::join(&target, to) } else { target.clone() };
-        let places: Vec<Place<'_>> = kept.map(|file| Place { to: to(&file.to), file }).collect();
+        let mut places: Vec<Place<'_>> = kept.map(|file| Place { to: to(&file.to), file }).collect();
         let mut copied = Copied { left_out: found.left_out, ..Copied::default() };
         let is_image = |folder: &str| found.inside || (into && !found.folders.is_empty() && folder != target);
-        self.tidy(&places, &before, is_image, &mut copied).await;
+        let busy = self.tidy(&places, &before, is_image, &mut copied).await;
+        for Place { to, file } in places.extract_if(.., |place| busy.contains(&place.to)) {
+            failed.push(Lack { place: Safe::line(&file.from.to_string_lossy()), failure: hold::busy(&to, "on the instance") });
+        }
         let meter = Meter::new(places.len() as u64, places.iter().map(|place| place.file.size).sum());
         let name = Mutex::default();
         let work = places.iter().map(|place| self.send_one(place, Counts { meter: &meter, name: &name, before: None }));
         failed.extend(each(work.collect(), true, &meter, &name, progress).await?);
-        copied.done = meter.done();
-        told::finish(copied, &failed, &found.unfit)
+        Ok(Copied { done: meter.done(), unfit: found.unfit, failed, ..copied })
     }
 
     /// Fetches files and folders to `to`, which is a folder, made if it is missing, when it ends in `/`, is one already, or is to
@@ -105,6 +115,14 @@ impl Files {
     /// as [`Files::get`]. A file that may not be read or is changed meanwhile does not hold up the others: that is told in the
     /// end.
     pub async fn fetch_all(&self, from: &[String], to: &Path, progress: &Tell<'_>) -> Result<Copied, Failure> {
+        self.fetch_most(from, to, progress).await?.whole()
+    }
+
+    /// As [`Files::fetch_all`], where it is no error that a file or folder could not be copied: see [`Copied::failed`].
+    ///
+    /// # Errors
+    /// As [`Files::fetch_all`], of what ends the whole copy.
+    pub async fn fetch_most(&self, from: &[String], to: &Path, progress: &Tell<'_>) -> Result<Copied, Failure> {
         let mut found = self.incoming(from, to, progress).await?;
         let (mut lacking, mut failed) = (Lacking::default(), Vec::new());
         for folder in &found.folders {
@@ -113,38 +131,39 @@ impl Files {
             }
             match get::make_folder(&folder.at, folder.below) {
                 Err(failure) if folder.below && is_its_own(failure.kind) => {
+                    failed.push(Lack { place: Safe::line(&folder.at.to_string_lossy()), failure });
                     lacking.0.insert(folder.at.clone());
-                    failed.push(failure);
                 }
                 made => made?,
             }
         }
         found.files.retain(|file| !lacking.has(&file.to));
-        let mut copied = Copied { left_out: found.left_out, ..Copied::default() };
-        tidy::here(&found, &mut copied);
+        let mut copied = Copied { left_out: std::mem::take(&mut found.left_out), ..Copied::default() };
+        tidy::here(&mut found, &mut copied, &mut failed);
         let meter = Meter::new(found.files.len() as u64, found.files.iter().map(|file| file.about.size).sum());
         let name = Mutex::default();
         let work = found.files.iter().map(|file| self.fetch_one(file, Counts { meter: &meter, name: &name, before: None }));
         failed.extend(each(work.collect(), false, &meter, &name, progress).await?);
-        copied.done = meter.done();
-        told::finish(copied, &failed, &found.unfit)
+        Ok(Copied { done: meter.done(), unfit: found.unfit, failed, ..copied })
     }
 
-    async fn send_one(&self, Place { to, file }: &Place<'_>, mut counts: Counts<'_>) -> Result<(), Failure> {
-        let sent = self.put_told(&file.from, to, true, &mut |done, _| counts.note(&file.to, done)).await?;
-        match sent {
+    async fn send_one(&self, Place { to, file }: &Place<'_>, mut counts: Counts<'_>) -> Result<(), Lack> {
+        let sent = self.put_told(&file.from, to, true, &mut |done, _| counts.note(&file.to, done)).await;
+        let lack = |failure| Lack { place: Safe::line(&file.from.to_string_lossy()), failure };
+        match sent.map_err(lack)? {
             Some(_) => counts.meter.sent(0, true),
             None => counts.meter.unchanged(file.size),
         }
         Ok(())
     }
 
-    async fn fetch_one(&self, file: &Fetching, mut counts: Counts<'_>) -> Result<(), Failure> {
+    async fn fetch_one(&self, file: &Fetching, mut counts: Counts<'_>) -> Result<(), Lack> {
         if is_unchanged(file) {
             counts.meter.unchanged(file.about.size);
             return Ok(());
         }
-        self.get_told(&file.from, &file.to, false, &mut |done, _| counts.note(&file.about.name, done)).await?;
+        let got = self.get_told(&file.from, &file.to, false, &mut |done, _| counts.note(&file.about.name, done)).await;
+        got.map_err(|failure| Lack { place: Safe::line(&file.from), failure })?;
         counts.meter.sent(0, true);
         Ok(())
     }
@@ -231,15 +250,9 @@ impl Counts<'_> {
 /// Does all of them, several at once. What is wrong with one file only is gathered; anything else ends it. What is on its way
 /// then is waited for where each is `tidy`: of a file that was sent to a full disk its end may be there without its middle, and
 /// whoever sends it has to take that away.
-async fn each<F>(
-    work: Vec<F>,
-    tidy: bool,
-    meter: &Meter,
-    name: &Mutex<String>,
-    progress: &Tell<'_>,
-) -> Result<Vec<Failure>, Failure>
+async fn each<F>(work: Vec<F>, tidy: bool, meter: &Meter, name: &Mutex<String>, progress: &Tell<'_>) -> Result<Vec<Lack>, Failure>
 where
-    F: Future<Output = Result<(), Failure>> + Send,
+    F: Future<Output = Result<(), Lack>> + Send,
 {
     let tell = || {
         let name = name.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -253,12 +266,13 @@ where
     loop {
         tokio::select! {
             ended = at_work.next() => match ended {
-                Some(Err(failure)) if is_its_own(failure.kind) => failed.push(failure),
-                Some(Err(failure)) if tidy => {
+                Some(Err(lack)) if is_its_own(lack.failure.kind) => failed.push(lack),
+                Some(Err(lack)) if tidy => {
                     stop.store(true, Ordering::Relaxed);
-                    fatal = fatal.or(Some(failure));
+                    fatal = fatal.or(Some(lack.failure));
                 }
-                Some(done) => done?,
+                Some(Err(lack)) => return Err(lack.failure),
+                Some(Ok(())) => {}
                 None => break,
             },
             _ = tick.tick() => tell(),

@@ -1,20 +1,18 @@
 //! From the machine.
 
-use std::fs::{self, FileTimes, OpenOptions};
+use std::fs::{self, FileTimes};
 use std::io::{self, Seek};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
-use nix::fcntl::OFlag;
 use russh_sftp::client::error::Error;
 use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
 use tokio::sync::SemaphorePermit;
 
 use super::sink::Sink;
-use super::{Files, PIECE, REQUESTS, Teller, Told, is_file, part, tidy};
+use super::{Files, REQUESTS, Teller, Told, hold, is_file, part, tidy};
 use crate::model::{Failure, FailureKind, Progress};
 use crate::ssh::fault;
 
@@ -26,7 +24,7 @@ impl Files {
     /// lets it, the permissions of the one there.
     ///
     /// # Errors
-    /// `NotFound`, `Denied`; `Conflict` when it is changed there meanwhile; `Machine` when it cannot be written here. What
+    /// `NotFound`, `Denied`; `Conflict` when it is changed there meanwhile, or another copy is writing it here; `Machine` when it cannot be written here. What
     /// has arrived is continued by the next try.
     pub async fn get(&self, remote: &str, local: &Path, progress: &(dyn Fn(Progress) + Send + Sync)) -> Result<u64, Failure> {
         let mut teller = Teller::new(progress, &format!("fetching {remote}"));
@@ -43,23 +41,19 @@ impl Files {
         let size = about.size.unwrap_or(0);
         let part = part_of(local, &about, alone)?;
         let unwritable = |error: io::Error| unwritable(&part, &error);
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(about.permissions.map_or(0o600, |mode| mode & 0o777 | 0o600))
-            .custom_flags(OFlag::O_NOFOLLOW.bits())
-            .open(&part)
-            .map_err(unwritable)?;
+        let mode = about.permissions.map_or(0o600, |mode| mode & 0o777 | 0o600);
+        let Some(mut file) = hold::take(&part, mode).map_err(unwritable)? else {
+            return Err(hold::busy(&local.display().to_string(), "here"));
+        };
+        let handle = self.raw.open(remote, OpenFlags::READ, FileAttributes::empty()).await;
+        let handle = handle.map_err(|error| self.fail(remote, &error))?.handle;
         let mut from = file.metadata().map_err(unwritable)?.len();
-        if from > size {
+        if from > size || !self.is_same(&handle, &file, from).await.map_err(|error| self.fail(remote, &error))? {
             file.set_len(0).map_err(unwritable)?;
             from = 0;
         }
         told(from, size);
         file.seek(io::SeekFrom::Start(from)).map_err(unwritable)?;
-        let handle = self.raw.open(remote, OpenFlags::READ, FileAttributes::empty()).await;
-        let handle = handle.map_err(|error| self.fail(remote, &error))?.handle;
         let sink = Sink::new(file);
         let fetched = self.fetch(remote, &handle, from..size, &sink, told).await;
         // Why nothing more is written goes before what came of it.
@@ -112,7 +106,7 @@ impl Files {
         while done < range.end {
             while ask < range.end && at_work.len() < REQUESTS {
                 let Some(turn) = self.turn(at_work.is_empty()).await else { break };
-                let length = u32::try_from(range.end - ask).unwrap_or(PIECE).min(PIECE);
+                let length = u32::try_from(range.end - ask).unwrap_or(self.read).min(self.read);
                 at_work.push_back(self.piece(remote, handle, ask, length, turn));
                 ask += u64::from(length);
             }
@@ -178,7 +172,7 @@ fn part_of(local: &Path, about: &FileAttributes, alone: bool) -> Result<PathBuf,
     })?;
     let state = state(about.size.unwrap_or(0), about.mtime.unwrap_or(0).into());
     if alone {
-        tidy::beside(local, name, &state);
+        tidy::beside(local, name, &state)?;
     }
     Ok(local.with_file_name(part::of(name, &state)))
 }

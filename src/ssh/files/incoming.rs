@@ -23,7 +23,7 @@ pub(super) struct Incoming {
     /// Those above come first.
     pub folders: Vec<Folder>,
     /// Links and devices, which are not fetched.
-    pub left_out: u64,
+    pub left_out: Vec<Unfit>,
     /// What is not fetched either, for its name.
     pub unfit: Vec<Unfit>,
     names: usize,
@@ -122,14 +122,15 @@ impl Files {
                         return Err(leads_out(&folder, &about.name));
                     }
                     let (from, to) = (path::join(&folder, &about.name), place.join(&about.name));
+                    let unfit = |flaw| Unfit { place: Safe::line(&fault::cut(Safe::line(&from).as_str())), flaw };
                     if let Some(flaw) = Flaw::of(&about.name) {
-                        found.unfit.push(Unfit { place: Safe::line(&fault::cut(Safe::line(&from).as_str())), flaw });
+                        found.unfit.push(unfit(flaw));
                     } else if about.is_folder {
                         below.push((from, to));
                     } else if about.is_file {
                         found.files.push(Fetching { from, to, about });
                     } else {
-                        found.left_out += 1;
+                        found.left_out.push(unfit(Flaw::Special));
                     }
                 }
             }

@@ -6,9 +6,11 @@ use crate::ssh::fault;
 /// Bytes of a name (`NAME_MAX` of Linux, of all file systems that it has for its own use).
 const LONGEST: usize = 255;
 
-/// Why a file is left out for its name.
+/// Why a file is left out for its name, or for what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
+    /// A link or a device: no flaw of its name, and no failure.
+    Special,
     /// It could do something to a terminal that shows it.
     Control,
     /// The protocol's library does not tell it as it is, and cannot ask for it.
@@ -34,6 +36,7 @@ impl Flaw {
     #[must_use]
     pub fn told(self) -> &'static str {
         match self {
+            Self::Special => "is a link or a device",
             Self::Control => "has a control character",
             Self::NotUtf8 => "is not UTF-8",
             Self::TooLong => "is too long",
@@ -41,7 +44,7 @@ impl Flaw {
     }
 }
 
-/// A file or folder that is left out for its name.
+/// A file or folder that is left out for its name, or for what it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unfit {
     pub place: Safe,

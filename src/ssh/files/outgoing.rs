@@ -16,7 +16,7 @@ pub struct Outgoing {
     /// Those above come first.
     pub folders: Vec<String>,
     /// Links and devices, which are not sent.
-    pub left_out: u64,
+    pub left_out: Vec<Unfit>,
     /// What is not sent either, for its name.
     pub unfit: Vec<Unfit>,
     /// All of it is one file that was named itself: it can be given another name.
@@ -100,7 +100,7 @@ fn walk(root: &Path, base: String, found: &mut Outgoing) -> Result<(), Failure> 
                 } else if about.is_file() {
                     found.files.push(Sending { from, to, size: about.len() });
                 } else {
-                    found.left_out += 1;
+                    found.left_out.push(Unfit { place: Safe::bytes(from.as_os_str().as_encoded_bytes()), flaw: Flaw::Special });
                 }
             }
         }
@@ -154,7 +154,7 @@ mod tests {
             (places(&named), named.folders.clone()),
             (vec!["data/deep/a".into()], vec!["data".into(), "data/deep".into()])
         );
-        assert_eq!((named.left_out, named.unfit.len(), named.bytes(), named.single), (1, 1, 2, false));
+        assert_eq!((named.left_out.len(), named.unfit.len(), named.bytes(), named.single), (1, 1, 2, false));
         let inside = look(&[root.path().join("data/")]).unwrap();
         assert_eq!((places(&inside), inside.folders), (vec!["deep/a".into()], vec!["deep".into()]));
         let file = look(&[folder.join("deep/a")]).unwrap();

@@ -1,6 +1,6 @@
 //! To the machine.
 
-use std::fs::{File, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Seek};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::path::Path;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use russh_sftp::client::error::Error;
-use russh_sftp::protocol::{FileAttributes, OpenFlags, Packet, StatusCode};
+use russh_sftp::protocol::{FileAttributes, Packet, StatusCode};
 
 use super::source::Source;
 use super::{Files, POSIX_RENAME, REQUESTS, Teller, Told, full, is_file, is_folder, part, path};
@@ -20,7 +20,7 @@ impl Files {
     ///
     /// # Errors
     /// `Invalid` when there is no such file here or the target is a folder, `NotFound` when there is no such folder there,
-    /// `Denied`; `Conflict` when it is changed here meanwhile. What has arrived is continued by the next try, except where the disk there was full.
+    /// `Denied`; `Conflict` when it is changed here meanwhile, or another copy is writing it there. What has arrived is continued by the next try, except where the disk there was full.
     pub async fn put(&self, local: &Path, remote: &str, progress: &(dyn Fn(Progress) + Send + Sync)) -> Result<u64, Failure> {
         let mut teller = Teller::new(progress, &format!("sending {}", local.display()));
         let sent = self.put_told(local, remote, false, &mut |done, size| teller.tell(done, size)).await?;
@@ -64,12 +64,7 @@ impl Files {
             }
         }
         let part = path::join(path::above(remote), &part::of(path::name(remote), &state(&about)));
-        let there = self.raw.stat(part.as_str()).await.ok().and_then(|there| there.attrs.size).filter(|there| *there <= size);
-        // The server writes in the order in which we send: what is there is whole up to its end.
-        let from = there.unwrap_or(0);
-        let flags = if from == 0 { OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE } else { OpenFlags::WRITE };
-        let attrs = FileAttributes { permissions: Some(mode | 0o600), ..FileAttributes::empty() };
-        let handle = self.raw.open(part.as_str(), flags, attrs).await.map_err(|error| self.fail(remote, &error))?.handle;
+        let (handle, from) = self.open_part(remote, &part, &file, size, mode | 0o600).await?;
         file.seek(io::SeekFrom::Start(from)).map_err(unreadable)?;
         told(from, size);
         let sent = self.send(remote, &handle, from..size, Source::new(file, self.written), told).await;
@@ -89,14 +84,15 @@ impl Files {
                 }
                 return Err(failure);
             }
-            Ok(done) if done != size => {
+            // It may have become another one in its middle, too.
+            Ok(done) if done != size || !fs::metadata(local).is_ok_and(|now| state(&now) == state(&about)) => {
                 let _ = self.raw.remove(part.as_str()).await;
                 let what = format!("{} was changed while it was sent", local.display());
                 return Err(Failure::new(FailureKind::Conflict, what, "wait until it is complete, and send it again"));
             }
             Ok(_) => closed.map_err(|error| self.fail(remote, &error))?,
         };
-        self.replace(&part, remote).await?;
+        self.finish(&part, remote, size, modified).await?;
         Ok(Some(size))
     }
 
@@ -153,7 +149,7 @@ impl Files {
     }
 
     /// Gives a file its name, in one step where the server can.
-    async fn replace(&self, from: &str, to: &str) -> Result<(), Failure> {
+    pub(super) async fn replace(&self, from: &str, to: &str) -> Result<(), Failure> {
         let done = if self.replaces {
             // The two paths as strings of the protocol: their length in four bytes, and themselves.
             let path = |path: &str| [&u32::try_from(path.len()).unwrap_or(0).to_be_bytes()[..], path.as_bytes()].concat();
@@ -164,7 +160,8 @@ impl Files {
                 Err(error) => Err(error),
             }
         } else {
-            // SFTP 3 does not rename onto a file.
+            // SFTP 3 does not rename onto a file. Not before it is seen that there is one to take its place.
+            self.raw.lstat(from).await.map_err(|error| self.fail(from, &error))?;
             let _ = self.raw.remove(to).await;
             self.raw.rename(from, to).await.map(drop)
         };

@@ -14,8 +14,11 @@ use futures_util::stream::{self, StreamExt};
 use super::copy::PARALLEL;
 use super::incoming::{Fetching, Incoming};
 use super::outgoing::Sending;
-use super::{Copied, Entry, Files, copy, get, part, path, put};
-use crate::model::Safe;
+use super::{Copied, Entry, Files, Lack, copy, get, hold, part, path, put};
+use crate::model::{Failure, Safe};
+
+/// Parts that are looked after at once.
+const WATCHED: usize = 64;
 
 /// What there is of parts in one folder.
 #[derive(Default)]
@@ -52,7 +55,8 @@ fn judge<'a, F>(
 }
 
 /// Sees to the parts in the folders here that files are fetched to.
-pub(super) fn here(incoming: &Incoming, copied: &mut Copied) {
+pub(super) fn here(incoming: &mut Incoming, copied: &mut Copied, failed: &mut Vec<Lack>) {
+    let mut busy = HashSet::new();
     let mut folders: HashMap<&Path, Vec<&Fetching>> =
         incoming.folders.iter().filter(|folder| folder.is_image).map(|folder| (folder.at.as_path(), Vec::new())).collect();
     let images: HashSet<&Path> = folders.keys().copied().collect();
@@ -70,13 +74,31 @@ pub(super) fn here(incoming: &Incoming, copied: &mut Copied) {
         let state = |file: &&Fetching| (!copy::is_unchanged(file)).then(|| get::state(file.about.size, file.about.modified));
         let found = judge(names.iter().map(String::as_str), &files, |file| name_here(&file.to), state);
         for name in &found.stale {
-            copied.cleared += u64::from(fs::remove_file(folder.join(name)).is_ok());
+            match hold::remove(&folder.join(name)) {
+                Some(removed) => copied.cleared += u64::from(removed),
+                None => {
+                    busy.extend(files.iter().filter(|file| is_part_of(name, name_here(&file.to))).map(|file| file.to.clone()));
+                }
+            }
         }
         if images.contains(folder) {
             copied.strays.extend(found.strays.iter().map(|name| Safe::line(&folder.join(name).to_string_lossy())));
         }
     }
     copied.strays.sort_unstable();
+    incoming.files.retain(|file| {
+        let free = !busy.contains(&file.to);
+        if !free {
+            let failure = hold::busy(&file.to.display().to_string(), "here");
+            failed.push(Lack { place: Safe::line(&file.from), failure });
+        }
+        free
+    });
+}
+
+/// Whether a part is one of the file with this name.
+fn is_part_of(part: &str, name: &str) -> bool {
+    part::parse(part).is_some_and(|(stem, _)| stem == part::stem(name))
 }
 
 fn name_here(place: &Path) -> &str {
@@ -84,13 +106,19 @@ fn name_here(place: &Path) -> &str {
 }
 
 /// Removes the parts of earlier states of one file here.
-pub(super) fn beside(local: &Path, name: &str, state: &str) {
+///
+/// # Errors
+/// `Conflict` when another copy is writing one of them.
+pub(super) fn beside(local: &Path, name: &str, state: &str) -> Result<(), Failure> {
     let folder = get::above(local);
     let names: Vec<_> =
         fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
     for stale in judge(names.iter().map(String::as_str), &[name], |name| name, |_| Some(state.to_owned())).stale {
-        let _ = fs::remove_file(folder.join(stale));
+        if hold::remove(&folder.join(stale)).is_none() {
+            return Err(hold::busy(&local.display().to_string(), "here"));
+        }
     }
+    Ok(())
 }
 
 /// A file that is sent, and where to.
@@ -101,14 +129,15 @@ pub(super) struct Place<'a> {
 
 impl Files {
     /// Sees to the parts in the folders there that were there `before` and that files are sent to; those that take in a whole
-    /// folder are `images`.
+    /// folder are `images`. Gives the places that another copy is writing another state of.
     pub(super) async fn tidy(
         &self,
         places: &[Place<'_>],
         before: &HashSet<String>,
         is_image: impl Fn(&str) -> bool,
         copied: &mut Copied,
-    ) {
+    ) -> HashSet<String> {
+        let mut stale = Vec::new();
         let mut folders: HashMap<&str, Vec<&Place<'_>>> = before.iter().map(|folder| (folder.as_str(), Vec::new())).collect();
         for place in places {
             if let Some(files) = folders.get_mut(path::above(&place.to)) {
@@ -122,14 +151,35 @@ impl Files {
             // A folder that cannot be looked at is not tidied; whether it can be written to is seen soon enough.
             let Ok(entries) = listed else { continue };
             let found = there(&entries, files);
-            for name in &found.stale {
-                copied.cleared += u64::from(self.raw.remove(path::join(folder, name)).await.is_ok());
-            }
+            stale.extend(found.stale.into_iter().map(|name| {
+                let of = files.iter().find(|place| is_part_of(&name, path::name(&place.to)));
+                (path::join(folder, &name), of.map(|place| place.to.clone()))
+            }));
             if is_image(folder) {
                 copied.strays.extend(found.strays.iter().map(|name| Safe::line(&path::join(folder, name))));
             }
         }
         copied.strays.sort_unstable();
+        // All that were changed just now are watched at once.
+        let clearing = stale.into_iter().map(|(part, of)| async move {
+            let written = match self.raw.lstat(part.as_str()).await {
+                Ok(about) => self.is_written(&part, &about.attrs).await,
+                Err(_) => false,
+            };
+            if written { of.ok_or(false) } else { Err(self.raw.remove(part).await.is_ok()) }
+        });
+        let clearing: Vec<_> = clearing.collect();
+        let mut clearing = stream::iter(clearing).buffer_unordered(WATCHED);
+        let mut busy = HashSet::new();
+        while let Some(cleared) = clearing.next().await {
+            match cleared {
+                Ok(place) => {
+                    busy.insert(place);
+                }
+                Err(removed) => copied.cleared += u64::from(removed),
+            }
+        }
+        busy
     }
 }
 

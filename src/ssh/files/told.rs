@@ -1,7 +1,7 @@
 //! What is said of a copy in the end.
 
-use super::name::Unfit;
-use crate::model::{Done, Failure, FailureKind, Safe, show};
+use super::name::{Flaw, Unfit};
+use crate::model::{Done, Failure, FailureKind, Safe, command, show};
 
 /// Names that are said of many.
 const NAMED: usize = 4;
@@ -10,12 +10,24 @@ const NAMED: usize = 4;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Copied {
     pub done: Done,
-    /// Links and devices.
-    pub left_out: u64,
+    /// Links and devices in folders: they are never copied, and that is no failure.
+    pub left_out: Vec<Unfit>,
+    /// What was left out for its name.
+    pub unfit: Vec<Unfit>,
+    /// What was to be copied, and could not be.
+    pub failed: Vec<Lack>,
     /// Parts that were removed: of an earlier state of what was copied now.
     pub cleared: u64,
     /// Parts in the target that may be ours, and are of nothing that was copied now.
     pub strays: Vec<Safe>,
+}
+
+/// One file or folder that could not be copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lack {
+    /// Where it is copied from.
+    pub place: Safe,
+    pub failure: Failure,
 }
 
 impl Copied {
@@ -33,8 +45,10 @@ impl Copied {
         if unchanged > 0 {
             said.extend(["; ", &files(unchanged), if unchanged == 1 { " was" } else { " were" }, " there already"]);
         }
-        if self.left_out > 0 {
-            said.extend(["; left out ", &show::grouped(self.left_out), " that are links or devices"]);
+        if !self.left_out.is_empty() {
+            let count = show::grouped(self.left_out.len() as u64);
+            let are = if self.left_out.len() == 1 { Flaw::Special.told() } else { "are links or devices" };
+            said.extend(["; left out ", &count, " that ", are]);
         }
         if self.cleared > 0 {
             said.extend(["; removed ", &parts(self.cleared), " of what has changed since"]);
@@ -53,6 +67,48 @@ impl Copied {
         }
         said
     }
+
+    /// Whether more is left out than [`Copied::whole`] names.
+    #[must_use]
+    pub fn names_some_only(&self) -> bool {
+        self.failed.len() > NAMED || self.unfit.len() > NAMED
+    }
+
+    /// Itself if nothing is missing but links and devices.
+    ///
+    /// # Errors
+    /// What could not be copied, with its first names, and that the rest was.
+    pub fn whole(self) -> Result<Self, Failure> {
+        let Self { failed, unfit, .. } = &self;
+        let (mut said, mut hints, mut kind) = (Vec::new(), Vec::new(), FailureKind::Service);
+        if let Some(Lack { failure: first, .. }) = failed.first() {
+            if self.done == Done::default() && failed.len() == 1 && unfit.is_empty() {
+                return Err(first.clone());
+            }
+            said.extend(failed.iter().take(NAMED).map(|lack| lack.failure.what.to_string()));
+            if failed.len() > NAMED {
+                said.push(format!("{} more", show::grouped((failed.len() - NAMED) as u64)));
+            }
+            hints.push(first.hint.to_string());
+            // That all was asked rightly is seen from what is there.
+            kind = if first.kind == FailureKind::Invalid { kind } else { first.kind };
+        }
+        if !unfit.is_empty() {
+            let named: Vec<_> = unfit.iter().take(NAMED).map(|one| format!("{} {}", one.place, one.flaw.told())).collect();
+            let whose = if unfit.len() == 1 { "its name" } else { "their names" };
+            let (count, more) = (show::grouped(unfit.len() as u64), and_more(unfit.len().saturating_sub(NAMED)));
+            said.push(format!("left out {count} for {whose}: {}{more}", named.join(", ")));
+            hints.push("rename what was left out, or pack the folder (tar) and copy that".to_owned());
+        }
+        if said.is_empty() {
+            return Ok(self);
+        }
+        if self.names_some_only() {
+            hints.push(format!("{} with the same names tells every one", command("cp --json")));
+        }
+        hints.retain(|hint| !hint.is_empty());
+        Err(Failure::new(kind, format!("{}; all else is there: {}", said.join("; "), self.told()), hints.join("; ")))
+    }
 }
 
 fn files(count: u64) -> String {
@@ -67,35 +123,6 @@ fn and_more(count: usize) -> String {
     if count > 0 { format!(", and {} more", show::grouped(count as u64)) } else { String::new() }
 }
 
-/// What is said in the end: of what could not be copied, that the rest was.
-pub(super) fn finish(copied: Copied, failed: &[Failure], unfit: &[Unfit]) -> Result<Copied, Failure> {
-    let single = copied.done == Done::default() && failed.len() == 1 && unfit.is_empty();
-    let (mut said, mut hints, mut kind) = (Vec::new(), Vec::new(), FailureKind::Service);
-    if let Some(first) = failed.first() {
-        if single {
-            return Err(first.clone());
-        }
-        said.extend(failed.iter().take(NAMED).map(|failure| failure.what.to_string()));
-        if failed.len() > NAMED {
-            said.push(format!("{} more", show::grouped((failed.len() - NAMED) as u64)));
-        }
-        hints.push(first.hint.to_string());
-        // That all was asked rightly is seen from what is there.
-        kind = if first.kind == FailureKind::Invalid { kind } else { first.kind };
-    }
-    if !unfit.is_empty() {
-        let named: Vec<_> = unfit.iter().take(NAMED).map(|one| format!("{} {}", one.place, one.flaw.told())).collect();
-        let whose = if unfit.len() == 1 { "its name" } else { "their names" };
-        let (count, more) = (show::grouped(unfit.len() as u64), and_more(unfit.len().saturating_sub(NAMED)));
-        said.push(format!("left out {count} for {whose}: {}{more}", named.join(", ")));
-        hints.push("rename what was left out, or pack the folder (tar) and copy that".to_owned());
-    }
-    if said.is_empty() {
-        return Ok(copied);
-    }
-    Err(Failure::new(kind, format!("{}; all else is there: {}", said.join("; "), copied.told()), hints.join("; ")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +131,7 @@ mod tests {
     fn what_came_of_it_is_said_in_words() {
         let copied = |sent, bytes, unchanged, continued, left_out| {
             let done = Done { sent, bytes, unchanged, continued };
+            let left_out = vec![Unfit { place: Safe::line("a"), flaw: Flaw::Special }; left_out];
             Copied { done, left_out, ..Copied::default() }.told()
         };
         assert_eq!(copied(1, 5, 0, 0, 0), "copied 1 file (5 B)");
@@ -122,14 +150,16 @@ mod tests {
 
     #[test]
     fn what_was_left_out_is_counted_named_and_explained() {
-        use super::super::name::Flaw;
         let unfit = |count: usize| -> Vec<Unfit> {
             (0..count).map(|n| Unfit { place: Safe::line(&format!("d/{n}\n")), flaw: Flaw::Control }).collect()
         };
         let gone = Failure::new(FailureKind::Invalid, "x is a folder", "rename it");
-        let said = |failed: &[Failure], count| finish(Copied::default(), failed, &unfit(count)).unwrap_err();
-        assert_eq!(said(std::slice::from_ref(&gone), 0), gone, "nothing else was to be copied");
-        let both = said(&[gone], 6);
+        let lack = Lack { place: Safe::line("x"), failure: gone.clone() };
+        let copied = |failed, count| Copied { failed, unfit: unfit(count), ..Copied::default() };
+        let said = |failed, count| copied(failed, count).whole().unwrap_err();
+        assert_eq!(said(vec![lack.clone()], 0), gone, "nothing else was to be copied");
+        assert!(!copied(vec![lack.clone()], 4).names_some_only(), "all are named");
+        let both = said(vec![lack], 6);
         assert_eq!(both.kind, FailureKind::Service);
         assert_eq!(
             both.what.as_str(),
@@ -137,5 +167,6 @@ mod tests {
              d/2␊ has a control character, d/3␊ has a control character, and 2 more; all else is there: copied 0 files"
         );
         assert!(both.hint.as_str().starts_with("rename it; rename what was left out"), "{both}");
+        assert!(both.hint.as_str().ends_with("cp --json with the same names tells every one"), "{both}");
     }
 }
