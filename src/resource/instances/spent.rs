@@ -21,7 +21,7 @@ use crate::model::show::{money, span};
 use crate::model::{Cell, Failure};
 use note::Note;
 
-/// The tag with what ran before; see [`note`].
+/// The tag with what ran before; see [`mod@note`].
 pub(super) const RAN: &str = "footplate:ran";
 
 /// Seconds between the first start and what tells of it.
