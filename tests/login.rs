@@ -118,6 +118,27 @@ fn a_command_whose_connection_is_lost_ends_with_255() {
     assert_eq!((ended.status.code(), said.contains("connection")), (Some(255), true), "{said}");
 }
 
+#[test]
+fn a_command_that_nobody_reads_ends_when_it_is_told_to() {
+    let (home, _served, id) = instance();
+    let mut running = home.command(&["--local", "ssh", &id, "--", "yes"]).stdout(Stdio::piped()).spawn().unwrap();
+    let patience = Instant::now() + Duration::from_mins(1);
+    // The pipe takes no more, or hardly.
+    while rustix::io::ioctl_fionread(running.stdout.as_ref().unwrap()).unwrap() < 60_000 {
+        assert!(Instant::now() < patience, "it says nothing");
+        std::thread::yield_now();
+    }
+    assert!(std::process::Command::new("kill").args(["-INT", &running.id().to_string()]).status().unwrap().success());
+    while running.try_wait().unwrap().is_none() {
+        if Instant::now() > patience {
+            running.kill().unwrap();
+            panic!("it waits for who reads no more");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(running.wait().unwrap().code(), Some(130));
+}
+
 fn noise(bytes: u32) -> Vec<u8> {
     (0..bytes).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect()
 }

@@ -5,10 +5,11 @@ use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::mem;
 use std::os::fd::AsFd;
+use std::thread;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::print;
 use crate::model::{Failure, FailureKind};
@@ -39,17 +40,27 @@ pub enum Ended {
 pub async fn carry(mut output: ShellOutput) -> Result<Ended, Failure> {
     let (mut out, mut err) = (raw(&io::stdout())?, raw(&io::stderr())?);
     let (to, mut batches) = mpsc::channel::<Batch>(1);
-    let writer = tokio::task::spawn_blocking(move || {
-        while let Some(batch) = batches.blocking_recv() {
-            write(if batch.is_err { &mut err } else { &mut out }, &batch.pieces)?;
-        }
-        Ok(())
+    let (told, written) = oneshot::channel();
+    // Not one of the runtime's, which would be waited for: who reads no more must not keep a program that was told to end.
+    let writer = thread::Builder::new().name("outlet".to_owned()).spawn(move || {
+        let mut write_all = || {
+            while let Some(batch) = batches.blocking_recv() {
+                write(if batch.is_err { &mut err } else { &mut out }, &batch.pieces)?;
+            }
+            Ok(())
+        };
+        // Nobody asks once the program ends.
+        let _ = told.send(write_all());
     });
+    writer.map_err(|error| broken(&error))?;
     let ended = gather(&mut output, &to).await;
     drop(to);
-    let written = writer.await.map_err(|error| Failure::new(FailureKind::Machine, format!("writing the output: {error}"), ""))?;
-    written.map_err(|error: io::Error| print::unwritable(&error))?;
+    written.await.map_err(|error| broken(&error))?.map_err(|error: io::Error| print::unwritable(&error))?;
     Ok(ended)
+}
+
+fn broken(error: &impl std::fmt::Display) -> Failure {
+    Failure::new(FailureKind::Machine, format!("writing the output: {error}"), "")
 }
 
 /// Hands on what is heard until it ends, or is not taken any more.
