@@ -369,7 +369,7 @@ fn any_size_will_do() {
     let home = Home::new();
     home.project(&waiting("here"));
     let mut term = Terminal::start(&home, (1, 1), &LOCAL);
-    term.shows(&["f"]);
+    term.shows(&["…"]);
     term.resize(SIZE);
     term.shows(&["local region", "000000000000"]);
     launch(&mut term);
