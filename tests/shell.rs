@@ -424,6 +424,27 @@ fn a_program_that_ends_leaves_its_last_words() {
 }
 
 #[test]
+fn what_a_program_said_last_is_not_covered_by_how_it_ended() {
+    for end in [News::Ended("exit 1".into()), broken()] {
+        let mut stage = connected(120, 40);
+        let lines: Vec<String> = (0..200).map(|n| format!("line {n}\r\n")).collect();
+        hears(&mut stage, lines.concat().as_bytes());
+        hears(&mut stage, b"the last words");
+        news(&mut stage, end);
+        let screen = stage.screen();
+        assert!(screen.contains("the last words") && screen.contains("line 199"), "{screen}");
+        let place = |text: &str| screen.lines().position(|line| line.contains(text));
+        let notice = place("ended: ").or_else(|| place("reconnecting")).unwrap();
+        assert_eq!(place("the last words").map(|row| row + 1), Some(notice), "{screen}");
+        // Few words stay where they are.
+        let mut stage = connected(120, 40);
+        hears(&mut stage, b"few words");
+        news(&mut stage, News::Ended("exit 1".into()));
+        assert!(stage.screen().lines().nth(1).is_some_and(|line| line.starts_with("few words")), "{}", stage.screen());
+    }
+}
+
+#[test]
 fn all_terminals_that_went_on_come_back_with_the_first() {
     let mut stage = pane(120, 40);
     stage.press("s");

@@ -170,7 +170,9 @@ impl FormView {
             Some(Ok(preview)) => preview.problems.as_slice(),
             _ => &[],
         };
-        self.problems.iter().chain(previewed).find(|problem| problem.fatal)
+        let place = |problem: &&Problem| self.form.fields.iter().position(|field| field.name == problem.field);
+        let fatal = self.problems.iter().chain(previewed).filter(|problem| problem.fatal);
+        fatal.min_by_key(|problem| place(problem).unwrap_or(usize::MAX))
     }
 
     /// The list of the field with the cursor, as far as it fits what was typed; and where in it the field's value is.

@@ -19,13 +19,17 @@ pub fn draw(pen: &mut Pen<'_>, places: &Layout, app: &App) {
         pen.say(places.shell_rule.x, y, 1, if pen.ascii { "|" } else { "│" }, Role::Line);
     }
     tabs::draw(pen, places.shell_tabs, app);
-    screen(pen, places.shell, session);
+    let notice = match &session.link {
+        Link::Lost { attempt } => lost(pen, session, *attempt),
+        Link::Ended { why, well } => ended(pen, places.shell.width, session, why, *well),
+        Link::Opening | Link::Live => Vec::new(),
+    };
+    screen(pen, places.shell, session, notice.len());
+    strip(pen, places.shell, &notice);
     match &session.link {
         Link::Opening => opening(pen, places.shell, session, app),
-        Link::Lost { attempt } => lost(pen, places.shell, session, *attempt),
-        Link::Ended { why, well } => ended(pen, places.shell, session, why, *well),
         Link::Live if !session.unsent.is_empty() => unsent(pen, places.shell, session, app),
-        Link::Live => {}
+        _ => {}
     }
 }
 
@@ -45,19 +49,27 @@ fn mark(pen: &Pen<'_>, session: &Session) -> (&'static str, Role) {
     }
 }
 
-fn screen(pen: &mut Pen<'_>, area: Area, session: &Session) {
-    let (_, rows) = session.screen.size();
-    for row in 0..rows.min(area.height) {
-        line(pen, area, session, row);
+/// The terminal, with so many lines of its area that something else comes over: what it said last stands above them.
+fn screen(pen: &mut Pen<'_>, area: Area, session: &Session, covered: usize) {
+    let rows = session.screen.size().1.min(area.height);
+    let is_used = |row: &u16| session.screen.glyphs(*row).any(|(_, glyph)| !glyph.text.trim().is_empty());
+    let used = (0..rows).rev().find(is_used).map_or(0, |row| row + 1);
+    let covered = u16::try_from(covered).unwrap_or(u16::MAX);
+    // Who reads back sees it where it was.
+    let up =
+        if covered == 0 || session.screen.scrolled() > 0 { 0 } else { (used + covered).saturating_sub(area.height).min(used) };
+    for row in up..rows {
+        line(pen, Area { y: area.y + row - up, height: 1, ..area }, session, row);
     }
 }
 
+/// A row of the terminal in a line of the screen.
 fn line(pen: &mut Pen<'_>, area: Area, session: &Session, row: u16) {
     for (column, glyph) in session.screen.glyphs(row) {
         if column >= area.width {
             break;
         }
-        pen.remote(area.x + column, area.y + row, area.width - column, &glyph);
+        pen.remote(area.x + column, area.y, area.width - column, &glyph);
     }
 }
 
@@ -73,7 +85,8 @@ pub fn is_alone(places: &Layout, app: &App) -> bool {
 pub fn rows(pen: &mut Pen<'_>, area: Area, app: &App, rows: &[u16]) {
     let Some(session) = app.shells.session() else { return };
     for row in rows.iter().copied().filter(|row| *row < area.height) {
-        pen.clear(Area { y: area.y + row, height: 1, ..area });
+        let area = Area { y: area.y + row, height: 1, ..area };
+        pen.clear(area);
         line(pen, area, session, row);
     }
 }
@@ -107,14 +120,14 @@ fn strip(pen: &mut Pen<'_>, area: Area, lines: &[(Safe, Role)]) {
     }
 }
 
-fn lost(pen: &mut Pen<'_>, area: Area, session: &Session, attempt: u32) {
+fn lost(pen: &Pen<'_>, session: &Session, attempt: u32) -> Vec<(Safe, Role)> {
     let mark = if pen.ascii { "!" } else { "▲" };
     let step = session.steps.last().map(Safe::to_string).unwrap_or_default();
     let mut lines = vec![(format!("{mark} lost, reconnecting ({attempt})  {step}").into(), Role::Warning)];
     if !session.unsent.is_empty() {
         lines.push((format!("not sent: {}", typed(session)).into(), Role::Text));
     }
-    strip(pen, area, &lines);
+    lines
 }
 
 /// Typed meanwhile: whoever typed it says whether it is still wanted.
@@ -128,14 +141,14 @@ fn typed(session: &Session) -> Safe {
     Safe::bytes(&session.unsent)
 }
 
-fn ended(pen: &mut Pen<'_>, area: Area, session: &Session, why: &Safe, well: bool) {
+fn ended(pen: &Pen<'_>, width: u16, session: &Session, why: &Safe, well: bool) -> Vec<(Safe, Role)> {
     let glyph = mark(pen, session).0;
     let mut lines: Vec<(Safe, Role)> = Vec::new();
-    for line in wrap(&format!("{glyph} ended: {why}").into(), area.width.saturating_sub(2)) {
+    for line in wrap(&format!("{glyph} ended: {why}").into(), width.saturating_sub(2)) {
         lines.push((line, if well { Role::Stopped } else { Role::Error }));
     }
     lines.push(("Enter opens it again, Esc goes back to the list".into(), Role::Quiet));
-    strip(pen, area, &lines);
+    lines
 }
 
 fn footer_is_needed(app: &App, session: &Session) -> bool {

@@ -237,7 +237,7 @@ pub(super) async fn update(aws: &Aws, target: &ItemId) -> Result<Form, Failure> 
     let protected = protection(aws, look::id(&it)).await?;
     let help: Cow<'static, str> = match look::lease_end(&it) {
         Some(end) => format!("How long it may live from now on, e.g. 4h. Empty: until {}.", lease::told(end)).into(),
-        None => "It has none. How long it may live from now on, e.g. 4h.".into(),
+        None => "It was launched without one, and nothing in it would end it.".into(),
     };
     let mut fields = vec![
         field(

@@ -89,7 +89,9 @@ async fn twins(aws: &Aws, name: &str) -> Option<Problem> {
         .iter()
         .filter(lives)
         .map(|it| {
-            let since = it.launch_time().map(crate::aws::time::ours);
+            // Of one that ended by itself nothing tells when.
+            let runs = matches!(look::name_of_state(it), "pending" | "running");
+            let since = if runs { it.launch_time().map(crate::aws::time::ours) } else { look::ended(it) };
             let since = since.map_or_else(String::new, |since| {
                 format!(" for {}", span(crate::model::show::seconds_between(since, Timestamp::now())))
             });

@@ -7,7 +7,7 @@
 //!
 //! assumed: on types of the Nitro system a changed tag is in the metadata at once; on older ones (Xen: t2, p2, p3) only from
 //! the next start on (EC2 User Guide, "View tags for your EC2 instances using instance metadata"). There, and in the local
-//! region, a change reaches the timer over SSH ([`extend`]).
+//! region, where the guest may have no curl to read it with, a change is told to the timer over SSH first ([`extend`]).
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -24,8 +24,8 @@ pub(super) const LEASE: &str = "footplate:lease";
 /// For EC2: a timer of systemd, which is on Ubuntu and Amazon Linux alike and is there again after a reboot; a plain
 /// `shutdown -h +N` would be forgotten by then.
 const TIMER: &str = include_str!("lease.sh");
-/// For a guest of the local region: it has neither systemd nor metadata and runs as the user of this very machine, where
-/// nothing of the system may be touched. There a loop in its own home does the same.
+/// For a guest of the local region: it has no systemd and runs as the user of this very machine, where nothing of the system
+/// may be touched. There a loop in its own home does the same.
 const LOCAL_TIMER: &str = include_str!("lease_local.sh");
 
 /// An end as the tag says it.

@@ -60,6 +60,10 @@ impl Change {
                 None
             }
         };
+        if end.is_some() && look::lease_end(&instance).is_none() {
+            let what = format!("lease: {} was launched without one, and nothing in it would end it", look::id(&instance));
+            failures.push(invalid(&what, "leave it empty, and end the instance yourself in time (X)"));
+        }
         if protection == Some(true) && list::is_spot(&instance) {
             failures.push(invalid("protection: a spot instance cannot be protected", "leave it off"));
         }
@@ -185,10 +189,12 @@ pub(super) async fn update(aws: &Aws, form: &Form, progress: &(dyn Fn(Progress) 
     // The lease first: whoever asks for more time may have little left.
     if let Some(end) = change.end {
         progress(Progress { said: Safe::line(&format!("writing the lease of {id}")), done: 0, total: 0 });
+        // The tag says nothing that its timer does not know.
+        let knows = timer(aws, &change.instance, end).await?;
         let tag = Tag::builder().key(lease::LEASE).value(lease::written(end)).build();
         let asked = aws.ec2.create_tags().resources(&id).tags(tag).send().await;
         asked.map_err(|error| fault::tell(&format!("writing the lease of {id}"), &error))?;
-        done.push(format!("its lease ends at {}, {}", lease::told(end), timer(aws, &change.instance, end).await));
+        done.push(format!("its lease ends at {}, {}", lease::told(end), knows));
     }
     if let Some(on) = change.protection {
         let value = AttributeBooleanValue::builder().value(on).build();
@@ -211,11 +217,14 @@ pub(super) async fn update(aws: &Aws, form: &Form, progress: &(dyn Fn(Progress) 
     Ok(Outcome::Said(Safe::line(&format!("{id}: {}", done.join("; ")))))
 }
 
-/// Tells the timer in the guest a new end, and says what came of it. The tag is what counts: a guest that reads it needs no
-/// telling, and whether it does is known by how it was launched.
-async fn timer(aws: &Aws, instance: &Instance, end: Timestamp) -> String {
+/// Tells the timer in the guest a new end where it cannot read the tag, which is known by how it was launched; and says how it
+/// knows.
+///
+/// # Errors
+/// When it cannot be told.
+async fn timer(aws: &Aws, instance: &Instance, end: Timestamp) -> Result<&'static str, Failure> {
     if look::name_of_state(instance) != "running" {
-        return "which its timer reads when it is started".to_owned();
+        return Ok("which its timer reads when it is started");
     }
     let reads = instance
         .metadata_options()
@@ -223,12 +232,13 @@ async fn timer(aws: &Aws, instance: &Instance, end: Timestamp) -> String {
         .is_some_and(|tags| tags.as_str() == "enabled");
     let nitro = machines::describe(aws, look::kind(instance)).await.is_ok_and(|machine| machine.nitro);
     if aws.mode() == Mode::Aws && reads && nitro {
-        return "which its timer reads within a minute".to_owned();
+        return Ok("which its timer reads within a minute");
     }
-    match tell(aws, instance, end).await {
-        Ok(()) => "and its timer knows".to_owned(),
-        Err(failure) => format!("but its timer could not be told and still ends it as before: {}", failure.what),
-    }
+    tell(aws, instance, end).await.map(|()| "and its timer knows").map_err(|failure| {
+        let what =
+            format!("the lease of {} stays as it is, for its timer could not be told: {}", look::id(instance), failure.what);
+        Failure::new(failure.kind, what, &failure.hint)
+    })
 }
 
 async fn tell(aws: &Aws, instance: &Instance, end: Timestamp) -> Result<(), Failure> {

@@ -76,7 +76,8 @@ fn why(run: &Run, id: &ItemId, down: Option<&Failure>) -> Option<Safe> {
                 },
                 |down| format!("{}: the run ended with it, as far as can be told from here", down.what),
             );
-            format!("{what}\n{}", run.last.join("\n"))
+            // What it said last, and no error among it: the newest is what tells how far it came.
+            format!("{what}\n{}", run.last[run.last.len().saturating_sub(2)..].join("\n"))
         }
         How::Unfinished => {
             let last = run.steps.iter().rev().find(|step| step.standing == Standing::Failed);

@@ -107,7 +107,12 @@ impl Copied {
             hints.push(format!("{} with the same names tells every one", command("cp --json")));
         }
         hints.retain(|hint| !hint.is_empty());
-        Err(Failure::new(kind, format!("{}; all else is there: {}", said.join("; "), self.told()), hints.join("; ")))
+        let rest = if self.done == Done::default() {
+            "nothing was copied".to_owned()
+        } else {
+            format!("all else is there: {}", self.told())
+        };
+        Err(Failure::new(kind, format!("{}; {rest}", said.join("; ")), hints.join("; ")))
     }
 }
 
@@ -164,7 +169,7 @@ mod tests {
         assert_eq!(
             both.what.as_str(),
             "x is a folder; left out 6 for their names: d/0␊ has a control character, d/1␊ has a control character, \
-             d/2␊ has a control character, d/3␊ has a control character, and 2 more; all else is there: copied 0 files"
+             d/2␊ has a control character, d/3␊ has a control character, and 2 more; nothing was copied"
         );
         assert!(both.hint.as_str().starts_with("rename it; rename what was left out"), "{both}");
         assert!(both.hint.as_str().ends_with("cp --json with the same names tells every one"), "{both}");
