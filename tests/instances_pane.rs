@@ -98,7 +98,15 @@ async fn door(place: &Place, id: &str) -> Door {
 
 async fn connected(place: &Place, id: &str) -> Connection {
     let door = door(place, id).await;
-    Connection::open(&door.login, &*door.doorman).await.unwrap()
+    let deadline = Instant::now() + Duration::from_mins(2);
+    // A machine runs before its SSH server does.
+    loop {
+        match Connection::open(&door.login, &*door.doorman).await {
+            Ok(connection) => return connection,
+            Err(failure) => assert!(failure.kind == FailureKind::Network && Instant::now() < deadline, "{failure}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 async fn said(connection: &Connection, command: &str) -> String {

@@ -163,6 +163,18 @@ fn the_policy_holds_what_the_guard_lets_out_and_no_more() {
     assert!(ALL.iter().all(|it| !it.spec().iam.is_empty()));
 }
 
+/// Waits until one can log in: a machine runs before its SSH server does.
+async fn listens(place: &Place, id: &ItemId) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_mins(2);
+    // Nobody is asked: the console vouches for the host key.
+    let ask: resource::Ask = std::sync::Arc::new(|_| Box::pin(async { false }));
+    let door = found("instances").door(std::sync::Arc::clone(&place.aws), id.clone(), ask).await.unwrap();
+    while let Err(failure) = footplate::ssh::Connection::open(&door.login, &*door.doorman).await {
+        assert!(failure.kind == FailureKind::Network && std::time::Instant::now() < deadline, "{failure}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_verb_of_every_resource_works_on_the_local_region() {
     let mut place = Place::new(SCRIPT).await.serving();
@@ -199,10 +211,7 @@ async fn every_verb_of_every_resource_works_on_the_local_region() {
                 assert_eq!(place.form(spec.id, *verb, Some(target)).await.resource, "runs");
                 continue;
             } else if *verb == Verb::Shell {
-                // Nobody is asked: the console vouches for the host key.
-                let ask: resource::Ask = std::sync::Arc::new(|_| Box::pin(async { false }));
-                let door = it.door(std::sync::Arc::clone(&place.aws), ItemId(target.to_owned()), ask).await.unwrap();
-                footplate::ssh::Connection::open(&door.login, &*door.doorman).await.unwrap();
+                listens(&place, &ItemId(target.to_owned())).await;
                 continue;
             } else if *verb == Verb::Logs {
                 // One thing's log is not another's whose name begins like it: the prefix ends, or the group is its own; a
@@ -239,7 +248,17 @@ async fn every_verb_of_every_resource_works_on_the_local_region() {
                     !shown.facts.is_empty() && shown.facts.iter().all(|(name, _)| name.as_str() == name.as_str().to_lowercase())
                 );
                 assert!(place.witness.intents.lock().unwrap().is_empty(), "a preview changes nothing");
-                place.run(&order_of(form, &[target])).await
+                let deadline = std::time::Instant::now() + std::time::Duration::from_mins(2);
+                loop {
+                    let outcome = place.run(&order_of(form.clone(), &[target])).await;
+                    // Just rebooted, its timer can be told once its SSH server is there again.
+                    let boots = spec.id == "instances" && *verb == Verb::Update;
+                    if !boots || outcome.as_ref().err().is_none_or(|failure| failure.kind != FailureKind::Network) {
+                        break outcome;
+                    }
+                    assert!(std::time::Instant::now() < deadline, "{outcome:?}");
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                }
             } else {
                 match (spec.id, *verb) {
                     ("training-jobs", Verb::Stop) => drop(place.ended(target).await),
@@ -273,6 +292,7 @@ async fn every_verb_of_every_resource_works_on_the_local_region() {
                         && *verb == Verb::Launch
                     {
                         place.instance(&id.0, "running").await;
+                        listens(&place, &id).await;
                         targets.instance = id.0;
                     }
                 }
