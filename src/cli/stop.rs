@@ -54,7 +54,7 @@ async fn order(session: &Session, recipe: &Recipe, verb: Verb, args: &Args) -> R
         let names = names.join(", ");
         let spec = resource.spec();
         let mut warned = (spec.warns)(verb).to_string();
-        if matches!(verb, Verb::Stop | Verb::Reboot | Verb::Delete) {
+        if verb.interrupts() {
             let stakes = targets.iter().map(|target| resource.at_stake(&session.aws, target));
             // What cannot be looked at now will say so when it is to be done.
             for line in futures_util::future::join_all(stakes).await.into_iter().flatten().flatten() {

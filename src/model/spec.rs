@@ -157,6 +157,12 @@ impl Verb {
         !matches!(self, Self::Invoke | Self::Logs | Self::Open | Self::Download | Self::Export)
     }
 
+    /// Ends what is under way on the thing, for a while or for good: the question before it says what that is.
+    #[must_use]
+    pub fn interrupts(self) -> bool {
+        matches!(self, Self::Stop | Self::Reboot | Self::Delete)
+    }
+
     /// May be called off while it is at work: what is done stays, what is half done is taken back, and to do it again
     /// continues.
     #[must_use]

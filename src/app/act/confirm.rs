@@ -43,7 +43,7 @@ impl App {
             lines.push(format!("saves {} per hour", crate::model::show::money(rate)).into());
         }
         lines.extend((spec.warns)(order.verb).lines().map(Safe::line));
-        if matches!(order.verb, Verb::Stop | Verb::Reboot | Verb::Delete) {
+        if order.verb.interrupts() {
             lines.extend(self.shells_on(&order.targets));
             out.push(Effect::Stake { order: order.clone() });
         }
